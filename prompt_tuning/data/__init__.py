@@ -1,0 +1,1 @@
+"""SeqIO tasks and mixtures, the tokenised cache, the input pipeline and metrics."""

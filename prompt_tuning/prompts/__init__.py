@@ -1,0 +1,1 @@
+"""The prompt bank: initialisers, placements and prompt files."""

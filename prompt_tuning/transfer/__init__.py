@@ -1,0 +1,1 @@
+"""Soft prompt transfer (SPoT): source tuning, then target tuning from it."""
