@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from prompt_tuning.types import Array
 
@@ -49,18 +50,18 @@ def dropout(x: Array, drop: Dropout | None, site: str) -> Array:
     return jnp.where(keep[:, None, :], x / (1.0 - drop.rate), jnp.zeros_like(x))
 
 
-def attention_bias(mask: Array) -> Array:
+def attention_bias(mask: Array, dtype: DTypeLike) -> Array:
     """Returns `[B, 1, 1, K]`: 0 where `mask` `[B, K]` is true, large and negative elsewhere."""
-    return jnp.where(mask, 0.0, jnp.float32(_MASKED))[:, None, None, :]
+    return jnp.where(mask, 0.0, _MASKED).astype(dtype)[:, None, None, :]
 
 
-def causal_bias(query_positions: Array, key_positions: Array) -> Array:
+def causal_bias(query_positions: Array, key_positions: Array, dtype: DTypeLike) -> Array:
     """Returns `[1, 1, Q, K]`: 0 where the key is not after the query, large and negative after."""
     visible = key_positions[None, :] <= query_positions[:, None]
-    return jnp.where(visible, 0.0, jnp.float32(_MASKED))[None, None]
+    return jnp.where(visible, 0.0, _MASKED).astype(dtype)[None, None]
 
 
-def statistics_dtype(dtype: jnp.dtype) -> jnp.dtype:
+def statistics_dtype(dtype: DTypeLike) -> jnp.dtype:
     """Returns the dtype for means, softmax and losses of `dtype` activations: float32 or wider."""
     return jnp.promote_types(dtype, jnp.float32)
 
@@ -145,10 +146,11 @@ class RelativeBias(nn.Module):
     num_buckets: int
     max_distance: int
     bidirectional: bool
+    dtype: str
 
     @nn.compact
     def __call__(self, query_positions: Array, key_positions: Array) -> Array:
-        """Returns the bias `[1, heads, Q, K]` of positions `[Q]` and `[K]`."""
+        """Returns the bias `[1, heads, Q, K]` of positions `[Q]` and `[K]`, float32 or wider."""
         table = self.param(
             "rel_embedding",
             nn.initializers.normal(self.num_heads**-0.5),
@@ -161,7 +163,7 @@ class RelativeBias(nn.Module):
             max_distance=self.max_distance,
             bidirectional=self.bidirectional,
         )
-        return jnp.asarray(table)[:, buckets][None]
+        return jnp.asarray(table, statistics_dtype(self.dtype))[:, buckets][None]
 
 
 def relative_buckets(

@@ -44,7 +44,7 @@ class T5Config:
             `emb_dim ** -0.5`.
         relative_buckets: Buckets of the relative position bias.
         relative_max_distance: Distance in tokens from which all share the last bucket.
-        dtype: Compute dtype, "float32" or "bfloat16".
+        dtype: Compute dtype, "float32" or "bfloat16" ("float64" for exactness tests).
     """
 
     name: str
@@ -126,7 +126,7 @@ class T5(nn.Module):
     ) -> Array:
         """Returns logits `[B, L, V]` of every next token given shifted targets `[B, L]`."""
         hidden = self.decoder(
-            self.embed(decoder_tokens), encoded, attention_bias(encoder_mask), drop
+            self.embed(decoder_tokens), encoded, self._encoder_bias(encoder_mask), drop
         )
         return self._logits(hidden)
 
@@ -138,7 +138,7 @@ class T5(nn.Module):
         return DecodeState(
             self_cache=(empty,) * c.num_decoder_layers,
             cross_cache=self.decoder.cross_caches(encoded),
-            encoder_bias=attention_bias(encoder_mask),
+            encoder_bias=self._encoder_bias(encoder_mask),
             index=jnp.zeros((), jnp.int32),
         )
 
@@ -155,6 +155,9 @@ class T5(nn.Module):
         hidden, self_cache = self.decoder.step(self.embed(tokens[:, None]), state)
         state = state._replace(self_cache=self_cache, index=state.index + 1)
         return self._logits(hidden)[:, 0], state
+
+    def _encoder_bias(self, encoder_mask: Array) -> Array:
+        return attention_bias(encoder_mask, statistics_dtype(self.config.dtype))
 
     def _logits(self, hidden: Array) -> Array:
         c = self.config
@@ -173,14 +176,15 @@ class Encoder(nn.Module):
     def setup(self):
         c = self.config
         self.relpos_bias = RelativeBias(
-            c.num_heads, c.relative_buckets, c.relative_max_distance, bidirectional=True
+            c.num_heads, c.relative_buckets, c.relative_max_distance, True, c.dtype
         )
         self.layers = [EncoderLayer(c, name=f"layers_{i}") for i in range(c.num_encoder_layers)]
         self.encoder_norm = RmsNorm(c.dtype)
 
     def __call__(self, x: Array, mask: Array, drop: Dropout | None) -> Array:
-        positions = jnp.arange(x.shape[1])
-        bias = self.relpos_bias(positions, positions) + attention_bias(mask)
+        positions = jnp.arange(x.shape[1], dtype=jnp.int32)
+        bias = self.relpos_bias(positions, positions)
+        bias = bias + attention_bias(mask, bias.dtype)
         x = dropout(x, drop, "encoder/input")
         for i, layer in enumerate(self.layers):
             x = layer(x, bias, drop, f"encoder/{i}")
@@ -216,7 +220,7 @@ class Decoder(nn.Module):
     def setup(self):
         c = self.config
         self.relpos_bias = RelativeBias(
-            c.num_heads, c.relative_buckets, c.relative_max_distance, bidirectional=False
+            c.num_heads, c.relative_buckets, c.relative_max_distance, False, c.dtype
         )
         self.layers = [DecoderLayer(c, name=f"layers_{i}") for i in range(c.num_decoder_layers)]
         self.decoder_norm = RmsNorm(c.dtype)
@@ -226,8 +230,9 @@ class Decoder(nn.Module):
     def __call__(
         self, x: Array, encoded: Array, encoder_bias: Array, drop: Dropout | None
     ) -> Array:
-        positions = jnp.arange(x.shape[1])
-        bias = self.relpos_bias(positions, positions) + causal_bias(positions, positions)
+        positions = jnp.arange(x.shape[1], dtype=jnp.int32)
+        bias = self.relpos_bias(positions, positions)
+        bias = bias + causal_bias(positions, positions, bias.dtype)
         x = dropout(x, drop, "decoder/input")
         for i, layer in enumerate(self.layers):
             cross = layer.encoder_decoder_attention.keys_values(encoded)
@@ -236,9 +241,10 @@ class Decoder(nn.Module):
 
     def step(self, x: Array, state: DecodeState) -> tuple[Array, tuple[Cache, ...]]:
         """Runs one position `[B, 1, H]` and returns it with the caches that now hold it."""
-        keys = jnp.arange(state.self_cache[0].keys.shape[1])
+        keys = jnp.arange(state.self_cache[0].keys.shape[1], dtype=jnp.int32)
         query = state.index[None]
-        bias = self.relpos_bias(query, keys) + causal_bias(query, keys)
+        bias = self.relpos_bias(query, keys)
+        bias = bias + causal_bias(query, keys, bias.dtype)
         caches = []
         for layer, cache, cross in zip(
             self.layers, state.self_cache, state.cross_cache, strict=True

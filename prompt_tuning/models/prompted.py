@@ -1,0 +1,103 @@
+"""The frozen T5 with soft prompts among its encoder inputs, and its loss."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from prompt_tuning.models.layers import Dropout
+from prompt_tuning.models.t5 import T5
+from prompt_tuning.prompts.bank import select
+from prompt_tuning.prompts.placement import Placement
+from prompt_tuning.types import Array, Params
+
+
+class Batch(NamedTuple):
+    """Examples, each with the id of its prompt.
+
+    Attributes:
+        encoder_tokens: `[B, T]` int32, 0 at padding.
+        targets: `[B, L]` int32, 0 at padding.
+        prompt_id: `[B]` int32, the example's row of the bank.
+    """
+
+    encoder_tokens: Array
+    targets: Array
+    prompt_id: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class PromptedT5:
+    """A T5 whose encoder reads a soft prompt with every input.
+
+    Prompts join the embedded tokens before input dropout, so dropout touches them too, and take
+    the relative positions of where they stand (Lester et al. 2021).
+
+    Attributes:
+        model: The frozen model.
+        placement: How prompts and embedded tokens are combined.
+    """
+
+    model: T5
+    placement: Placement
+
+    def encode(
+        self,
+        params: Params,
+        bank: Array,
+        encoder_tokens: Array,
+        prompt_id: Array,
+        drop: Dropout | None,
+    ) -> tuple[Array, Array]:
+        """Returns the encoder output `[B, P+T, H]` and its mask `[B, P+T]`.
+
+        Args:
+            params: The frozen model's parameters.
+            bank: Soft prompts `[N, P, H]`.
+            encoder_tokens: `[B, T]`, 0 at padding.
+            prompt_id: `[B]`, each example's row of `bank`.
+            drop: Dropout rate and per-example keys, or None for no dropout.
+        """
+        variables = {"params": params}
+        embedded = self.model.apply(variables, encoder_tokens, method="embed")
+        embedded, mask = self.placement(select(bank, prompt_id), embedded, encoder_tokens)
+        return self.model.apply(variables, embedded, mask, drop, method="encode"), mask
+
+    def logits(self, params: Params, bank: Array, batch: Batch, drop: Dropout | None) -> Array:
+        """Returns the logits `[B, L, V]` of every target token given those before it."""
+        encoded, mask = self.encode(params, bank, batch.encoder_tokens, batch.prompt_id, drop)
+        return self.model.apply(
+            {"params": params}, encoded, mask, shift_right(batch.targets), drop, method="decode"
+        )
+
+
+def shift_right(targets: Array) -> Array:
+    """Returns the decoder inputs `[..., L]` of targets `[..., L]`: a 0, then all but the last."""
+    start = jnp.zeros_like(targets[..., :1])
+    return jnp.concatenate([start, targets[..., :-1]], axis=-1)
+
+
+def token_log_probs(logits: Array, targets: Array) -> tuple[Array, Array]:
+    """Returns log p(target) and log Z, each `[..., L]`, of logits `[..., L, V]`."""
+    log_z = jax.nn.logsumexp(logits, axis=-1)
+    # A masked sum instead of a gather: its gradient is dense anyway, and needs no scatter.
+    hit = targets[..., None] == jnp.arange(logits.shape[-1], dtype=targets.dtype)
+    return jnp.sum(jnp.where(hit, logits, 0.0), axis=-1) - log_z, log_z
+
+
+def cross_entropy(logits: Array, targets: Array, z_loss: ArrayLike) -> Array:
+    """Returns each example's loss in nats, `[B]`, summed over its target tokens.
+
+    `sum_t -log p(y_t) + z_loss * (log Z_t)^2`, where Z_t normalises the softmax of token t; padding
+    (0) adds nothing (Lester et al. 2021; the z-loss is T5X's).
+
+    Args:
+        logits: `[B, L, V]`, float32 or wider.
+        targets: `[B, L]`, 0 at padding.
+        z_loss: Weight of the second term.
+    """
+    log_probs, log_z = token_log_probs(logits, targets)
+    losses = jnp.asarray(z_loss, logits.dtype) * jnp.square(log_z) - log_probs
+    return jnp.sum(jnp.where(targets > 0, losses, 0.0), axis=-1)

@@ -1,0 +1,231 @@
+"""Prompt files: one soft prompt `[P, H]` float32 with its provenance, as safetensors or `.npy`."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+import prompt_tuning
+from prompt_tuning.types import UserError
+
+FORMAT_VERSION = "1"
+TENSOR = "prompt"
+_NPY_MAGIC = b"\x93NUMPY"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prompt:
+    """A soft prompt and where it comes from.
+
+    Attributes:
+        array: `[P, H]` float32.
+        metadata: Strings: `format_version`, `name`, `task`, `backbone`, `backbone_digest`,
+            `prompt_length`, `hidden_size`, `step`, `seed`, `init`, `metrics` (JSON), `created`,
+            `version`. Empty for a prompt from an `.npy` file, which has no room for them.
+    """
+
+    array: np.ndarray
+    metadata: dict[str, str]
+
+
+def describe(
+    array: np.ndarray,
+    *,
+    name: str,
+    task: str,
+    backbone: str,
+    backbone_digest: str,
+    step: int,
+    seed: int,
+    init: str,
+    metrics: Mapping[str, float],
+    created: str,
+) -> Prompt:
+    """Returns the prompt `[P, H]` with all metadata of a prompt file.
+
+    Args:
+        array: The prompt.
+        name: What to call it.
+        task: The task or mixture it was tuned on.
+        backbone: The frozen model's name.
+        backbone_digest: `embedding_digest` of the frozen model's table.
+        step: Training steps taken.
+        seed: The run's random seed.
+        init: How it was initialised; for a transferred prompt, the `digest` of its source.
+        metrics: Scores on validation.
+        created: Time of creation, ISO 8601.
+    """
+    length, width = array.shape
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "task": task,
+        "backbone": backbone,
+        "backbone_digest": backbone_digest,
+        "prompt_length": str(length),
+        "hidden_size": str(width),
+        "step": str(step),
+        "seed": str(seed),
+        "init": init,
+        "metrics": json.dumps(dict(metrics), sort_keys=True),
+        "created": created,
+        "version": prompt_tuning.__version__,
+    }
+    return Prompt(np.asarray(array, np.float32), metadata)
+
+
+def save(path: str | os.PathLike, prompt: Prompt) -> None:
+    """Writes a prompt, whole or not at all; `.npy` keeps the array alone.
+
+    Raises:
+        UserError: The name ends in neither `.safetensors` nor `.npy`, the prompt is not a finite
+            `[P, H]` array, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix not in (".safetensors", ".npy"):
+        raise UserError(f"prompt file {path}: name it .safetensors or .npy")
+    array = np.ascontiguousarray(_checked(prompt.array, path))
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            if path.suffix == ".npy":
+                np.save(file, array, allow_pickle=False)
+            else:
+                metadata = {"format_version": FORMAT_VERSION, **prompt.metadata}
+                file.write(safetensors.numpy.save({TENSOR: array}, metadata))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"prompt file {path}: cannot write it ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike) -> Prompt:
+    """Reads a prompt file; a file in `.npy` format is known by its first bytes, whatever its name.
+
+    Nothing is ever unpickled.
+
+    Raises:
+        UserError: The file is missing, damaged, of another kind, or holds numbers that are not
+            finite.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_NPY_MAGIC)) == _NPY_MAGIC:
+                file.seek(0)
+                return Prompt(_checked(_read_npy(file, path), path), {})
+        return _read_safetensors(path)
+    except OSError as error:
+        raise UserError(
+            f"prompt file {path}: cannot read it ({error.strerror or 'input/output error'})"
+        ) from error
+
+
+def check(
+    prompt: Prompt, *, backbone: str, backbone_digest: str, prompt_length: int, hidden_size: int
+) -> None:
+    """Refuses a prompt that is for another model or has another shape.
+
+    A prompt without metadata (from `.npy`) is checked by shape alone.
+
+    Raises:
+        UserError: Something differs; the message names everything that does.
+    """
+    length, width = prompt.array.shape
+    found = {
+        "backbone": prompt.metadata.get("backbone", backbone),
+        "backbone digest": prompt.metadata.get("backbone_digest", backbone_digest)[:12],
+        "prompt length": length,
+        "hidden size": width,
+    }
+    wanted = {
+        "backbone": backbone,
+        "backbone digest": backbone_digest[:12],
+        "prompt length": prompt_length,
+        "hidden size": hidden_size,
+    }
+    differ = [
+        f"{key} {found[key]} (need {wanted[key]})" for key in found if found[key] != wanted[key]
+    ]
+    if differ:
+        name = prompt.metadata.get("name", "without metadata")
+        raise UserError(
+            f"prompt {name} is not for this run: it has {', '.join(differ)};"
+            " use a prompt tuned on this backbone, at this length"
+        )
+
+
+def digest(array: np.ndarray) -> str:
+    """Returns the SHA-256 of an array's float32 bytes, in hexadecimal: a prompt's identity."""
+    return hashlib.sha256(np.ascontiguousarray(array, "<f4").data).hexdigest()
+
+
+def embedding_digest(table: np.ndarray) -> str:
+    """Returns the `digest` of an embedding table `[V, H]`, by which prompts know their backbone."""
+    return digest(table)
+
+
+def _checked(array: np.ndarray, path: Path) -> np.ndarray:
+    if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating) or 0 in array.shape:
+        raise UserError(
+            f"prompt file {path}: holds {array.dtype} of shape {list(array.shape)}, not a prompt"
+            " [P, H] of floats; give a prompt file"
+        )
+    array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise UserError(f"prompt file {path}: holds numbers that are not finite; use another one")
+    return array
+
+
+def _read_npy(file: BinaryIO, path: Path) -> np.ndarray:
+    try:
+        array = np.lib.format.read_array(file, allow_pickle=False)
+        if file.read(1):
+            raise ValueError("bytes after the array")
+    except (ValueError, EOFError, MemoryError, OverflowError) as error:
+        raise _damaged(path) from error
+    return array
+
+
+def _read_safetensors(path: Path) -> Prompt:
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = dict(file.metadata() or {})
+            if "format_version" not in metadata or TENSOR not in file.keys():
+                raise UserError(
+                    f"prompt file {path}: it holds tensors, but no prompt of this project;"
+                    " give a file that train wrote"
+                )
+            if metadata["format_version"] != FORMAT_VERSION:
+                raise UserError(
+                    f"prompt file {path}: format version {metadata['format_version']} is not"
+                    f" {FORMAT_VERSION}; update this project or write the prompt again"
+                )
+            array = file.get_tensor(TENSOR)
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise _damaged(path) from error
+    array = _checked(array, path)
+    stated = (metadata.get("prompt_length"), metadata.get("hidden_size"))
+    if any(s is not None and s != str(n) for s, n in zip(stated, array.shape, strict=True)):
+        raise UserError(
+            f"prompt file {path}: its metadata says {stated[0]} x {stated[1]}, but it holds"
+            f" {array.shape[0]} x {array.shape[1]}; write the prompt again"
+        )
+    return Prompt(array, metadata)
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(
+        f"prompt file {path}: damaged, or neither safetensors nor .npy; give another file"
+    )

@@ -1,0 +1,80 @@
+"""Where soft prompts stand among the embedded input tokens (Lester et al. 2021, section 2).
+
+Every placement keeps the order of the tokens, leaves padding at the end, and returns the mask of
+what is not padding; prompt tokens never are.
+"""
+
+from typing import Protocol
+
+import jax.numpy as jnp
+
+from prompt_tuning.types import Array
+
+
+class Placement(Protocol):
+    """Combines soft prompts with embedded inputs."""
+
+    def __call__(self, prompts: Array, embedded: Array, tokens: Array, /) -> tuple[Array, Array]:
+        """Returns the combined embeddings `[B, P+T, H]` and their mask `[B, P+T]`.
+
+        Args:
+            prompts: `[B, P, H]`, cast to the dtype of `embedded`.
+            embedded: `[B, T, H]`, the embeddings of `tokens`.
+            tokens: `[B, T]` int32, 0 where an example is padded.
+        """
+        ...
+
+
+def prefix(prompts: Array, embedded: Array, tokens: Array) -> tuple[Array, Array]:
+    """Puts the prompt in front of the input."""
+    mask = jnp.concatenate([_present(prompts), tokens > 0], axis=1)
+    return jnp.concatenate([prompts.astype(embedded.dtype), embedded], axis=1), mask
+
+
+def after_first_token(prompts: Array, embedded: Array, tokens: Array) -> tuple[Array, Array]:
+    """Puts the prompt between the first token of the input and the rest."""
+    present = tokens > 0
+    mask = jnp.concatenate([present[:, :1], _present(prompts), present[:, 1:]], axis=1)
+    prompts = prompts.astype(embedded.dtype)
+    return jnp.concatenate([embedded[:, :1], prompts, embedded[:, 1:]], axis=1), mask
+
+
+def suffix_before_eos(prompts: Array, embedded: Array, tokens: Array) -> tuple[Array, Array]:
+    """Puts the prompt before the last token of the input, which is its EOS."""
+    return _insert(prompts, embedded, jnp.maximum(_lengths(tokens) - 1, 0), _lengths(tokens))
+
+
+def suffix_after_eos(prompts: Array, embedded: Array, tokens: Array) -> tuple[Array, Array]:
+    """Puts the prompt between the last token of the input and the padding."""
+    return _insert(prompts, embedded, _lengths(tokens), _lengths(tokens))
+
+
+PLACEMENTS: dict[str, Placement] = {
+    "prefix": prefix,
+    "after_first_token": after_first_token,
+    "suffix_before_eos": suffix_before_eos,
+    "suffix_after_eos": suffix_after_eos,
+}
+"""The placements by the names that configs use."""
+
+
+def _present(prompts: Array) -> Array:
+    return jnp.ones(prompts.shape[:2], bool)
+
+
+def _lengths(tokens: Array) -> Array:
+    return jnp.sum(tokens > 0, axis=1, dtype=jnp.int32)
+
+
+def _insert(
+    prompts: Array, embedded: Array, positions: Array, lengths: Array
+) -> tuple[Array, Array]:
+    """Puts `prompts` before position `positions` `[B]` of each input."""
+    size = prompts.shape[1]
+    to = jnp.arange(size + embedded.shape[1], dtype=jnp.int32)[None, :]
+    start = positions[:, None]
+    from_token = jnp.where(to < start, to, to - size) + size
+    inside = (to >= start) & (to < start + size)
+    source = jnp.where(inside, to - start, from_token)
+    rows = jnp.concatenate([prompts.astype(embedded.dtype), embedded], axis=1)
+    return jnp.take_along_axis(rows, source[:, :, None], axis=1), to < lengths[:, None] + size
