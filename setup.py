@@ -1,4 +1,4 @@
-"""Packaging of prompt_tuning; tool settings are in pyproject.toml, exact pins in constraints.txt."""
+"""Packaging of prompt_tuning; tool settings are in pyproject.toml, pins in constraints.txt."""
 
 import re
 from pathlib import Path
@@ -21,8 +21,11 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    # The gin files stay at the top of the repository; a wheel carries them as prompt_tuning/configs.
-    packages=[*find_packages(include=["prompt_tuning", "prompt_tuning.*"]), "prompt_tuning.configs"],
+    # The gin files are at the top of the repository; a wheel has them as prompt_tuning/configs.
+    packages=[
+        *find_packages(include=["prompt_tuning", "prompt_tuning.*"]),
+        "prompt_tuning.configs",
+    ],
     package_dir={"prompt_tuning.configs": "configs"},
     package_data={
         "prompt_tuning.configs": ["*.gin", "*/*.gin"],

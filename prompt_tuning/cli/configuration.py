@@ -1,0 +1,109 @@
+"""A configuration as plain data: the bindings, which of them a command uses, and their text.
+
+What a command uses is what can be reached from the bindings of its function through macros and
+references, as gin would when the function is called.
+"""
+
+import dataclasses
+import pprint
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import prompt_tuning
+from prompt_tuning.cli.gin_files import REQUIRED, Binding, Key, Macro, Reference, Statements
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The last binding of every key, in the order of first mention, and the imports."""
+
+    bindings: Mapping[Key, Binding]
+    imports: tuple[str, ...]
+
+    def macro(self, name: str) -> Binding | None:
+        """Returns the binding of the macro `%name`, None when it has no value."""
+        scope, _, last = name.rpartition("/")
+        return self.bindings.get(Key(scope, last, ""))
+
+
+def merge(statements: Statements) -> Config:
+    """Keeps the last binding of every key."""
+    merged: dict[Key, Binding] = {}
+    for binding in statements.bindings:
+        merged[binding.key] = binding
+    return Config(merged, statements.imports)
+
+
+def used_by(config: Config, command: str) -> Config:
+    """Returns the part of `config` that calling the configurable `command` consumes."""
+    used: set[Key] = set()
+    waiting: list[tuple[str, Any]] = [("", Reference("", command, evaluate=True))]
+    called: set[tuple[str, str]] = set()
+    while waiting:
+        scope, item = waiting.pop()
+        keys: list[Key] = []
+        if isinstance(item, Macro):
+            binding = config.macro(item.name)
+            keys = [binding.key] if binding else []
+        elif isinstance(item, Reference) and (item.scope or scope, item.name) not in called:
+            scope = item.scope or scope
+            called.add((scope, item.name))
+            keys = parameters_of(config, scope, item.name)
+        for key in keys:
+            if not (key.is_macro and key in used):
+                used.add(key)
+                waiting += [(scope, nested) for nested in flatten(config.bindings[key].value)]
+    return Config({k: b for k, b in config.bindings.items() if k in used}, config.imports)
+
+
+def parameters_of(config: Config, scope: str, name: str) -> list[Key]:
+    """Returns what binds each parameter of `name` called in `scope`: the innermost scope wins."""
+    innermost: dict[str, Key] = {}
+    for key in config.bindings:
+        inside = not key.scope or f"{scope}/".startswith(f"{key.scope}/")
+        if not key.is_macro and key.name == name and inside:
+            known = innermost.get(key.parameter)
+            if known is None or len(key.scope) > len(known.scope):
+                innermost[key.parameter] = key
+    return list(innermost.values())
+
+
+def flatten(value: Any) -> Iterator[Any]:
+    """Yields the items of nested lists, tuples and dictionaries; anything else is its own item."""
+    if isinstance(value, dict):
+        for item in value.items():
+            yield from flatten(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from flatten(item)
+    else:
+        yield value
+
+
+def text(config: Config) -> str:
+    """Writes a configuration as a gin file: macros, then one section for each configurable."""
+    lines = [f"# Written by prompt-tuning {prompt_tuning.__version__}."]
+    lines += [f"import {module}" for module in config.imports]
+    sections: dict[tuple[str, str], list[str]] = {}
+    for key, binding in sorted(config.bindings.items(), key=lambda item: not item[0].is_macro):
+        section = ("", "") if key.is_macro else (key.scope, key.name)
+        sections.setdefault(section, []).extend(_format(str(key), binding.value))
+    for section in sections.values():
+        lines += ["", *section]
+    return "\n".join(lines) + "\n"
+
+
+def unset(config: Config) -> Iterator[tuple[Key, list[Key]]]:
+    """Yields each key whose value is `%gin.REQUIRED`, with the keys whose values use it."""
+    for key, binding in config.bindings.items():
+        if binding.value == REQUIRED:
+            macro = Macro(str(key))
+            yield key, [user for user, b in config.bindings.items() if macro in flatten(b.value)]
+
+
+def _format(key: str, value: Any) -> list[str]:
+    line = f"{key} = {value!r}"
+    if len(line) <= 100 or not isinstance(value, dict | list | tuple):
+        return [line]
+    pretty = pprint.pformat(value, width=96, sort_dicts=False)
+    return [f"{key} = \\", *(f"    {line}" for line in pretty.splitlines())]

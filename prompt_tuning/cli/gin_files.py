@@ -1,0 +1,208 @@
+"""Reading gin files: statements as plain data, each with the place it was written."""
+
+import dataclasses
+import importlib
+import io
+import tokenize
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gin import config_parser
+
+import prompt_tuning
+from prompt_tuning.types import UserError, nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Macro:
+    """A use of a macro, `%NAME`, as a value."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f"%{self.name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """A use of a configurable as a value: `@scope/name`, or its result, `@scope/name()`."""
+
+    scope: str
+    name: str
+    evaluate: bool
+
+    def __repr__(self) -> str:
+        scope = f"{self.scope}/" if self.scope else ""
+        return f"@{scope}{self.name}{'()' if self.evaluate else ''}"
+
+
+REQUIRED = Macro("gin.REQUIRED")
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """What a binding sets: `parameter` of the configurable `name`, or a macro (no parameter)."""
+
+    scope: str
+    name: str
+    parameter: str
+
+    def __str__(self) -> str:
+        scope = f"{self.scope}/" if self.scope else ""
+        return f"{scope}{self.name}{'.' if self.parameter else ''}{self.parameter}"
+
+    @property
+    def is_macro(self) -> bool:
+        return not self.parameter
+
+
+@dataclasses.dataclass(frozen=True)
+class Binding:
+    """One `key = value`, its place (`file:line`, or the flag) and the comment on its line."""
+
+    key: Key
+    value: Any
+    place: str
+    comment: str
+
+    @property
+    def from_command_line(self) -> bool:
+        return self.place.startswith("--gin.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Statements:
+    """All bindings in the order they were read, and the modules that the files import."""
+
+    bindings: tuple[Binding, ...]
+    imports: tuple[str, ...]
+
+
+def configs_directory() -> Path:
+    """Returns the directory of `defaults.gin`: `configs/` of a checkout, or its copy in a wheel."""
+    package = Path(prompt_tuning.__file__).parent
+    packaged = package / "configs"
+    return packaged if packaged.is_dir() else package.parent / "configs"
+
+
+def read(files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[str]) -> Statements:
+    """Reads gin files, in order and with what they include, then `NAME=VALUE` bindings.
+
+    A file of `files` is looked up in the working directory, then in `search_paths`, then among the
+    project's configs; an included file is looked up beside the file that includes it first.
+
+    Raises:
+        UserError: for a missing or unreadable file, a syntax error or a module that cannot be
+            imported, with the file and line.
+    """
+    found: list[Binding | str] = []
+    for file in files:
+        found += _read_file(_locate(file, [Path()], search_paths, "--gin_file"), search_paths, ())
+    for binding in bindings:
+        found += _read_flag(binding)
+    return Statements(
+        bindings=tuple(item for item in found if isinstance(item, Binding)),
+        imports=tuple(dict.fromkeys(item for item in found if isinstance(item, str))),
+    )
+
+
+class _PlainValues(config_parser.ParserDelegate):
+    """Makes gin's parser return `Macro` and `Reference`, so that reading needs no configurables."""
+
+    def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> Reference:
+        scope, _, name = scoped_configurable_name.rpartition("/")
+        return Reference(scope, name, evaluate)
+
+    def macro(self, macro_name: str) -> Macro:
+        return Macro(macro_name)
+
+
+def _read_file(
+    path: Path, search_paths: Sequence[str], including: tuple[Path, ...]
+) -> Iterator[Binding | str]:
+    if path in including:
+        raise UserError(f"{path}: the file includes itself; remove one of the include lines")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "it is not text" if isinstance(error, ValueError) else error.strerror
+        raise UserError(f"{path}: cannot read this gin file: {reason}") from None
+    for statement in _parse(text, str(path)):
+        place = f"{path}:{statement.location.line_num}"
+        match statement:
+            case config_parser.BindingStatement():
+                yield _binding(statement, place)
+            case config_parser.ImportStatement():
+                yield _import(statement, place)
+            case config_parser.IncludeStatement():
+                beside = [path.parent, *map(Path, search_paths), Path()]
+                included = _locate(statement.filename, beside, [], place)
+                yield from _read_file(included, search_paths, (*including, path))
+
+
+def _read_flag(binding: str) -> Iterator[Binding]:
+    name, equals, value = binding.partition("=")
+    place = f"--gin.{name.strip()}"
+    if not equals or not name.strip():
+        raise UserError(f"{place}: no value; write {place}=VALUE")
+    try:
+        statements = list(_parse(binding, place))
+    except UserError:
+        raise UserError(
+            f"{place}: cannot read the value {value.strip()!r}; numbers are plain, strings need "
+            f"quotes that reach the program, as in {place}='\"text\"'"
+        ) from None
+    for statement in statements:
+        if not isinstance(statement, config_parser.BindingStatement):
+            raise UserError(f"{place}: only NAME=VALUE can be set on the command line")
+        yield _binding(statement, place)
+
+
+def _parse(text: str, file: str) -> Iterator[Any]:
+    try:
+        yield from config_parser.ConfigParser(io.StringIO(text), _PlainValues())
+    except SyntaxError as error:
+        message, location = error.args[0], error.args[1] if len(error.args) > 1 else None
+        line = getattr(location, "line_num", None) or error.lineno
+        if line is None and isinstance(location, tuple):
+            line = location[1]
+        reason = " ".join(str(message).split())
+        raise UserError(f"{file}:{line}: gin syntax error: {reason}") from None
+    except tokenize.TokenError as error:
+        line = error.args[1][0]
+        raise UserError(
+            f"{file}:{line}: gin syntax error: {error.args[0]} (an open bracket or quote)"
+        ) from None
+
+
+def _binding(statement: config_parser.BindingStatement, place: str) -> Binding:
+    key = Key(statement.scope, statement.selector, statement.arg_name)
+    comment = statement.location.line_content.partition("  # ")[2].strip()
+    return Binding(key, statement.value, place, comment)
+
+
+def _import(statement: config_parser.ImportStatement, place: str) -> str:
+    try:
+        importlib.import_module(statement.module)
+    except ImportError as error:
+        raise UserError(
+            f"{place}: cannot import {statement.module!r}: {error}; "
+            "install it or put its directory on PYTHONPATH"
+        ) from None
+    return statement.module
+
+
+def _locate(
+    name: str, directories: Sequence[Path], search_paths: Sequence[str], place: str
+) -> Path:
+    configs = configs_directory()
+    roots = [*directories, *map(Path, search_paths), configs, configs.parent]
+    for root in roots:
+        path = root / name
+        if path.is_file():
+            return path
+    known = {file.relative_to(configs).as_posix() for file in configs.rglob("*.gin")}
+    close = nearest(name.removeprefix("configs/"), known)
+    searched = ", ".join(dict.fromkeys(str(root) for root in roots))
+    raise UserError(f"{place}: gin file {name!r} not found{close}; searched {searched}")

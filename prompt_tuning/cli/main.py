@@ -1,0 +1,242 @@
+"""The console script `prompt-tuning`: commands, flags, and errors in one line."""
+
+import argparse
+import dataclasses
+import errno
+import importlib
+import inspect
+import sys
+from collections.abc import Mapping, Sequence
+
+import prompt_tuning
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command: the function `function` of `module`, registered with gin under the same name.
+
+    The function takes what gin binds, and those of `dry_run`, `tfds_data_dir` and
+    `operative_config` (text) that it declares.
+    """
+
+    module: str
+    function: str
+    summary: str
+    example: str
+
+
+COMMANDS: Mapping[str, Command] = {
+    "train": Command(
+        "prompt_tuning.cli.train",
+        "train",
+        "tunes the prompts of one or many tasks on a frozen T5",
+        "prompt-tuning train --gin_file=runs/train_mini.gin --gin.MODEL_DIR=\"'/tmp/train'\"",
+    ),
+    "eval": Command(
+        "prompt_tuning.cli.eval",
+        "evaluate",
+        "scores prompts on their tasks, many prompts in one batch",
+        "prompt-tuning eval --gin_file=runs/eval_mini.gin --gin.MODEL_DIR=\"'/tmp/train'\"",
+    ),
+    "infer": Command(
+        "prompt_tuning.cli.infer",
+        "infer",
+        "writes the answers of prompts as JSON lines",
+        "prompt-tuning infer --gin_file=runs/infer_mini.gin --gin.MODEL_DIR=\"'/tmp/train'\"",
+    ),
+    "spot": Command(
+        "prompt_tuning.cli.spot",
+        "spot",
+        "tunes source prompts, then target prompts from them and without them; prints the table",
+        "prompt-tuning spot --gin_file=runs/spot_mini.gin --gin.MODEL_DIR=\"'/tmp/spot'\"",
+    ),
+    "cache": Command(
+        "prompt_tuning.cli.cache",
+        "cache",
+        "tokenises tasks ahead of time",
+        "prompt-tuning cache --gin_file=runs/spot_mini.gin",
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = COMMANDS) -> int:
+    """Runs one command and returns its exit status.
+
+    The status is 2 for bad input or a full or unwritable disk, which is told in one line, and 130
+    when the user interrupts. Any other exception is a bug, and keeps its traceback.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview(commands))
+        return 0
+    if words[0] == "--version":
+        print(f"prompt-tuning {prompt_tuning.__version__}")
+        return 0
+    try:
+        _run(words, commands)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to resume", file=sys.stderr)
+        return 130
+    except Exception as error:
+        message = _one_line(error)
+        if message is None:
+            raise
+        print(f"prompt-tuning: error: {message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
+    # Imported here because JAX, which comes with it, would make --help wait.
+    from prompt_tuning.cli import gin_config
+    from prompt_tuning.types import UserError, nearest
+
+    name, *rest = words
+    if name not in commands:
+        known = ", ".join(commands)
+        raise UserError(f"no command {name!r}{nearest(name, commands)}; the commands are {known}")
+    command = commands[name]
+    flags, bindings = _flags(name, rest)
+    if flags.help:
+        print(_command_help(name, command))
+        return
+    if not flags.gin_file:
+        raise UserError(f"{name} needs a gin file; for example: {command.example}")
+    for each in commands.values():  # A gin file may bind the parameters of any command.
+        importlib.import_module(each.module)
+    search_paths = [path for item in flags.gin_search_paths for path in item.split(",") if path]
+    config = gin_config.parse(flags.gin_file, bindings, search_paths)
+    text = gin_config.operative_config(config, command.function)
+    given = {
+        "dry_run": flags.dry_run,
+        "tfds_data_dir": flags.tfds_data_dir,
+        "operative_config": text,
+    }
+    function = gin_config.configurables()[command.function]
+    taken = inspect.signature(function).parameters
+    for flag in ("dry_run", "tfds_data_dir"):
+        if given[flag] and flag not in taken:
+            raise UserError(f"--{flag}: it has no effect on {name!r}; leave it out")
+    if flags.dry_run:
+        print(text)
+    function(
+        **gin_config.arguments(text, command.function),
+        **{parameter: value for parameter, value in given.items() if parameter in taken},
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        from prompt_tuning.types import UserError
+
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def _parser(name: str) -> _Parser:
+    parser = _Parser(prog=f"prompt-tuning {name}", add_help=False, allow_abbrev=False)
+    add = parser.add_argument
+    add("--gin_file", action="append", default=[], metavar="FILE")
+    add("--gin_search_paths", action="append", default=[], metavar="DIRECTORIES")
+    add("--tfds_data_dir", metavar="DIRECTORY")
+    add("--dry_run", action="store_true")
+    add("-h", "--help", action="store_true")
+    return parser
+
+
+def _flags(name: str, words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Returns the flags, and the `NAME=VALUE` of every `--gin.NAME=VALUE`."""
+    from prompt_tuning.types import UserError, nearest
+
+    parser = _parser(name)
+    bindings = [word.removeprefix("--gin.") for word in words if word.startswith("--gin.")]
+    flags, unknown = parser.parse_known_args([w for w in words if not w.startswith("--gin.")])
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        known = [option for action in parser._actions for option in action.option_strings]
+        raise UserError(
+            f"unknown argument {flag!r}{nearest(flag, known)}; see {parser.prog} --help"
+        )
+    return flags, bindings
+
+
+def _one_line(error: BaseException) -> str | None:
+    """Returns the message of an error that is the user's to mend, None for a bug."""
+    from prompt_tuning.types import UserError
+
+    if isinstance(error, UserError):
+        # gin appends lines about the call; a UserError itself is one line.
+        return " ".join(str(error).split("\n  In call to configurable")[0].split())
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _ENVIRONMENT_ERRORS:
+            where = f"{seen.filename}: " if seen.filename else ""
+            return f"{where}{seen.strerror}; {_ENVIRONMENT_ERRORS[seen.errno]}"
+        if "No space left on device" in str(seen):  # TensorStore raises ValueError for it.
+            return f"No space left on device; {_ENVIRONMENT_ERRORS[errno.ENOSPC]}"
+        seen = seen.__cause__
+    return None
+
+
+_OTHER_PLACE = "choose another MODEL_DIR or CACHE_DIR, or change its permissions"
+_ENVIRONMENT_ERRORS = {
+    errno.ENOSPC: "free some space, then run the same command again to resume",
+    errno.EDQUOT: "free some space, then run the same command again to resume",
+    errno.EACCES: _OTHER_PLACE,
+    errno.EPERM: _OTHER_PLACE,
+    errno.EROFS: _OTHER_PLACE,
+    errno.ENOTDIR: "a file is in the way; choose another directory",
+    errno.EISDIR: "a directory is in the way; choose another name",
+    errno.EEXIST: "a file is in the way; choose another directory",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def _overview(commands: Mapping[str, Command]) -> str:
+    width = max(map(len, commands)) + 2
+    table = "\n".join(f"  {name:<{width}}{command.summary}" for name, command in commands.items())
+    return f"""\
+{prompt_tuning.__doc__}
+
+usage: prompt-tuning COMMAND --gin_file=FILE [--gin.NAME=VALUE ...]
+
+commands:
+{table}
+
+`prompt-tuning COMMAND --help` shows an example, the settings with their defaults, and the flags.
+Start with: prompt-tuning spot --gin_file=runs/spot_mini.gin --gin.MODEL_DIR=\"'/tmp/spot'\""""
+
+
+def _command_help(name: str, command: Command) -> str:
+    from prompt_tuning.cli import configuration, gin_files
+
+    defaults = configuration.merge(gin_files.read(["defaults.gin"], [], []))
+    used = configuration.used_by(defaults, command.function).bindings.values()
+    settings = [b for b in used if b.key.is_macro]
+    width = max((len(f"{b.key}={b.value!r}") for b in settings), default=0)
+    width = min(width, 40)
+    rows = [
+        f"  {f'{b.key}={b.value!r}':<{width}}  {b.comment}".rstrip().replace("%gin.REQUIRED", "...")
+        for b in settings
+    ]
+    return f"""\
+prompt-tuning {name}: {command.summary}
+
+example:
+  {command.example}
+
+settings, with the defaults of {gin_files.configs_directory() / "defaults.gin"}
+(... must be set; strings need quotes that the shell leaves alone: --gin.NAME=\"'text'\"):
+{chr(10).join(rows)}
+
+flags:
+  --gin_file=FILE             a gin file; repeatable, later ones win; looked up in the working
+                              directory, the search paths and {gin_files.configs_directory()}
+  --gin.NAME=VALUE            sets a macro or a parameter, over all files
+  --gin_search_paths=A,B      further directories for gin files
+  --tfds_data_dir=DIRECTORY   where TensorFlow Datasets are kept
+  --dry_run                   prints the configuration and what the run needs, and stops
+  --help                      this text"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Every gin file of the project parses, and the defaults have one home: `configs/defaults.gin`."""
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+from prompt_tuning.cli import gin_config, gin_files
+from prompt_tuning.cli.main import COMMANDS
+
+CONFIGS = gin_files.configs_directory()
+FILES = sorted(CONFIGS.rglob("*.gin"))
+DEFAULTS = CONFIGS / "defaults.gin"
+each_file = pytest.mark.parametrize("file", FILES, ids=lambda f: f.relative_to(CONFIGS).as_posix())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    """Imports the commands, which register what gin may bind."""
+    for command in COMMANDS.values():
+        importlib.import_module(command.module)
+
+
+def own(file: Path) -> list[gin_files.Key]:
+    """Returns the keys that `file` binds, with those of the files it includes."""
+    return [binding.key for binding in gin_files.read([str(file)], [], []).bindings]
+
+
+def test_the_configs_are_found():
+    assert DEFAULTS.is_file()
+
+
+@each_file
+def test_a_file_parses_on_top_of_the_defaults(file):
+    config = gin_config.parse([str(DEFAULTS), str(file)], [], [])
+    assert config.bindings
+
+
+@each_file
+def test_a_file_sets_only_what_the_defaults_or_its_includes_have(file):
+    included = set(own(DEFAULTS))
+    if file.parent.name == "runs":
+        known = {key for key in own(file) if not key.is_macro} | included
+        assert {key for key in own(file) if key.is_macro} <= known
+
+
+@each_file
+def test_a_run_parses_by_itself_and_opens_with_its_command(file):
+    if file.parent.name == "runs":
+        assert gin_config.parse([str(file)], [], []).bindings
+        opening = file.read_text().partition("\n\n")[0]
+        assert "prompt-tuning " in opening
+        assert all(line.startswith("#") for line in opening.splitlines())
+
+
+def test_the_defaults_bind_each_parameter_once():
+    keys = own(DEFAULTS)
+    assert [key for key in keys if keys.count(key) > 1] == []
+
+
+def test_no_default_hides_in_python():
+    bound = {(key.name, key.parameter) for key in own(DEFAULTS)}
+    hidden = [
+        f"{name}.{parameter.name}"
+        for name, function in gin_config.configurables().items()
+        if function.__module__.startswith("prompt_tuning.")
+        for parameter in gin_config.gin_parameters(function).values()
+        if parameter.default is not inspect.Parameter.empty and (name, parameter.name) not in bound
+    ]
+    assert hidden == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_defaults_bind_every_parameter_of_every_command(name):
+    parameters = set(gin_config.gin_parameters(gin_config.configurables()[COMMANDS[name].function]))
+    bound = {key.parameter for key in own(DEFAULTS) if key.name == COMMANDS[name].function}
+    assert parameters == bound

@@ -1,0 +1,89 @@
+"""Imports run one way, from `types` to `cli`, and two walls hold."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import prompt_tuning
+
+PACKAGE = Path(prompt_tuning.__file__).parent
+LEVELS = {
+    "types": 0,
+    "prompts": 1,
+    "models": 2,
+    "data": 2,
+    "training": 3,
+    "transfer": 4,
+    "projection": 4,
+    "analysis": 4,
+    "cli": 5,
+}
+LIGHT_ROOMS = ("models", "prompts", "training")
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(file: Path) -> str:
+    """Returns the room of a file: the name below the package."""
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(source: str, package: str) -> Iterator[str]:
+    """Yields the full name of every module that `source`, of `package`, imports anywhere."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) + 1 - node.level]
+            base = ".".join(
+                [*(parents if node.level else []), *([node.module] if node.module else [])]
+            )
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def breaches(source: str, of_room: str) -> list[str]:
+    """Returns the imports that a file of `of_room` must not have."""
+    wrong = []
+    for name in imports(source, f"prompt_tuning.{of_room}"):
+        top, *rest = name.split(".")
+        if top == "prompt_tuning" and rest and rest[0] in LEVELS:
+            sideways = LEVELS[rest[0]] == LEVELS[of_room] and rest[0] != of_room
+            if sideways or LEVELS[rest[0]] > LEVELS[of_room]:
+                wrong.append(name)
+        if top == "gin" and of_room != "cli":
+            wrong.append(name)
+        heavy = ("tensorflow", "tensorflow_datasets", "tensorflow_text", "seqio")
+        if top in heavy and of_room in LIGHT_ROOMS:
+            wrong.append(name)
+    return wrong
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(PACKAGE).as_posix())
+def test_a_file_imports_only_what_is_below_it(file):
+    if room(file) == "__init__":
+        assert not list(imports(file.read_text(), "prompt_tuning"))
+    else:
+        assert room(file) in LEVELS
+        assert breaches(file.read_text(), room(file)) == []
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.name == "__init__.py"], ids=str)
+def test_packages_import_nothing_by_themselves(file):
+    assert not list(imports(file.read_text(), "prompt_tuning"))
+
+
+@pytest.mark.parametrize(
+    ("source", "of_room", "wrong"),
+    [
+        ("from prompt_tuning.models import t5", "prompts", ["prompt_tuning.models.t5"]),
+        ("from ..data import cache", "models", ["prompt_tuning.data.cache"]),
+        ("def f():\n    import seqio", "training", ["seqio"]),
+        ("import tensorflow as tf", "data", []),
+        ("import gin", "analysis", ["gin"]),
+        ("from prompt_tuning import cli", "types", ["prompt_tuning.cli"]),
+        ("from prompt_tuning.types import Array", "prompts", []),
+    ],
+)
+def test_the_check_sees_breaches(source, of_room, wrong):
+    assert breaches(source, of_room) == wrong
