@@ -1,0 +1,112 @@
+"""Evaluation: greedy decoding of any number of prompts in mixed batches."""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from prompt_tuning.data.cached_task import CachedSplit, CachedTask
+from prompt_tuning.data.metrics import score
+from prompt_tuning.data.pipeline import eval_batches
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.models.decoding import greedy
+from prompt_tuning.models.prompted import PromptedT5
+from prompt_tuning.training.partitioning import Layout
+from prompt_tuning.types import Params
+
+
+class Evaluator:
+    """Predicts and scores with prompts of a bank.
+
+    Args:
+        model: The prompted model.
+        frozen: Its parameters on each layout, by the layout's name.
+        layouts: Where forward passes can run; batches are handed to them in turn.
+        vocabulary: Turns predicted ids into text.
+        batch_size: Examples decoded together.
+        shapes: Pairs (T, L) that inputs and targets are padded to.
+    """
+
+    def __init__(
+        self,
+        model: PromptedT5,
+        frozen: dict[str, Params],
+        layouts: Sequence[Layout],
+        vocabulary: Vocabulary,
+        *,
+        batch_size: int,
+        shapes: Sequence[tuple[int, int]],
+    ):
+        self._frozen = frozen
+        self._layouts = layouts
+        self._vocabulary = vocabulary
+        self._batch_size = batch_size
+        self._shapes = shapes
+        length = max(target_length for _, target_length in shapes)
+        self._greedy = jax.jit(functools.partial(greedy, model, length=length))
+
+    def predict(
+        self, bank: np.ndarray, items: Sequence[tuple[int, CachedSplit]]
+    ) -> list[list[str]]:
+        """Decodes splits, each with one prompt of the bank; prompts share batches.
+
+        Args:
+            bank: `[N, P, H]`.
+            items: Pairs of a row of `bank` and a split.
+
+        Returns:
+            For each item the text predicted for each example, in order.
+        """
+        banks = {layout.name: layout.put(bank) for layout in self._layouts}
+        pending = []
+        batches = eval_batches(items, batch_size=self._batch_size, shapes=self._shapes)
+        for i, batch in enumerate(batches):
+            layout = self._layouts[i % len(self._layouts)]
+            tokens, prompt_id = layout.put_batch((batch.encoder_tokens, batch.prompt_id), axis=0)
+            decoded = self._greedy(
+                self._frozen[layout.name], banks[layout.name], tokens, prompt_id
+            )
+            pending.append((batch, decoded))
+        texts = [[""] * len(split) for _, split in items]
+        for batch, decoded in pending:
+            rows = zip(batch.item, batch.example, np.asarray(decoded), batch.valid, strict=True)
+            for item, example, ids, valid in rows:
+                if valid:
+                    texts[item][example] = self._vocabulary.decode(ids)
+        return texts
+
+    def score(
+        self, bank: np.ndarray, items: Sequence[tuple[int, Sequence[CachedTask]]], split: str
+    ) -> list[dict[str, float]]:
+        """Scores prompts of the bank on a split of their tasks.
+
+        Args:
+            bank: `[N, P, H]`.
+            items: Pairs of a row of `bank` and its tasks (one, or those of a mixture).
+            split: `validation` or `test`.
+
+        Returns:
+            For each item its metrics and `score`, 0-100: the mean of a task's metrics, and of a
+            mixture's tasks. Metrics of a mixture are named `<task>/<metric>`.
+        """
+        flat = [(prompt, task) for prompt, tasks in items for task in tasks]
+        predictions = self.predict(bank, [(prompt, task.split(split)) for prompt, task in flat])
+        values = [
+            task.evaluate(split, texts) for (_, task), texts in zip(flat, predictions, strict=True)
+        ]
+        merged, start = [], 0
+        for _, tasks in items:
+            of_tasks = values[start : start + len(tasks)]
+            start += len(tasks)
+            metrics = of_tasks[0] if len(tasks) == 1 else _named(tasks, of_tasks)
+            merged.append({**metrics, "score": float(np.mean([score(v) for v in of_tasks]))})
+        return merged
+
+
+def _named(tasks: Sequence[CachedTask], values: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {
+        f"{task.name}/{name}": value
+        for task, metrics in zip(tasks, values, strict=True)
+        for name, value in metrics.items()
+    }

@@ -1,0 +1,412 @@
+"""The training loop: rows through lanes, with evaluation, checkpoints and resume."""
+
+import collections
+import dataclasses
+import functools
+import time
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.pipeline import Batches
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.models.prompted import PromptedT5
+from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.weights import Backbone
+from prompt_tuning.prompts.placement import PLACEMENTS
+from prompt_tuning.training import partitioning
+from prompt_tuning.training.checkpoints import Checkpoints, flatten, unflatten
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.evaluation import Evaluator
+from prompt_tuning.training.journal import Journal
+from prompt_tuning.training.lanes import Lane, Stepper
+from prompt_tuning.training.outcomes import Outcome, Outcomes
+from prompt_tuning.training.progress import ProgressDisplay
+from prompt_tuning.training.rows import Progress, Row
+from prompt_tuning.training.run_directory import RunDirectory
+from prompt_tuning.training.starts import StartContext, start_key
+from prompt_tuning.training.state import RowState, init_state
+from prompt_tuning.training.step import StepMetrics
+from prompt_tuning.types import UserError
+
+
+@dataclasses.dataclass
+class _Running:
+    """A row in training: what it is, how far it is, and where its state lives."""
+
+    row: Row
+    tasks: tuple[CachedTask, ...]
+    progress: Progress
+    batches: Batches
+    best: np.ndarray
+    lane: Lane
+    slot: int
+
+    @property
+    def state(self) -> RowState:
+        return self.lane.state(self.slot)
+
+    @property
+    def ended(self) -> bool:
+        return self.progress.step >= self.row.steps or self.progress.stopped is not None
+
+
+def tune(
+    rows: Sequence[Row],
+    *,
+    backbone: Backbone,
+    tasks: Mapping[str, CachedTask | CachedMixture],
+    shapes: Sequence[tuple[int, int]],
+    vocabulary: Vocabulary,
+    directory: RunDirectory,
+    config: TuneConfig,
+    console: Console,
+) -> list[Outcome]:
+    """Trains every row to its end, and scores each on test at its checkpoint best on validation.
+
+    Rows that an earlier run in the same directory finished are not trained again; unfinished ones
+    go on from the last checkpoint and end as they would have without the interruption.
+
+    Args:
+        rows: What to train; a row may start from the best prompt of another.
+        backbone: The frozen model.
+        tasks: The tokenised tasks and mixtures by name.
+        shapes: Pairs (T, L) that batches are padded to, each covered by the last.
+        vocabulary: The frozen model's vocabulary.
+        directory: Where the run's files are.
+        config: Settings that all rows share.
+        console: Where to show progress.
+
+    Returns:
+        One outcome per row, in order.
+
+    Raises:
+        UserError: The directory holds a row of the same name with other settings, or a row waits
+            for one that is not there.
+    """
+    model = PromptedT5(T5(backbone.config), PLACEMENTS[config.placement])
+    layouts = partitioning.layouts()
+    stepper = Stepper(model, backbone.params, config.step, layouts, shapes)
+    evaluator = Evaluator(
+        model,
+        stepper.frozen,
+        layouts,
+        vocabulary,
+        batch_size=config.eval_batch_size,
+        shapes=shapes,
+    )
+    outcomes = Outcomes(rows, directory, backbone, tasks, config)
+    checkpoints = Checkpoints(directory.checkpoints)
+    session = _Session(
+        rows=rows,
+        backbone=backbone,
+        tasks=tasks,
+        vocabulary=vocabulary,
+        config=config,
+        stepper=stepper,
+        layouts=layouts,
+        evaluator=evaluator,
+        outcomes=outcomes,
+        checkpoints=checkpoints,
+    )
+    session.restore()
+    try:
+        session.run(console, directory)
+    finally:
+        checkpoints.close()
+    return [outcomes.finished[row.name] for row in rows]
+
+
+class _Session:
+    """Moves rows from waiting to running to finished."""
+
+    def __init__(
+        self,
+        *,
+        rows: Sequence[Row],
+        backbone: Backbone,
+        tasks: Mapping[str, CachedTask | CachedMixture],
+        vocabulary: Vocabulary,
+        config: TuneConfig,
+        stepper: Stepper,
+        layouts: Sequence[partitioning.Layout],
+        evaluator: Evaluator,
+        outcomes: Outcomes,
+        checkpoints: Checkpoints,
+    ):
+        self._rows = rows
+        self._backbone = backbone
+        self._tasks = tasks
+        self._vocabulary = vocabulary
+        self._config = config
+        self._stepper = stepper
+        self._layouts = layouts
+        self._evaluator = evaluator
+        self._outcomes = outcomes
+        self._checkpoints = checkpoints
+        self._running: list[_Running] = []
+        self._lanes: list[Lane] = []
+        self._tick = self._saved = 0
+        self._unread: collections.deque = collections.deque()
+
+    # The run, from start to end.
+
+    def run(self, console: Console, directory: RunDirectory) -> None:
+        finished = self._outcomes.finished
+        restored = dict.fromkeys(finished, 2**62)
+        restored |= {run.row.name: run.progress.step for run in self._running}
+        done = sum(row.steps for row in self._rows if row.name in finished)
+        done += sum(run.progress.step for run in self._running)
+        total = sum(row.steps for row in self._rows)
+        if done:
+            console.print(f"Resuming: {done} of {total} row-steps are done.", highlight=False)
+        self._journal = Journal(directory.metrics, restored)
+        try:
+            with ProgressDisplay(console, total, done) as self._display:
+                while len(finished) < len(self._rows):
+                    self._turn()
+        finally:
+            self._journal.close()
+
+    def _turn(self) -> None:
+        """Starts, evaluates, finishes and saves what is due, then takes one step of every row."""
+        began = time.monotonic()
+        self._start_ready()
+        saving = self._tick - self._saved >= self._config.checkpoint_period
+        if saving or any(self._is_due(run) for run in self._running):
+            # Whatever is decided below is decided on the metrics of every step so far, so that a
+            # resumed run decides the same.
+            self._read(len(self._unread))
+        due = [run for run in self._running if self._is_due(run)]
+        self._evaluate(due)
+        self._finish([run for run in self._running if run.ended])
+        if saving:
+            self._save()
+        self._step()
+        for run in self._running:
+            run.progress.seconds += (time.monotonic() - began) / len(self._running)
+
+    # Waiting -> running.
+
+    def _start_ready(self) -> None:
+        started = {run.row.name for run in self._running} | set(self._outcomes.finished)
+        for row in self._rows:
+            after = row.start.after
+            if row.name not in started and (after is None or after in self._outcomes.finished):
+                prompt = self._first_prompt(row)
+                state = init_state(jnp.asarray(prompt), self._config.step.optimizer)
+                self._place(row, state, Progress(), prompt, self._free_slot(row))
+
+    def _first_prompt(self, row: Row) -> np.ndarray:
+        task = self._tasks[row.task]
+        context = StartContext(
+            embeddings=self._backbone.params["token_embedder"]["embedding"],
+            vocabulary=self._vocabulary,
+            labels=task.labels if isinstance(task, CachedTask) else (),
+            backbone=self._backbone.config.name,
+            backbone_digest=self._backbone.digest,
+            best_prompts=self._outcomes.best_prompts,
+        )
+        shape = (self._config.prompt_length, self._backbone.config.emb_dim)
+        return row.start.prompt(start_key(row.seed), shape, context)
+
+    def _free_slot(self, row: Row) -> tuple[Lane, int]:
+        """Returns an empty slot: of a lane with rows of this batch size, or of a new lane."""
+        for lane in self._lanes:
+            if lane.batch_size == row.batch_size and lane.free is not None:
+                return lane, lane.free
+        lane = self._new_lane(self._least_loaded(), row.batch_size)
+        return lane, 0
+
+    def _new_lane(self, layout: partitioning.Layout, batch_size: int) -> Lane:
+        shape = (self._config.prompt_length, self._backbone.config.emb_dim)
+        slots = partitioning.rows_per_pass(len(self._rows))
+        lane = Lane(self._stepper, layout, slots, shape, batch_size)
+        self._lanes.append(lane)
+        return lane
+
+    def _least_loaded(self) -> partitioning.Layout:
+        load = collections.Counter(lane.layout.name for lane in self._lanes)
+        return min(self._layouts, key=lambda layout: load[layout.name])
+
+    def _place(
+        self,
+        row: Row,
+        state: RowState,
+        progress: Progress,
+        best: np.ndarray,
+        place: tuple[Lane, int],
+    ) -> None:
+        lane, slot = place
+        lane.load(slot, row, state)
+        parts = self._tasks[row.task].parts
+        batches = Batches(
+            [(task.split("train"), rate) for task, rate in parts],
+            batch_size=row.batch_size,
+            seed=row.seed,
+            shapes=self._stepper.shapes,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        if progress.data:
+            batches.restore(progress.data)
+        tasks = tuple(task for task, _ in parts)
+        self._running.append(_Running(row, tasks, progress, batches, best, lane, slot))
+
+    # Steps.
+
+    def _step(self) -> None:
+        if not self._running:
+            return
+        by_lane: dict[Lane, list[_Running]] = collections.defaultdict(list)
+        for run in self._running:
+            by_lane[run.lane].append(run)
+        reading = len(self._unread)
+        for lane, runs in by_lane.items():
+            metrics = lane.step({run.slot: run.batches.next() for run in runs})
+            for run in runs:
+                run.progress.step += 1
+            self._unread.append((metrics, [(run, run.progress.step) for run in runs]))
+        self._tick += 1
+        self._read(reading)
+        self._display.advance(len(self._running), self._status())
+
+    def _read(self, count: int) -> None:
+        """Reads the metrics of `count` earlier passes: those of this step are still running."""
+        for _ in range(count):
+            metrics, runs = self._unread.popleft()
+            values = StepMetrics(*map(np.asarray, metrics))
+            for run, step in runs:
+                self._log(run, step, StepMetrics(*(value[run.slot] for value in values)))
+
+    def _log(self, run: _Running, step: int, metrics: StepMetrics) -> None:
+        if run.progress.stopped is not None:
+            return
+        if metrics.failed:
+            run.progress.stopped = f"the loss or the update of step {step} was not finite"
+            run.progress.step = step - 1
+        elif step % self._config.log_period == 0:
+            values = {
+                "loss": float(metrics.loss),
+                "loss_per_token": float(metrics.loss) / max(int(metrics.tokens), 1),
+                "gradient_norm": float(metrics.gradient_norm),
+                "learning_rate": run.row.learning_rate,
+            }
+            self._journal.write("train", run.row.name, step, values)
+
+    def _status(self) -> str:
+        ended = len(self._outcomes.finished)
+        return f"{len(self._running)} rows running, {ended} of {len(self._rows)} finished"
+
+    # Evaluation.
+
+    def _is_due(self, run: _Running) -> bool:
+        step, curve = run.progress.step, run.progress.curve
+        if curve and curve[-1][0] == step:
+            return False
+        return run.ended or run.row.evaluates_at(step) or step in self._config.save_steps
+
+    def _evaluate(self, due: Sequence[_Running]) -> None:
+        if not due:
+            return
+        bank = self._bank([run.state.prompt for run in due])
+        items = [(i, run.tasks) for i, run in enumerate(due)]
+        scores = self._evaluator.score(bank, items, "validation")
+        for run, prompt, metrics in zip(due, bank, scores, strict=False):
+            if run.progress.record(metrics["score"]):
+                run.best = prompt
+                self._outcomes.save_prompt(run.row, "best", prompt, run.progress)
+            if run.progress.step in self._config.save_steps:
+                name = f"step_{run.progress.step}"
+                self._outcomes.save_prompt(run.row, name, prompt, run.progress)
+            self._journal.write("validation", run.row.name, run.progress.step, metrics)
+        self._journal.flush()
+
+    def _bank(self, prompts: Sequence[np.ndarray]) -> np.ndarray:
+        """Stacks prompts into a bank of as many rows as the run has, so that its shape is fixed."""
+        bank = np.zeros((len(self._rows), *prompts[0].shape), np.float32)
+        bank[: len(prompts)] = prompts
+        return bank
+
+    # Running -> finished.
+
+    def _finish(self, ended: Sequence[_Running]) -> None:
+        if not ended:
+            return
+        bank = self._bank([run.best for run in ended])
+        items = [(i, run.tasks) for i, run in enumerate(ended)]
+        for run, metrics in zip(ended, self._evaluator.score(bank, items, "test"), strict=True):
+            best_step = run.progress.best_step
+            assert best_step is not None
+            self._journal.write("test", run.row.name, best_step, metrics)
+            self._journal.finish(run.row.name)
+            self._outcomes.finish(run.row, run.state.prompt, run.best, run.progress, metrics)
+            if run.progress.stopped:
+                self._display.note(
+                    f"{run.row.name} stopped: {run.progress.stopped}; its best prompt is kept"
+                )
+            run.lane.unload(run.slot)
+            self._running.remove(run)
+        self._lanes = [lane for lane in self._lanes if any(lane.rows)]
+
+    # Checkpoints.
+
+    def _save(self) -> None:
+        self._saved = self._tick
+        states = [run.state for run in self._running]
+        if not states:
+            return
+        arrays = flatten(jax.tree.map(lambda *leaves: np.stack(leaves), *states))
+        arrays["best"] = np.stack([run.best for run in self._running])
+        lanes = [
+            {"layout": lane.layout.name, "batch_size": lane.batch_size} for lane in self._lanes
+        ]
+        rows = [
+            {
+                "name": run.row.name,
+                "digest": self._outcomes.digest(run.row),
+                "lane": self._lanes.index(run.lane),
+                "slot": run.slot,
+                "progress": dataclasses.asdict(
+                    dataclasses.replace(run.progress, data=run.batches.state())
+                ),
+            }
+            for run in self._running
+        ]
+        self._checkpoints.save(self._tick, arrays, {"lanes": lanes, "rows": rows})
+
+    def restore(self) -> None:
+        """Puts back the rows of the newest sound checkpoint, each where it was."""
+        latest = self._checkpoints.latest()
+        if latest is None:
+            return
+        self._tick, arrays, saved = latest
+        self._saved = self._tick
+        layouts = {layout.name: layout for layout in self._layouts}
+        rows = {row.name: row for row in self._rows}
+        lanes = [
+            self._new_lane(
+                layouts.get(lane["layout"]) or self._least_loaded(), lane["batch_size"]
+            )
+            for lane in saved["lanes"]
+        ]
+        like = jax.eval_shape(
+            functools.partial(init_state, optimizer=self._config.step.optimizer),
+            jax.ShapeDtypeStruct(arrays["best"].shape[1:], jnp.float32),
+        )
+        states = unflatten(like, arrays)
+        for i, entry in enumerate(saved["rows"]):
+            row = rows.get(entry["name"])
+            if row is None:
+                continue
+            if entry["digest"] != self._outcomes.digest(row):
+                raise UserError(self._outcomes.conflict(row))
+            self._outcomes.finished.pop(row.name, None)
+            state = jax.tree.map(lambda leaf, i=i: leaf[i], states)
+            place = (lanes[entry["lane"]], entry["slot"])
+            self._place(row, state, Progress(**entry["progress"]), arrays["best"][i], place)
+        self._lanes = [lane for lane in self._lanes if any(lane.rows)]

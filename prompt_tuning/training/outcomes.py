@@ -1,0 +1,207 @@
+"""What became of each row: its prompt files, its `row.json`, and whether it is done."""
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.models.weights import Backbone
+from prompt_tuning.prompts import files
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.rows import Progress, Row
+from prompt_tuning.training.run_directory import RunDirectory, write_json
+from prompt_tuning.types import UserError
+
+_FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Holds a finished row's result, as `prompts/<row>/row.json` keeps it.
+
+    Attributes:
+        row: The row as a JSON object.
+        digest: Identifies the row's settings, task and model.
+        curve: `[step, validation score]` of each evaluation.
+        step: Step of the checkpoint best on validation.
+        validation: Validation score of that checkpoint, 0-100.
+        score: Its test score, 0-100.
+        metrics: Its test metrics.
+        seconds: Wall time in training.
+        stopped: Why the row stopped early, or None.
+        prompt: Digest of the prompt in `best.safetensors`.
+    """
+
+    row: dict[str, Any]
+    digest: str
+    curve: list[list[float]]
+    step: int
+    validation: float
+    score: float
+    metrics: dict[str, float]
+    seconds: float
+    stopped: str | None
+    prompt: str
+
+    def result(self) -> dict[str, Any]:
+        """Returns this row's entry in `results.json`."""
+        return {
+            "method": self.row["method"],
+            "init": self.row["start"]["init"],
+            "source": self.row["source"],
+            "target": self.row["task"],
+            "seed": self.row["seed"],
+            "metric": "+".join(self.metrics),
+            "score": self.score,
+            "step": self.step,
+            "steps": self.row["steps"],
+            "curve": self.curve,
+            "seconds": self.seconds,
+        }
+
+
+class Outcomes:
+    """Knows the rows of a run that are finished, and writes what a row leaves.
+
+    Args:
+        rows: The rows of the run.
+        directory: Where the run's files are.
+        backbone: The frozen model.
+        tasks: The tokenised tasks and mixtures by name.
+        config: Settings that all rows share.
+
+    Raises:
+        UserError: The directory holds a finished row of the same name with other settings, or a
+            row waits for one that is not there, or for itself.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        directory: RunDirectory,
+        backbone: Backbone,
+        tasks: Mapping[str, CachedTask | CachedMixture],
+        config: TuneConfig,
+    ):
+        self._directory = directory
+        self._backbone = backbone
+        self._tasks = tasks
+        self._config = config
+        self._rows = {row.name: row for row in rows}
+        self._digests: dict[str, str] = {}
+        self.finished: dict[str, Outcome] = {}
+        for row in rows:
+            outcome = self._read(row)
+            if outcome is not None:
+                if outcome.digest != self.digest(row):
+                    raise UserError(self.conflict(row))
+                self.finished[row.name] = outcome
+
+    @property
+    def best_prompts(self) -> dict[str, Path]:
+        """The best prompt file of each finished row."""
+        return {name: self._directory.row(name) / "best.safetensors" for name in self.finished}
+
+    def digest(self, row: Row) -> str:
+        """Returns what identifies a row's result: its settings, task, model, and source's digest."""
+        if row.name not in self._digests:
+            self._digests[row.name] = "waiting"
+            source = None
+            if row.start.after is not None:
+                if row.start.after not in self._rows:
+                    raise UserError(f"row '{row.name}' starts from '{row.start.after}', no row")
+                source = self.digest(self._rows[row.start.after])
+                if source == "waiting":
+                    raise UserError(f"row '{row.name}' waits for itself; give it another start")
+            backbone = [self._backbone.config.name, self._backbone.digest]
+            shared = dataclasses.asdict(self._config)
+            # When and how often things are logged or decoded changes no result.
+            for name in ("eval_batch_size", "log_period", "checkpoint_period", "save_steps"):
+                shared.pop(name)
+            context = [_FORMAT, backbone, self._tasks[row.task].digest, shared, source]
+            self._digests[row.name] = row.digest(json.dumps(context))
+        return self._digests[row.name]
+
+    def conflict(self, row: Row) -> str:
+        """Returns the message for a row whose name is taken by one with other settings."""
+        return (
+            f"'{self._directory.row(row.name)}' holds a prompt of the same name with other "
+            "settings, data or model; give another MODEL_DIR, or delete what is there"
+        )
+
+    def save_prompt(self, row: Row, name: str, array: np.ndarray, progress: Progress) -> None:
+        """Writes a prompt `[P, H]` of a row as `<name>.safetensors`."""
+        prompt = files.describe(
+            array,
+            name=row.name,
+            task=row.task,
+            backbone=self._backbone.config.name,
+            backbone_digest=self._backbone.digest,
+            step=progress.step,
+            seed=row.seed,
+            init=self._provenance(row),
+            metrics={"validation": progress.curve[-1][1]},
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+        path = self._directory.row(row.name) / f"{name}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.save(path, prompt)
+
+    def finish(
+        self,
+        row: Row,
+        last: np.ndarray,
+        best: np.ndarray,
+        progress: Progress,
+        metrics: dict[str, float],
+    ) -> None:
+        """Writes a row's last prompt and its outcome; the row is finished from here on.
+
+        Args:
+            row: The row.
+            last: Its prompt after the last step, `[P, H]`.
+            best: Its prompt best on validation, `[P, H]`.
+            progress: Its progress.
+            metrics: Test metrics of `best`, and their mean as `score`.
+        """
+        assert progress.best_step is not None and progress.best_score is not None
+        self.save_prompt(row, "last", last, progress)
+        outcome = Outcome(
+            row=row.describe(),
+            digest=self.digest(row),
+            curve=progress.curve,
+            step=progress.best_step,
+            validation=progress.best_score,
+            score=metrics["score"],
+            metrics={name: value for name, value in metrics.items() if name != "score"},
+            seconds=progress.seconds,
+            stopped=progress.stopped,
+            prompt=files.digest(best),
+        )
+        write_json(self._outcome_file(row), dataclasses.asdict(outcome))
+        self.finished[row.name] = outcome
+
+    def _provenance(self, row: Row) -> str:
+        """Returns how the row's prompt began: an initialiser's name, or its source's digest."""
+        if row.start.after is not None:
+            return self.finished[row.start.after].prompt
+        described = row.start.describe()
+        return described.get("digest", described["init"])
+
+    def _outcome_file(self, row: Row) -> Path:
+        return self._directory.row(row.name) / "row.json"
+
+    def _read(self, row: Row) -> Outcome | None:
+        """Returns a row's outcome, if it is there and its prompt is the one it names."""
+        try:
+            values = json.loads(self._outcome_file(row).read_text(encoding="utf-8"))
+            outcome = Outcome(**values)
+            prompt = files.load(self._directory.row(row.name) / "best.safetensors")
+        except (OSError, ValueError, TypeError, UserError):
+            return None
+        return outcome if files.digest(prompt.array) == outcome.prompt else None

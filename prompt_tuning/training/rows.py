@@ -1,0 +1,100 @@
+"""Rows: one soft prompt's training run each, and how far it is."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from typing import Any
+
+from prompt_tuning.training.starts import Start
+from prompt_tuning.types import UserError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """Describes the training of one soft prompt.
+
+    Attributes:
+        name: Names the row's directory under `prompts/`: letters, digits, `.`, `_`, `-`.
+        task: Task or mixture whose train split it is tuned on, and whose validation split picks
+            the best checkpoint.
+        start: How the prompt begins.
+        seed: Decides the initial prompt, the order of the data and the dropout.
+        learning_rate: Constant.
+        steps: Updates in all.
+        eval_period: Steps between evaluations on the validation split; step 0 and the last step
+            are always evaluated.
+        batch_size: Examples of an update, B.
+        method: `prompt_tuning` or `spot`; for the results.
+        source: Source task of a transferred prompt, or None; for the results.
+    """
+
+    name: str
+    task: str
+    start: Start
+    seed: int
+    learning_rate: float
+    steps: int
+    eval_period: int
+    batch_size: int
+    method: str
+    source: str | None
+
+    def __post_init__(self):
+        where = f"row '{self.name}'"
+        if not _NAME.fullmatch(self.name):
+            raise UserError(f"{where}: a row's name is made of letters, digits, '.', '_' and '-'")
+        for field in ("steps", "eval_period", "batch_size"):
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"{where}: {field} must be a positive whole number, not {value!r}")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise UserError(f"{where}: seed must be a whole number in [0, 2**32), not {self.seed!r}")
+        if not self.learning_rate > 0:
+            raise UserError(f"{where}: learning_rate must be above 0, not {self.learning_rate!r}")
+
+    def evaluates_at(self, step: int) -> bool:
+        """Says whether the prompt is evaluated after `step` steps."""
+        return step % self.eval_period == 0 or step == self.steps
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the row as a JSON object."""
+        return {**dataclasses.asdict(self), "start": self.start.describe()}
+
+    def digest(self, context: str) -> str:
+        """Returns what identifies this row's result: a hash of its settings and of `context`."""
+        text = json.dumps([self.describe(), context], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclasses.dataclass
+class Progress:
+    """Holds what is known of a row beside its trainable state.
+
+    Attributes:
+        step: Steps done.
+        curve: `[step, validation score]` of each evaluation.
+        best_step: Step of the best validation score, or None before the first evaluation.
+        best_score: That score, 0-100, or None.
+        data: Position of the input pipeline.
+        seconds: Wall time the row has been in training; rows trained together share it.
+        stopped: Why the row stopped early, or None.
+    """
+
+    step: int = 0
+    curve: list[list[float]] = dataclasses.field(default_factory=list)
+    best_step: int | None = None
+    best_score: float | None = None
+    data: dict[str, int] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+    stopped: str | None = None
+
+    def record(self, score: float) -> bool:
+        """Adds the validation score of the current step; returns whether it is the best so far."""
+        self.curve.append([self.step, score])
+        if self.best_score is None or score > self.best_score:
+            self.best_step, self.best_score = self.step, score
+            return True
+        return False

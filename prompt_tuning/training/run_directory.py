@@ -1,0 +1,70 @@
+"""The files a run leaves under `MODEL_DIR`."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from prompt_tuning.types import UserError
+
+
+class RunDirectory:
+    """Gives the paths under a run's directory, and makes the directory.
+
+    Raises:
+        UserError: If the directory cannot be made or written to.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        try:
+            self.prompts.mkdir(parents=True, exist_ok=True)
+            probe = self.path / f".probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(
+                f"cannot write to MODEL_DIR '{path}': {error.strerror}; give a directory you own"
+            ) from None
+
+    @property
+    def prompts(self) -> Path:
+        """Directory of the rows' prompts."""
+        return self.path / "prompts"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Directory of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object per logged step and per evaluation."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def results(self) -> Path:
+        """The scores, machine-readable."""
+        return self.path / "results.json"
+
+    @property
+    def report(self) -> Path:
+        """Directory of tables and plots."""
+        return self.path / "report"
+
+    def row(self, name: str) -> Path:
+        """Returns the directory of one row's prompts."""
+        return self.prompts / name
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON so that a reader sees the old file or the whole new one, never a part."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes text so that a reader sees the old file or the whole new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,202 @@
+"""How a row's prompt begins: from the vocabulary, from class labels, from a file, or from a row."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from prompt_tuning.prompts import files, initializers
+from prompt_tuning.types import Array, UserError
+
+
+class Tokenizer(Protocol):
+    """Turns text into piece ids; `prompt_tuning.data.vocabulary.Vocabulary` is one."""
+
+    def encode(self, text: str) -> list[int]:
+        """Returns the piece ids of `text`, without EOS."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StartContext:
+    """What a start may draw on.
+
+    Attributes:
+        embeddings: The frozen model's embedding table `[V, H]`.
+        vocabulary: The frozen model's vocabulary.
+        labels: Label strings of the row's task; empty if its answers are open.
+        backbone: Name of the frozen model.
+        backbone_digest: Digest of its embedding table.
+        best_prompts: Prompt files of finished rows, by row name.
+    """
+
+    embeddings: Array
+    vocabulary: Tokenizer
+    labels: tuple[str, ...]
+    backbone: str
+    backbone_digest: str
+    best_prompts: dict[str, Path]
+
+
+class Start(Protocol):
+    """How a prompt begins."""
+
+    @property
+    def after(self) -> str | None:
+        """Names the row that must be finished first, or None."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the start as a JSON object; `init` is its name in results and prompt files."""
+        ...
+
+    def prompt(self, key: Array, shape: tuple[int, int], context: StartContext) -> np.ndarray:
+        """Returns the first prompt `[P, H]`, float32."""
+        ...
+
+
+class _Initialized:
+    """A start that is drawn by an initialiser."""
+
+    after = None
+
+    def initializer(self, context: StartContext) -> initializers.Initializer:
+        raise NotImplementedError
+
+    def prompt(self, key: Array, shape: tuple[int, int], context: StartContext) -> np.ndarray:
+        return np.asarray(self.initializer(context)(key, shape))
+
+
+@dataclasses.dataclass(frozen=True)
+class Uniform(_Initialized):
+    """Draws every entry uniformly from a range.
+
+    Attributes:
+        bounds: `paper` for [-0.5, 0.5), `reference_code` for [0, 0.5).
+    """
+
+    bounds: str
+
+    def describe(self) -> dict[str, Any]:
+        return {"init": "uniform", "bounds": self.bounds}
+
+    def initializer(self, context: StartContext) -> initializers.Initializer:
+        return initializers.uniform(self.bounds)
+
+
+@dataclasses.dataclass(frozen=True)
+class SampledVocab(_Initialized):
+    """Takes distinct rows of the embedding table (Lester et al. 2021, section 3.2).
+
+    Attributes:
+        population: Rows to draw from, most frequent first; None draws from all.
+    """
+
+    population: int | None
+
+    def describe(self) -> dict[str, Any]:
+        return {"init": "sampled_vocab", "population": self.population}
+
+    def initializer(self, context: StartContext) -> initializers.Initializer:
+        return initializers.sampled_vocabulary(context.embeddings, self.population)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassLabels(_Initialized):
+    """Takes the embeddings of the task's labels, the rest from the sampled vocabulary.
+
+    Attributes:
+        labels: Label strings; None takes the task's own.
+        population: Rows the sampled vocabulary draws from; None draws from all.
+    """
+
+    labels: tuple[str, ...] | None
+    population: int | None
+
+    def describe(self) -> dict[str, Any]:
+        labels = None if self.labels is None else list(self.labels)
+        return {"init": "class_labels", "labels": labels, "population": self.population}
+
+    def initializer(self, context: StartContext) -> initializers.Initializer:
+        labels = context.labels if self.labels is None else self.labels
+        return initializers.class_labels(
+            context.embeddings,
+            [context.vocabulary.encode(label) for label in labels],
+            SampledVocab(self.population).initializer(context),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class FromText(_Initialized):
+    """Takes one embedding per piece of a text, the rest from the sampled vocabulary.
+
+    Attributes:
+        text: The text.
+        population: Rows the sampled vocabulary draws from; None draws from all.
+    """
+
+    text: str
+    population: int | None
+
+    def describe(self) -> dict[str, Any]:
+        return {"init": "string", "text": self.text, "population": self.population}
+
+    def initializer(self, context: StartContext) -> initializers.Initializer:
+        return initializers.from_pieces(
+            context.embeddings,
+            context.vocabulary.encode(self.text),
+            SampledVocab(self.population).initializer(context),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class FromFile:
+    """Takes a prompt file, of the same backbone, length and width."""
+
+    path: str
+
+    after = None
+
+    def describe(self) -> dict[str, Any]:
+        """Names the file and the digest of its prompt."""
+        return {"init": "file", "path": self.path, "digest": files.digest(self._load().array)}
+
+    def prompt(self, key: Array, shape: tuple[int, int], context: StartContext) -> np.ndarray:
+        prompt = self._load()
+        files.check(
+            prompt,
+            backbone=context.backbone,
+            backbone_digest=context.backbone_digest,
+            prompt_length=shape[0],
+            hidden_size=shape[1],
+        )
+        return prompt.array
+
+    def _load(self) -> files.Prompt:
+        return files.load(Path(self.path))
+
+
+@dataclasses.dataclass(frozen=True)
+class FromRow:
+    """Takes the best prompt of another row of the same run (SPoT)."""
+
+    row: str
+
+    @property
+    def after(self) -> str:
+        return self.row
+
+    def describe(self) -> dict[str, Any]:
+        return {"init": "file", "row": self.row}
+
+    def prompt(self, key: Array, shape: tuple[int, int], context: StartContext) -> np.ndarray:
+        if self.row not in context.best_prompts:
+            raise UserError(f"no row '{self.row}' has finished to start from")
+        return FromFile(str(context.best_prompts[self.row])).prompt(key, shape, context)
+
+
+def start_key(seed: int) -> Array:
+    """Returns the random key a row with this seed draws its first prompt with."""
+    return jax.random.fold_in(jax.random.key(seed), 0x57A7)
