@@ -199,13 +199,14 @@ def _site_keys(drop: Dropout, site: str) -> Array:
 
 
 def _keep(drop: Dropout, site: str, shape: tuple[int, ...]) -> Array:
-    draw = lambda key: jax.random.bernoulli(key, 1.0 - drop.rate, shape)
-    return jax.vmap(draw)(_site_keys(drop, site))
+    return jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - drop.rate, shape))(
+        _site_keys(drop, site)
+    )
 
 
 def _keep_keys(drop: Dropout, site: str, num_heads: int, length: int) -> Array:
     # One key per head: the first K draws of a key do not depend on how many are drawn, so
     # padding the keys of attention leaves the mask of the real ones as it was.
     keys = jax.vmap(lambda key: jax.random.split(key, num_heads))(_site_keys(drop, site))
-    draw = lambda key: jax.random.bernoulli(key, 1.0 - drop.rate, (length,))
-    return jax.vmap(jax.vmap(draw))(keys)
+    draw = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - drop.rate, (length,)))
+    return jax.vmap(draw)(keys)

@@ -1,14 +1,14 @@
 """The frozen T5 with soft prompts among its encoder inputs, and its loss."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from prompt_tuning.models.layers import Dropout
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.t5 import T5, DecodeState
 from prompt_tuning.prompts.bank import select
 from prompt_tuning.prompts.placement import Placement
 from prompt_tuning.types import Array, Params
@@ -60,17 +60,43 @@ class PromptedT5:
             prompt_id: `[B]`, each example's row of `bank`.
             drop: Dropout rate and per-example keys, or None for no dropout.
         """
-        variables = {"params": params}
-        embedded = self.model.apply(variables, encoder_tokens, method="embed")
+        embedded = self._apply("embed", params, encoder_tokens)
         embedded, mask = self.placement(select(bank, prompt_id), embedded, encoder_tokens)
-        return self.model.apply(variables, embedded, mask, drop, method="encode"), mask
+        return self._apply("encode", params, embedded, mask, drop), mask
+
+    def decode(
+        self, params: Params, encoded: Array, mask: Array, targets: Array, drop: Dropout | None
+    ) -> Array:
+        """Returns the logits `[B, L, V]` of every target token given those before it.
+
+        Args:
+            params: The frozen model's parameters.
+            encoded: The encoder output `[B, P+T, H]`.
+            mask: Its mask `[B, P+T]`.
+            targets: `[B, L]`, not shifted.
+            drop: Dropout rate and per-example keys, or None for no dropout.
+        """
+        return self._apply("decode", params, encoded, mask, shift_right(targets), drop)
 
     def logits(self, params: Params, bank: Array, batch: Batch, drop: Dropout | None) -> Array:
-        """Returns the logits `[B, L, V]` of every target token given those before it."""
+        """Encodes a batch and decodes its targets; see `encode` and `decode`."""
         encoded, mask = self.encode(params, bank, batch.encoder_tokens, batch.prompt_id, drop)
-        return self.model.apply(
-            {"params": params}, encoded, mask, shift_right(batch.targets), drop, method="decode"
-        )
+        return self.decode(params, encoded, mask, batch.targets, drop)
+
+    def start_decoding(
+        self, params: Params, encoded: Array, mask: Array, length: int
+    ) -> DecodeState:
+        """Returns the state before the first of at most `length` decoded tokens."""
+        return self._apply("start_decoding", params, encoded, mask, length)
+
+    def decode_step(
+        self, params: Params, tokens: Array, state: DecodeState
+    ) -> tuple[Array, DecodeState]:
+        """Returns the logits `[B, V]` after the tokens `[B]` decoded last, and the next state."""
+        return self._apply("decode_step", params, tokens, state)
+
+    def _apply(self, method: str, params: Params, *args: Any) -> Any:
+        return self.model.apply({"params": params}, *args, method=method)
 
 
 def shift_right(targets: Array) -> Array:

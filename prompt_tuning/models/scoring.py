@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from prompt_tuning.models.prompted import Batch, PromptedT5, shift_right, token_log_probs
+from prompt_tuning.models.prompted import Batch, PromptedT5, token_log_probs
 from prompt_tuning.types import Array, Params
 
 
@@ -43,10 +43,7 @@ def rank(
 
     def score(label: Array) -> Array:
         targets = jnp.broadcast_to(label, (encoded.shape[0], label.shape[0]))
-        logits = model.model.apply(
-            {"params": params}, encoded, mask, shift_right(targets), None, method="decode"
-        )
-        return _sum(logits, targets)
+        return _sum(model.decode(params, encoded, mask, targets, None), targets)
 
     return jax.vmap(score, out_axes=1)(labels)
 

@@ -99,7 +99,7 @@ class T5(nn.Module):
         self.decoder = Decoder(c)
 
     def __call__(self, encoder_tokens: Array, decoder_tokens: Array) -> Array:
-        """Returns logits `[B, L, V]` for tokens `[B, T]` and shifted targets `[B, L]`, no dropout."""
+        """Returns the logits `[B, L, V]` of tokens `[B, T]` and shifted targets `[B, L]`."""
         mask = encoder_tokens > 0
         encoded = self.encode(self.embed(encoder_tokens), mask, None)
         return self.decode(encoded, mask, decoder_tokens, None)

@@ -202,7 +202,8 @@ def _read_safetensors(path: Path) -> Prompt:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
-            if "format_version" not in metadata or TENSOR not in file.keys():
+            tensors = set(file.keys())
+            if "format_version" not in metadata or TENSOR not in tensors:
                 raise UserError(
                     f"prompt file {path}: it holds tensors, but no prompt of this project;"
                     " give a file that train wrote"
