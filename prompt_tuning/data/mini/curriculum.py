@@ -1,0 +1,125 @@
+"""The order in which pre-training introduces its exercises.
+
+A stage adds exercises and retires easier versions of them; everything else stays in replay. The
+next stage starts when all exercises of a stage are mastered, or when its budget is spent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prompt_tuning.data.mini.corpus import Exercise
+from prompt_tuning.data.mini.labels import corpus_labels
+
+E = Exercise
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Describes one stage of pre-training.
+
+    Attributes:
+        name: What it introduces.
+        adds: Exercises that start here.
+        retires: Exercises that end here.
+        most: Examples after which the stage ends whatever was learned.
+    """
+
+    name: str
+    adds: tuple[Exercise, ...]
+    retires: tuple[Exercise, ...]
+    most: int
+
+
+_NARROW = (
+    Stage("words", (E("kind", 1), E("sentiment", 1), E("where", 1)), (), 40_000),
+    Stage("matching", (E("paraphrase", 1), E("sense", 1), E("coreference", 1)), (), 60_000),
+    Stage(
+        "retelling",
+        (E("paraphrase", 3), E("where", 2), E("sentiment", 3)),
+        (E("paraphrase", 1), E("where", 1), E("sentiment", 1)),
+        80_000,
+    ),
+    Stage("entailment", (E("inference", 1), E("what", 2), E("continuation", 3)), (), 80_000),
+    Stage(
+        "antonyms",
+        (E("inference", 2), E("acceptability", 1), E("who", 2), E("causation", 3)),
+        (E("inference", 1),),
+        100_000,
+    ),
+    Stage(
+        "certainty",
+        (
+            E("inference3", 2),
+            E("acceptability", 2),
+            E("misplaced", 1),
+            E("sense", 2),
+            E("cloze", 2),
+        ),
+        (E("acceptability", 1),),
+        140_000,
+    ),
+    Stage(
+        "kinds",
+        (
+            E("inference", 3),
+            E("inference3", 3),
+            E("extraction", 2),
+            E("similarity", 2),
+            E("verification", 2),
+            E("reference", 2),
+            E("answerable", 2),
+        ),
+        (E("inference", 2), E("inference3", 2), E("where", 2), E("what", 2), E("who", 2)),
+        160_000,
+    ),
+    Stage(
+        "order",
+        (
+            E("acceptability", 3),
+            E("sense", 3),
+            E("candidate", 2),
+            E("coreference", 2),
+            E("counting", 1),
+            E("story", 1),
+        ),
+        (E("acceptability", 2), E("sense", 1), E("coreference", 1), E("misplaced", 1)),
+        160_000,
+    ),
+)
+_SHARED = tuple(
+    E(skill, level)
+    for skill, level in (
+        ("kind", 1),
+        ("cloze", 2),
+        ("extraction", 2),
+        ("counting", 1),
+        ("coreference", 2),
+        ("story", 1),
+    )
+)
+_LABELLED = (
+    ("sentiment", 3),
+    ("paraphrase", 3),
+    ("inference", 3),
+    ("inference3", 3),
+    ("similarity", 2),
+    ("sense", 3),
+    ("acceptability", 3),
+    ("verification", 2),
+    ("candidate", 2),
+    ("answerable", 2),
+    ("reference", 2),
+    ("causation", 3),
+    ("continuation", 3),
+)
+_WIDE = Stage(
+    "labels",
+    tuple(E(skill, level, wide=True) for skill, level in _LABELLED),
+    (*(E(skill, level) for skill, level in _LABELLED), E("sense", 2)),
+    250_000,
+)
+
+STAGES = (*_NARROW, _WIDE)
+FINAL = (*_SHARED, *_WIDE.adds)
+assert all(len(corpus_labels(skill)) > 1 for skill, _ in _LABELLED)

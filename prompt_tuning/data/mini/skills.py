@@ -1,0 +1,482 @@
+"""What the world can be asked: every skill draws texts and the answer that is right for them.
+
+A skill is a function `(draw, words, templates, level) -> Item`. The class of an item is 0 for the
+first of its labels (the positive pole: follows, same, correct, ...). Levels go from easy to full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from prompt_tuning.data.mini.draw import Draw
+from prompt_tuning.data.mini.facts import (
+    Fact,
+    changed,
+    different_facts,
+    generalised,
+    reworded,
+    slots,
+    some_fact,
+)
+from prompt_tuning.data.mini.lexicon import (
+    CARE_VERBS,
+    CAUSES,
+    DEGREES,
+    GIVER_TRAITS,
+    HATED,
+    KINDS,
+    LOVED,
+    PLAIN_VERBS,
+    SCRIPTS,
+    SENSES,
+    STATES,
+    TAKER_TRAITS,
+    Words,
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """Holds the texts of an example and its answer: a class, or the answering words."""
+
+    parts: tuple[str, ...]
+    answer: int | str
+
+
+Skill = Callable[[Draw, Words, Sequence[int], int], Item]
+
+
+# Single words and opinions.
+
+
+def kind(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks for the kind of a thing: alone (level 1) or in a sentence."""
+    name = draw.one(tuple(KINDS))
+    thing = draw.one(words.kinds[name])
+    if level == 1:
+        return Item((f"the {thing} .",), name)
+    fact = some_fact(draw, words, quality=draw.chance(0.5), place=draw.chance(0.5))
+    fact = replace(fact, thing=thing)
+    return Item((fact.told(_template(draw, templates, fact)),), name)
+
+
+def sentiment(domains: Sequence[str]) -> Skill:
+    """Returns the skill of telling praise from blame in the given domains."""
+
+    def skill(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+        aspects, praise, blame = words.domains[draw.one(domains)]
+        answer = draw.below(2)
+        good, bad = tuple(words.praise) + praise * 2, tuple(words.blame) + blame * 2
+        own, opposite = (bad, good) if answer else (good, bad)
+        one, two = draw.some(aspects, 2)
+        first, second = draw.some(own, 2)
+        degree = draw.one(DEGREES) if draw.chance(0.5) else ""
+        style = draw.below(4 if level == 1 else 6)
+        verb = draw.one(HATED if answer else LOVED)
+        text = (
+            f"the {one} was {degree} {first} and {second} .",
+            f"{degree} {first} {one} and {second} {two} .",
+            f"i {verb} the {first} {one} .",
+            f"the {one} was {first} and we {verb} the {two} .",
+            f"the {one} was not {draw.one(opposite)} and the {two} was {degree} {first} .",
+            f"i never {draw.one(LOVED if answer else HATED)} the {two} .",
+        )[style]
+        return Item((" ".join(text.split()),), answer)
+
+    return skill
+
+
+# Two sentences.
+
+
+def paraphrase(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks whether two sentences say the same; level 1 has neither synonyms nor templates."""
+    fact = some_fact(draw, words, quality=draw.chance(0.6), place=draw.chance(0.6))
+    answer = draw.below(2)
+    other = fact
+    if level >= 2 and draw.chance(0.6):
+        other = reworded(draw, fact)
+    if answer:
+        other = changed(draw, words, other, draw.one(slots(fact)))
+    one = _template(draw, templates, fact)
+    two = one if level == 1 or draw.chance(0.3) else _template(draw, templates, fact)
+    return Item((fact.told(one), other.told(two)), answer)
+
+
+def inference(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks whether the second sentence follows (0) or not (1) from the first.
+
+    Level 1 drops words or swaps one; level 2 adds antonyms and additions; level 3 synonyms and
+    names of kinds.
+    """
+    answer = draw.below(2)
+    if level == 1:
+        how = draw.one(("who", "thing", "place"))
+    else:
+        how = draw.one(("who", "thing", "place", "quality", "add"))
+    if answer and how == "add":
+        return _neutral(draw, words, templates, level)
+    return _entailed(draw, words, templates, level, how if answer else "", int(answer))
+
+
+def inference3(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks whether the second sentence follows (0), may be so (1) or is ruled out (2).
+
+    It is ruled out by an antonym or by another place, and may be so where the first sentence says
+    nothing of the quality or place that the second adds.
+    """
+    answer = draw.below(3)
+    if answer == 1:
+        return _neutral(draw, words, templates, level)
+    how = draw.one(("quality", "place")) if answer else ""
+    return _entailed(draw, words, templates, level, how, answer)
+
+
+def similarity(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks how much two sentences share: all (0), half of the slots (1) or nothing (2)."""
+    answer = draw.below(3)
+    fact, other = different_facts(draw, words, 2, quality=False, place=True)
+    if answer == 0:
+        other = reworded(draw, fact) if level > 1 and draw.chance(0.5) else fact
+    elif answer == 1:
+        kept = set(draw.some(("who", "verb", "thing", "place"), 2))
+        other = Fact(
+            **{
+                s: getattr(fact if s in kept else other, s)
+                for s in ("who", "verb", "thing", "place")
+            }
+        )
+    one = _template(draw, templates, fact)
+    two = one if level == 1 else _template(draw, templates, other)
+    return Item((fact.told(one), other.told(two)), answer)
+
+
+def senses(keys: Sequence[str]) -> Skill:
+    """Returns the skill of telling the senses of the given words in context.
+
+    Level 1 asks which sense (a gloss); level 2 whether a gloss is the sense; level 3 whether a
+    word has the same sense in two sentences.
+    """
+
+    def sentence(draw: Draw, key: str, sense: int) -> str:
+        one, two = draw.some(SENSES[key][sense][1].split(), 2)
+        return draw.one(
+            (
+                f"the {key} was near the {one} and the {two} .",
+                f"a {one} by the {key} .",
+                f"we saw a {key} and a {one} .",
+                f"the {one} and the {two} at the {key} .",
+            )
+        )
+
+    def skill(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+        key, sense = draw.one(keys), draw.below(2)
+        first = sentence(draw, key, sense)
+        if level == 1:
+            return Item((key, first), SENSES[key][sense][0])
+        answer = draw.below(2)
+        shown = 1 - sense if answer else sense
+        if level == 2:
+            return Item((key, first, SENSES[key][shown][0]), answer)
+        return Item((key, first, sentence(draw, key, shown)), answer)
+
+    return skill
+
+
+# One sentence, well formed or not.
+
+
+def acceptability(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks whether a sentence is well formed (0) or not (1).
+
+    Level 1: doubled words and wrong agreement. Level 2: neighbours swapped, in the plain template
+    only. Level 3: all faults in all templates.
+    """
+    answer = draw.below(2)
+    if level == 1 or draw.chance(0.25):
+        plural = draw.chance(0.5)
+        who = draw.one(("we", "they")) if plural else draw.one(words.people)
+        where = f"in the {draw.one(words.places)}" if draw.chance(0.6) else ""
+        verb = "were" if plural else "was"
+        text = f"{who} {verb} {draw.one(STATES)} {where} ."
+        if answer and draw.chance(0.6):
+            wrong = "was" if plural else "were"
+            return Item((" ".join(text.replace(f" {verb} ", f" {wrong} ").split()),), 1)
+    else:
+        fact = some_fact(draw, words, quality=draw.chance(0.5), place=draw.chance(0.6))
+        text = fact.told(0 if level == 2 else _template(draw, templates, fact))
+    tokens = text.split()
+    if answer and (level == 1 or draw.chance(0.25)):
+        at = draw.below(len(tokens) - 1)
+        tokens.insert(at, tokens[at])
+    elif answer:
+        at = draw.below(len(tokens) - 2)
+        if tokens[at] == "it":
+            at += 2
+        tokens[at], tokens[at + 1] = tokens[at + 1], tokens[at]
+    return Item((" ".join(tokens),), answer)
+
+
+def misplaced(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks for the word that was moved one place to the right in a plain sentence."""
+    fact = some_fact(draw, words, quality=draw.chance(0.5), place=draw.chance(0.6))
+    tokens = fact.told(0).split()
+    at = draw.below(len(tokens) - 2)
+    tokens[at], tokens[at + 1] = tokens[at + 1], tokens[at]
+    return Item((" ".join(tokens),), tokens[at + 1])
+
+
+# Questions about a passage.
+
+
+def extraction(asked: Sequence[str]) -> Skill:
+    """Returns the skill of answering who, what or where from a passage of two facts."""
+
+    def skill(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+        fact, text = _passage(draw, words, templates, 1 if level == 1 else 2)
+        slot = draw.one(asked)
+        return Item((_question(draw, fact, slot), text), getattr(fact, slot))
+
+    return skill
+
+
+def cloze(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks for the word that a blank stands for, in a retelling of one of two facts."""
+    fact, text = _passage(draw, words, templates, 1 if level == 1 else 2)
+    slot = draw.one(("who", "thing", "place"))
+    told = replace(fact, **{slot: "blank"})
+    return Item((text, told.told(_template(draw, templates, told))), getattr(fact, slot))
+
+
+def verification(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks whether a claim about a passage of two facts is true (0) or mixes them up (1)."""
+    answer = draw.below(2)
+    fact, other = different_facts(draw, words, 2)
+    pair = draw.shuffled((fact, other)) if level > 1 else [fact]
+    text = " ".join(f.told(_template(draw, templates, f)) for f in pair)
+    if answer:
+        slot = draw.one(("who", "thing", "place"))
+        fact = replace(fact, **{slot: getattr(other, slot)})
+    if draw.chance(0.5):
+        fact = replace(fact, quality="")
+    return Item((text, fact.told(_template(draw, templates, fact))), answer)
+
+
+def candidate(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks whether an offered answer to a question about a passage is right (0) or wrong (1)."""
+    answer = draw.below(2)
+    fact, other = different_facts(draw, words, 2)
+    pair = draw.shuffled((fact, other)) if level > 1 else [fact]
+    text = " ".join(f.told(_template(draw, templates, f)) for f in pair)
+    slot = draw.one(("who", "thing", "place"))
+    offered = getattr(other if answer else fact, slot)
+    return Item((text, _question(draw, fact, slot), offered), answer)
+
+
+def answerable(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks whether a sentence holds the answer to a question (0) or speaks of others (1)."""
+    answer = draw.below(2)
+    fact, other = different_facts(draw, words, 2)
+    question = _question(draw, other if answer else fact, draw.one(("who", "thing", "place")))
+    return Item((question, fact.told(_template(draw, templates, fact))), answer)
+
+
+def counting(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks how many things someone has in a list of three."""
+    one, two = draw.some(words.people, 2)
+    n = 1 + draw.below(3)
+    owners = draw.shuffled([one] * n + [two] * (3 - n))
+    things = draw.some(words.objects, 3)
+    text = " ".join(f"{who} kept the {thing} ." for who, thing in zip(owners, things, strict=True))
+    return Item((f"how many things were kept by {one} ?", text), ("one", "two", "three")[n - 1])
+
+
+# People, causes and what comes next.
+
+
+def coreference(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks for the person that a pronoun stands for; see `_pronoun` for the levels."""
+    text, right, _ = _pronoun(draw, words, level)
+    return Item((text,), right)
+
+
+def reference_claim(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks whether a named person is (0) or is not (1) the one that a pronoun stands for."""
+    text, right, wrong = _pronoun(draw, words, level)
+    answer = draw.below(2)
+    return Item((text, wrong if answer else right), answer)
+
+
+def causation(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks which of two happenings is the effect (or the cause) of a third."""
+    here, there = draw.some(CAUSES, 2)
+    answer, back = draw.below(2), draw.below(2)
+    choices = [here[1 - back], there[1 - back]]
+    if answer:
+        choices.reverse()
+    return Item((here[back] + (" because ?" if back else " so ?"), *choices), answer)
+
+
+def continuation(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks which of two events comes next in a story."""
+    here, there = draw.some(SCRIPTS, 2)
+    who, pronoun = _person(draw, words)
+    answer, at = draw.below(2), 1 + draw.below(3)
+    choices = [here[at], there[1 + draw.below(3)]]
+    if answer:
+        choices.reverse()
+    told = f"{who} {here[at - 1]} ."
+    if at > 1 and draw.chance(0.5):
+        told = f"{who} {here[at - 2]} . {pronoun} {here[at - 1]} ."
+    return Item((told, *(f"{pronoun} {choice}" for choice in choices)), answer)
+
+
+def story(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks for the rest of a story, told of the same person."""
+    events = draw.one(SCRIPTS)
+    who, pronoun = _person(draw, words)
+    opening = draw.one(("", "one day ", f"near the {draw.one(words.places)} "))
+    text = f"{opening}{who} {events[0]} ."
+    if draw.chance(0.5):
+        return Item((text,), f"then {pronoun} {events[1]} .")
+    return Item((f"{text} then {pronoun} {events[1]} .",), f"at last {pronoun} {events[3]} .")
+
+
+# Parts shared by the skills.
+
+
+def _template(draw: Draw, templates: Sequence[int], fact: Fact) -> int:
+    """Draws a template that suits the fact: without a place, templates 1 and 4 repeat others."""
+    return draw.one(templates) if fact.place else draw.other(templates, 1, 4)
+
+
+def _neutral(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    fact = some_fact(draw, words, quality=True, place=True)
+    missing = draw.one(("quality", "place"))
+    known = replace(fact, **{missing: ""})
+    shown = replace(fact, **{"place" if missing == "quality" else "quality": ""})
+    shown = shown if draw.chance(0.7) else fact
+    return Item(_pair(draw, words, templates, level, known, shown), 1)
+
+
+def _entailed(
+    draw: Draw, words: Words, templates: Sequence[int], level: int, wrong: str, answer: int
+) -> Item:
+    """Draws a fact and a part of it that follows, with the slot `wrong` made false if given."""
+    keep = wrong or draw.one(("quality", "place", "none"))
+    fact = some_fact(
+        draw,
+        words,
+        quality=keep == "quality" or draw.chance(0.7),
+        place=keep == "place" or draw.chance(0.7),
+    )
+    shown = Fact(
+        fact.who,
+        fact.verb,
+        fact.thing,
+        fact.quality if keep == "quality" else "",
+        fact.place if keep == "place" else "",
+    )
+    if wrong:
+        shown = changed(draw, words, shown, wrong)
+    return Item(_pair(draw, words, templates, level, fact, shown, wrong), answer)
+
+
+def _pair(
+    draw: Draw,
+    words: Words,
+    templates: Sequence[int],
+    level: int,
+    known: Fact,
+    shown: Fact,
+    wrong: str = "",
+) -> tuple[str, str]:
+    if level >= 3 and draw.chance(0.35):
+        shown = reworded(draw, shown)
+    if level >= 3 and wrong != "thing" and draw.chance(0.3):
+        shown = generalised(words, shown)
+    one = _template(draw, templates, known)
+    two = one if level == 1 and shown.place else _template(draw, templates, shown)
+    return known.told(one), shown.told(0 if level == 1 else two)
+
+
+def _passage(draw: Draw, words: Words, templates: Sequence[int], n: int) -> tuple[Fact, str]:
+    told = different_facts(draw, words, n)
+    return told[0], " ".join(f.told(_template(draw, templates, f)) for f in draw.shuffled(told))
+
+
+def _question(draw: Draw, fact: Fact, slot: str) -> str:
+    """Asks for one slot of a fact by another of its slots."""
+    if slot == "who":
+        return draw.one(
+            (
+                f"who {fact.verb} the {fact.thing} ?",
+                f"who was in the {fact.place} ?",
+                f"by whom was the {fact.thing} {fact.verb} ?",
+            )
+        )
+    if slot == "thing":
+        return draw.one(
+            (
+                f"what was {fact.verb} by {fact.who} ?",
+                f"what was in the {fact.place} ?",
+                f"which thing was {fact.verb} by {fact.who} ?",
+            )
+        )
+    return draw.one((f"where was {fact.who} ?", f"where was the {fact.thing} ?"))
+
+
+def _person(draw: Draw, words: Words) -> tuple[str, str]:
+    woman = draw.chance(0.5)
+    return draw.one(words.women if woman else words.men), "she" if woman else "he"
+
+
+def _pronoun(draw: Draw, words: Words, level: int) -> tuple[str, str, str]:
+    """Returns a sentence with a pronoun, the person it stands for, and the other one.
+
+    Level 1: the gender tells. Level 2: also two people of one gender, where a carer is the kind
+    one and the cared-for is the sick one.
+    """
+    woman = draw.chance(0.5)
+    pronoun = "she" if woman else "he"
+    own, opposite = (words.women, words.men) if woman else (words.men, words.women)
+    first = draw.chance(0.5)
+    if level >= 2 and draw.chance(0.5):
+        right, wrong = draw.some(own, 2)
+        verb = draw.one(CARE_VERBS)
+        trait = draw.one(GIVER_TRAITS if first else TAKER_TRAITS)
+    else:
+        right, wrong = draw.one(own), draw.one(opposite)
+        verb, trait = draw.one(PLAIN_VERBS), draw.one(STATES)
+    one, two = (right, wrong) if first else (wrong, right)
+    return f"{one} {verb} {two} because {pronoun} was {trait} .", right, wrong
+
+
+# The skills as pre-training asks for them.
+
+SKILLS: dict[str, Skill] = {
+    "kind": kind,
+    "sentiment": sentiment(("film", "meal", "hotel", "book", "phone")),
+    "paraphrase": paraphrase,
+    "inference": inference,
+    "inference3": inference3,
+    "similarity": similarity,
+    "sense": senses(tuple(SENSES)),
+    "acceptability": acceptability,
+    "misplaced": misplaced,
+    "where": extraction(("place",)),
+    "what": extraction(("thing",)),
+    "who": extraction(("who",)),
+    "extraction": extraction(("who", "thing", "place")),
+    "cloze": cloze,
+    "verification": verification,
+    "candidate": candidate,
+    "answerable": answerable,
+    "counting": counting,
+    "coreference": coreference,
+    "reference": reference_claim,
+    "causation": causation,
+    "continuation": continuation,
+    "story": story,
+}

@@ -1,0 +1,104 @@
+"""The SentencePiece model of the world: every word is one piece; characters and bytes spell the rest."""
+
+from __future__ import annotations
+
+import functools
+import io
+import string
+from pathlib import Path
+
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
+
+from prompt_tuning.data.mini import labels, lexicon
+from prompt_tuning.data.mini.corpus import INSTRUCTIONS, Exercise, example
+from prompt_tuning.data.mini.draw import Draw
+from prompt_tuning.data.mini.skills import SKILLS
+from prompt_tuning.data.mini.suite import SUITE
+
+EXTRA_IDS = 16
+
+_PUNCTUATION = ".,;:!?'\"()-|/&%$#@*+=_<>[]{}"
+_SPACE = "\u2581"
+
+
+@functools.cache
+def world_words() -> tuple[str, ...]:
+    """Returns all words that suite or pre-training text can hold, sorted."""
+    words: set[str] = set()
+    for task in SUITE.values():
+        words.update(" ".join(task.labels).split())
+        for split in task.sizes:
+            for row in task.examples(split):
+                words.update(f"{row['inputs']} {row['targets']}".split())
+    draw = Draw("vocabulary")
+    for skill in SKILLS:
+        for level in (1, 2, 3):
+            for _ in range(1000):
+                words.update(" ".join(example(draw, Exercise(skill, level))).split())
+    for sets in (labels.PAIRS, labels.CHOICES, labels.TRIPLES, *INSTRUCTIONS.values()):
+        for entry in sets:
+            words.update(entry if isinstance(entry, tuple) else entry.split())
+    words.update(lexicon.HELD_OUT)
+    return tuple(sorted(words))
+
+
+def build(path: Path) -> None:
+    """Writes the SentencePiece model: pad 0, end of sentence 1, unknown 2, no start of sentence.
+
+    It is a unigram model put together by hand, so that it depends on nothing but the world: a
+    word costs less than any spelling of it, and text is lower-cased and NFKC-normalised.
+    """
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(_template())
+    del proto.pieces[:]
+    piece = sentencepiece_model_pb2.ModelProto.SentencePiece
+
+    def add(text: str, score: float, kind: int = piece.NORMAL) -> None:
+        proto.pieces.add(piece=text, score=score, type=kind)
+
+    add("<pad>", 0.0, piece.CONTROL)
+    add("</s>", 0.0, piece.CONTROL)
+    add("<unk>", 0.0, piece.UNKNOWN)
+    for word in world_words():
+        add(_SPACE + word, -1.0)
+    for character in (*string.ascii_lowercase, *string.digits, *_PUNCTUATION, _SPACE):
+        add(character, -10.0)
+    for byte in range(256):
+        add(f"<0x{byte:02X}>", 0.0, piece.BYTE)
+    while (len(proto.pieces) + EXTRA_IDS) % 8:
+        add(f"<unused{len(proto.pieces) % 8}>", 0.0, piece.UNUSED)
+    path.write_bytes(proto.SerializeToString())
+
+
+def rows(path: Path) -> int:
+    """Returns V, the number of embedding rows: the pieces and the sentinels after them."""
+    return sentencepiece.SentencePieceProcessor(model_file=str(path)).vocab_size() + EXTRA_IDS
+
+
+def word_ids(path: Path) -> dict[str, int]:
+    """Returns the id of every world word and sentinel (`<extra_id_0>` is the last row)."""
+    model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    ids = {word: model.piece_to_id(_SPACE + word) for word in world_words()}
+    last = model.vocab_size() + EXTRA_IDS - 1
+    return ids | {f"<extra_id_{k}>": last - k for k in range(EXTRA_IDS)}
+
+
+def _template() -> bytes:
+    """Trains a throw-away model for its settings and its normalisation rules."""
+    out = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(world_words()),
+        model_writer=out,
+        model_type="unigram",
+        vocab_size=400,
+        hard_vocab_limit=False,
+        byte_fallback=True,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        normalization_rule_name="nmt_nfkc_cf",
+        minloglevel=2,
+    )
+    return out.getvalue()
