@@ -8,6 +8,7 @@ import pytest
 
 from prompt_tuning.cli import gin_config, gin_files
 from prompt_tuning.cli.main import COMMANDS
+from prompt_tuning.types import UserError
 
 CONFIGS = gin_files.configs_directory()
 FILES = sorted(CONFIGS.rglob("*.gin"))
@@ -38,11 +39,9 @@ def test_a_file_parses_on_top_of_the_defaults(file):
 
 
 @each_file
-def test_a_file_sets_only_what_the_defaults_or_its_includes_have(file):
-    included = set(own(DEFAULTS))
-    if file.parent.name == "runs":
-        known = {key for key in own(file) if not key.is_macro} | included
-        assert {key for key in own(file) if key.is_macro} <= known
+def test_a_misspelt_macro_is_an_error_on_top_of_any_file(file):
+    with pytest.raises(UserError, match="nothing uses the macro TRAIN_STEPZ"):
+        gin_config.parse([str(DEFAULTS), str(file)], ["TRAIN_STEPZ=1"], [])
 
 
 @each_file

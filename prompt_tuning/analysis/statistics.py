@@ -1,0 +1,118 @@
+"""Means over seeds, paired differences, and scores part of the way through training."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Row = Mapping[str, Any]
+"""One training run: the columns of `results.COLUMNS`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """How a row began: its method and its initialisation."""
+
+    method: str
+    init: str
+
+    def matches(self, row: Row) -> bool:
+        """Returns whether `row` began this way."""
+        return (row["method"], row["init"]) == (self.method, self.init)
+
+
+CLASS_LABELS = Start("prompt_tuning", "class_labels")
+SAMPLED_VOCABULARY = Start("prompt_tuning", "sampled_vocab")
+SPOT = Start("spot", "file")
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """The mean of n numbers with their sample standard deviation (None when n = 1)."""
+
+    mean: float
+    std: float | None
+    n: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PairedDifference:
+    """The mean of n paired differences with its standard error (None when n = 1)."""
+
+    mean: float
+    standard_error: float | None
+    n: int
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """Returns mean and sample standard deviation, None for no values."""
+    if not values:
+        return None
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Spread(float(np.mean(values)), std, len(values))
+
+
+def summarize(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Returns mean, std and n of the score over the rows that differ in their seed alone."""
+    columns = ("method", "init", "source", "target", "metric")
+    groups: dict[tuple[Any, ...], list[float]] = {}
+    for row in rows:
+        if row["score"] is not None:
+            groups.setdefault(tuple(row[c] for c in columns), []).append(row["score"])
+    summary = []
+    for group, scores in groups.items():
+        found = spread(scores)
+        assert found is not None
+        summary.append(dict(zip(columns, group, strict=True)) | dataclasses.asdict(found))
+    return summary
+
+
+def target_rows(rows: Sequence[Row]) -> list[Row]:
+    """Returns the rows on the targets of transfer: without those that tuned the source prompts.
+
+    A row belongs when a transferred row has the same target and number of steps.
+    """
+    targets = {(row["target"], row["steps"]) for row in rows if row["method"] == "spot"}
+    return [row for row in rows if (row["target"], row["steps"]) in targets]
+
+
+def paired_difference(rows: Sequence[Row], a: Start, b: Start) -> PairedDifference | None:
+    """Returns the mean of score(a) - score(b) over pairs of the same target and seed.
+
+    The standard error is s / sqrt(n), with s the sample standard deviation of the n differences.
+    Returns None where there is no pair.
+
+    Raises:
+        ValueError: when `b` has several rows for one target and seed.
+    """
+    baseline: dict[tuple[str, int], float] = {}
+    for row in filter(b.matches, rows):
+        pair = (row["target"], row["seed"])
+        if pair in baseline:
+            raise ValueError(f"two rows of {b} for target and seed {pair}")
+        if row["score"] is not None:
+            baseline[pair] = row["score"]
+    differences = [
+        row["score"] - baseline[row["target"], row["seed"]]
+        for row in filter(a.matches, rows)
+        if row["score"] is not None and (row["target"], row["seed"]) in baseline
+    ]
+    found = spread(differences)
+    if found is None:
+        return None
+    error = None if found.std is None else found.std / found.n**0.5
+    return PairedDifference(found.mean, error, found.n)
+
+
+def at_fraction(rows: Sequence[Row], fraction: float) -> list[Row]:
+    """Returns the rows with the validation score at a fraction of their steps as their score.
+
+    That is the last point of the curve at or before `fraction * steps`; None where there is none.
+    """
+    return [{**row, "score": _score_at(row, fraction * (row["steps"] or 0))} for row in rows]
+
+
+def _score_at(row: Row, step: float) -> float | None:
+    reached = [score for at, score in row["curve"] or [] if at <= step]
+    return reached[-1] if reached else None

@@ -1,0 +1,213 @@
+"""The table of a transfer run: on each target, transfer beside prompt tuning without it."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Mapping, Sequence
+
+import rich.box
+import rich.console
+import rich.table
+
+from prompt_tuning.analysis.statistics import (
+    CLASS_LABELS,
+    SAMPLED_VOCABULARY,
+    SPOT,
+    PairedDifference,
+    Row,
+    Spread,
+    Start,
+    at_fraction,
+    paired_difference,
+    spread,
+    target_rows,
+)
+
+STARTS: Mapping[Start, str] = {
+    CLASS_LABELS: "class labels",
+    SAMPLED_VOCABULARY: "sampled vocab",
+    SPOT: "SPoT",
+}
+"""The starts that are compared, with their names in tables and plots."""
+
+
+_CAPTION = "Test score (0-100), mean ± standard deviation over seeds"
+_COMPARISON_CAPTION = "SPoT less another start, mean ± standard error over pairs of target and seed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One target: its scores by start, and SPoT's mean less that of class labels."""
+
+    target: str
+    source: str
+    scores: Mapping[Start, Spread | None]
+    shares_words: bool | None
+
+    @property
+    def difference(self) -> float | None:
+        """Returns mean(SPoT) - mean(class labels), None where one of them is missing."""
+        spot, labels = self.scores[SPOT], self.scores[CLASS_LABELS]
+        return spot.mean - labels.mean if spot and labels else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """SPoT less another start, over all pairs of target and seed, in scores of one moment."""
+
+    other: Start
+    moment: str
+    difference: PairedDifference
+
+    def __str__(self) -> str:
+        found = self.difference
+        error = "" if found.standard_error is None else f" ± {found.standard_error:.2f}"
+        return f"{found.mean:+.2f}{error}"
+
+
+@dataclasses.dataclass(frozen=True)
+class SpotTable:
+    """The lines of the targets, the line of their mean, and the paired comparisons."""
+
+    lines: tuple[Line, ...]
+    mean: Line
+    comparisons: tuple[Comparison, ...]
+
+
+def spot_table(rows: Sequence[Row], shares_words: Mapping[str, bool] | None = None) -> SpotTable:
+    """Compares the three starts on every target of transfer.
+
+    A score is a mean over seeds with its sample standard deviation; the deviation of the last line
+    is that, over seeds, of the mean over targets.
+
+    Args:
+        rows: rows of `results.json`; those that tuned source prompts are left out.
+        shares_words: for each target, whether its label words are among its source's.
+    """
+    rows = target_rows(rows)
+    spot_rows = [row for row in rows if SPOT.matches(row)]
+    sources: dict[str, dict[str, None]] = {}
+    for row in spot_rows:
+        sources.setdefault(row["target"], {})[row["source"] or "?"] = None
+    lines = tuple(
+        Line(
+            target,
+            ", ".join(names),
+            {start: _scores(rows, start, target) for start in STARTS},
+            (shares_words or {}).get(target),
+        )
+        for target, names in sources.items()
+    )
+    mean = Line("mean", "", {start: _mean_scores(rows, start) for start in STARTS}, None)
+    return SpotTable(lines, mean, tuple(_comparisons(rows)))
+
+
+def rendered(table: SpotTable) -> rich.console.Group:
+    """Returns the table for the terminal, at most 100 columns wide; rich's console prints it."""
+    header = _header(table)
+    scores = _plain_table(header, text_columns=2)
+    for line in table.lines:
+        scores.add_row(*_cells(line, header), end_section=line is table.lines[-1])
+    scores.add_row(*_cells(table.mean, header), style="bold")
+    first, *rest = _comparison_rows(table)
+    comparisons = _plain_table(first, text_columns=1)
+    for row in rest:
+        comparisons.add_row(*row)
+    return rich.console.Group(_CAPTION, scores, "", _COMPARISON_CAPTION, comparisons)
+
+
+def markdown(table: SpotTable) -> str:
+    """Returns the table and its comparisons in Markdown."""
+    header = _header(table)
+    body = [_cells(line, header) for line in table.lines]
+    body.append([f"**{cell}**" if cell else "" for cell in _cells(table.mean, header)])
+    scores = _markdown_table([header, *body], text_columns=2)
+    comparisons = _markdown_table(_comparison_rows(table), text_columns=1)
+    return f"{_CAPTION}:\n\n{scores}\n{_COMPARISON_CAPTION}:\n\n{comparisons}"
+
+
+def comma_separated(table: SpotTable) -> str:
+    """Returns the table as CSV, one line for each target and start, numbers unrounded."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["target", "source", "start", "mean", "std", "n", "shares_words"])
+    for line in (*table.lines, table.mean):
+        for start, name in STARTS.items():
+            found = line.scores[start]
+            numbers = [found.mean, found.std, found.n] if found else [None, None, 0]
+            writer.writerow([line.target, line.source, name, *numbers, line.shares_words])
+    return out.getvalue()
+
+
+def _scores(rows: Sequence[Row], start: Start, target: str) -> Spread | None:
+    mine = [row for row in rows if start.matches(row) and row["target"] == target]
+    return spread([row["score"] for row in mine if row["score"] is not None])
+
+
+def _mean_scores(rows: Sequence[Row], start: Start) -> Spread | None:
+    """Returns the spread, over seeds, of the mean over targets."""
+    by_seed: dict[int, list[float]] = {}
+    for row in filter(start.matches, rows):
+        if row["score"] is not None:
+            by_seed.setdefault(row["seed"], []).append(row["score"])
+    return spread([sum(scores) / len(scores) for scores in by_seed.values()])
+
+
+def _comparisons(rows: Sequence[Row]) -> list[Comparison]:
+    moments = {
+        "test": rows,
+        "validation, 1/4 of the steps": at_fraction(rows, 0.25),
+    }
+    found = []
+    for name, scored in moments.items():
+        for other in (CLASS_LABELS, SAMPLED_VOCABULARY):
+            difference = paired_difference(scored, SPOT, other)
+            if difference:
+                found.append(Comparison(other, name, difference))
+    return found
+
+
+def _comparison_rows(table: SpotTable) -> list[list[str]]:
+    """Returns a header and a row for each other start, a column for each moment."""
+    moments = list(dict.fromkeys(c.moment for c in table.comparisons))
+    others = list(dict.fromkeys(c.other for c in table.comparisons))
+    cells = {(c.other, c.moment): c for c in table.comparisons}
+    rows = [["SPoT -", *moments, "pairs"]]
+    for other in others:
+        found = [cells.get((other, moment)) for moment in moments]
+        pairs = max(c.difference.n for c in found if c)
+        rows.append([STARTS[other], *(str(c) if c else "-" for c in found), str(pairs)])
+    return rows
+
+
+def _plain_table(header: Sequence[str], text_columns: int) -> rich.table.Table:
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for index, name in enumerate(header):
+        if index < text_columns:
+            table.add_column(name, overflow="fold")
+        else:
+            lines = name.split(", ") if ", " in name else name.rsplit(" ", 1)
+            table.add_column("\n".join(lines), justify="right", no_wrap=True)
+    return table
+
+
+def _markdown_table(rows: Sequence[Sequence[str]], text_columns: int) -> str:
+    header, *body = rows
+    rules = ["---" if index < text_columns else "---:" for index in range(len(header))]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (header, rules, *body))
+
+
+def _header(table: SpotTable) -> list[str]:
+    words = ["words"] if any(line.shares_words is not None for line in table.lines) else []
+    return ["target", "source", *STARTS.values(), "SPoT - labels", *words]
+
+
+def _cells(line: Line, header: Sequence[str]) -> list[str]:
+    cells = [line.target, line.source]
+    for found in line.scores.values():
+        std = f" ± {found.std:.1f}" if found and found.std is not None else ""
+        cells.append(f"{found.mean:.1f}{std}" if found else "-")
+    cells.append("-" if line.difference is None else f"{line.difference:+.1f}")
+    if "words" in header:
+        cells.append({True: "shared", False: "other", None: ""}[line.shares_words])
+    return cells

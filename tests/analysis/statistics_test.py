@@ -1,0 +1,73 @@
+"""Means, deviations and paired differences, against numbers worked out by hand."""
+
+import pytest
+
+from prompt_tuning.analysis.statistics import (
+    CLASS_LABELS,
+    SPOT,
+    PairedDifference,
+    Spread,
+    at_fraction,
+    paired_difference,
+    spread,
+    target_rows,
+)
+
+
+def row(start, target, seed, score, **more):
+    return {
+        "method": start.method,
+        "init": start.init,
+        "target": target,
+        "seed": seed,
+        "score": score,
+        "steps": 100,
+        "curve": [],
+        **more,
+    }
+
+
+def test_spread_has_the_sample_deviation():
+    assert spread([1.0, 2.0, 3.0]) == Spread(mean=2.0, std=1.0, n=3)
+    assert spread([5.0]) == Spread(mean=5.0, std=None, n=1)
+    assert spread([]) is None
+
+
+def test_paired_difference_pairs_by_target_and_seed():
+    rows = [
+        row(SPOT, "a", 0, 90.0),
+        row(SPOT, "a", 1, 92.0),
+        row(SPOT, "b", 0, 70.0),
+        row(SPOT, "b", 1, 99.0),  # Its partner has no score, so it has no pair.
+        row(CLASS_LABELS, "b", 0, 71.0),
+        row(CLASS_LABELS, "a", 1, 90.0),
+        row(CLASS_LABELS, "a", 0, 85.0),
+        row(CLASS_LABELS, "b", 1, None),
+    ]
+    found = paired_difference(rows, SPOT, CLASS_LABELS)
+    # Differences 5, 2, -1: mean 2, sample deviation 3, standard error 3 / sqrt(3).
+    assert found == PairedDifference(2.0, pytest.approx(3**0.5), 3)  # pyright: ignore[reportArgumentType]
+    assert paired_difference(rows[:4], SPOT, CLASS_LABELS) is None
+
+
+def test_two_baselines_for_one_pair_are_an_error():
+    rows = [row(CLASS_LABELS, "a", 0, 1.0), row(CLASS_LABELS, "a", 0, 2.0)]
+    with pytest.raises(ValueError, match="two rows"):
+        paired_difference(rows, SPOT, CLASS_LABELS)
+
+
+def test_a_fraction_takes_the_last_point_at_or_before_it():
+    curve = [[0, 10.0], [20, 20.0], [25, 30.0], [30, 40.0]]
+    scored = at_fraction([row(SPOT, "a", 0, 90.0, curve=curve)], 0.25)
+    assert scored[0]["score"] == 30.0
+    assert at_fraction([row(SPOT, "a", 0, 90.0, curve=[[50, 1.0]])], 0.25)[0]["score"] is None
+
+
+def test_source_tuning_is_not_a_target():
+    rows = [
+        row(SPOT, "a", 0, 90.0),
+        row(CLASS_LABELS, "a", 0, 80.0),
+        row(CLASS_LABELS, "s", 0, 95.0),
+    ]
+    rows.append(row(CLASS_LABELS, "a", 0, 85.0, steps=500))
+    assert target_rows(rows) == rows[:2]

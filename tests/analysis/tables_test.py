@@ -1,0 +1,78 @@
+"""The transfer table on the terminal, in Markdown and as CSV."""
+
+import csv
+import io
+
+import pytest
+from rich.console import Console
+
+from prompt_tuning.analysis import tables
+from prompt_tuning.analysis.statistics import CLASS_LABELS, SAMPLED_VOCABULARY, SPOT
+
+
+def row(start, target, seed, score, source=None, steps=100, early=50.0):
+    return {
+        "method": start.method,
+        "init": start.init,
+        "source": source,
+        "target": target,
+        "seed": seed,
+        "metric": "accuracy",
+        "score": score,
+        "step": steps,
+        "steps": steps,
+        "curve": [[0, 0.0], [25, early], [100, score]],
+        "seconds": 1.0,
+    }
+
+
+@pytest.fixture
+def rows():
+    found = [row(SAMPLED_VOCABULARY, "a_source_task", seed, 95.0, steps=500) for seed in (0, 1)]
+    for target, lift in (("first_target", 10.0), ("second_target", -2.0)):
+        for seed in (0, 1):
+            found.append(row(CLASS_LABELS, target, seed, 70.0 + seed))
+            found.append(row(SAMPLED_VOCABULARY, target, seed, 60.0 + seed))
+            spot = row(SPOT, target, seed, 70.0 + seed + lift, "a_source_task", early=57.0 + seed)
+            found.append(spot)
+    return found
+
+
+def test_markdown_has_every_target_the_mean_and_the_comparisons(rows):
+    words = {"first_target": True, "second_target": False}
+    lines = tables.markdown(tables.spot_table(rows, words)).splitlines()
+    assert lines[2] == (
+        "| target | source | class labels | sampled vocab | SPoT | SPoT - labels | words |"
+    )
+    assert lines[4:7] == [
+        "| first_target | a_source_task | 70.5 ± 0.7 | 60.5 ± 0.7 | 80.5 ± 0.7 | +10.0 | shared |",
+        "| second_target | a_source_task | 70.5 ± 0.7 | 60.5 ± 0.7 | 68.5 ± 0.7 | -2.0 | other |",
+        "| **mean** |  | **70.5 ± 0.7** | **60.5 ± 0.7** | **74.5 ± 0.7** | **+4.0** |  |",
+    ]
+    # Four pairs; on test 10, 10, -2, -2; after a quarter of the steps 7, 8, 7, 8.
+    assert lines[-2] == "| class labels | +4.00 ± 3.46 | +7.50 ± 0.29 | 4 |"
+
+
+def test_the_terminal_table_fits_and_loses_no_name(rows):
+    screen = io.StringIO()
+    console = Console(width=100, file=screen, force_terminal=False)
+    long_name = "a_target_with_a_rather_long_name_indeed"
+    renamed = [{**r, "target": r["target"].replace("first_target", long_name)} for r in rows]
+    console.print(tables.rendered(tables.spot_table(renamed, {long_name: True})))
+    shown = screen.getvalue()
+    assert max(map(len, shown.splitlines())) <= 100
+    first_column = "".join(line.split(" ")[0] for line in shown.splitlines())
+    assert long_name in first_column
+
+
+def test_csv_keeps_numbers_whole(rows):
+    lines = list(csv.DictReader(io.StringIO(tables.comma_separated(tables.spot_table(rows)))))
+    spot = next(x for x in lines if (x["target"], x["start"]) == ("second_target", "SPoT"))
+    assert (spot["mean"], spot["n"], spot["source"]) == ("68.5", "2", "a_source_task")
+    assert float(spot["std"]) == pytest.approx(0.5**0.5)
+
+
+def test_a_missing_start_and_a_single_seed_are_shown_as_such(rows):
+    some = [r for r in rows if r["seed"] == 0 and r["init"] != "class_labels"]
+    text = tables.markdown(tables.spot_table(some))
+    assert "| first_target | a_source_task | - | 60.0 | 80.0 | - |" in text
