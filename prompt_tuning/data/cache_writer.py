@@ -1,0 +1,203 @@
+"""Writes entries of the tokenised cache, whole or not at all."""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from prompt_tuning.data import cache, references
+from prompt_tuning.data.ragged import Ragged
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.types import UserError
+
+_TEMPORARY = ".writing-"
+_ABANDONED_SECONDS = 24 * 3600
+
+
+class Tokenized(NamedTuple):
+    """Holds a split to be written.
+
+    Attributes:
+        inputs: Token ids of the inputs.
+        targets: Token ids of the targets.
+        fields: The other fields of each example, or None to leave them out.
+    """
+
+    inputs: Ragged
+    targets: Ragged
+    fields: Sequence[Mapping[str, Any]] | None
+
+
+class Origin(NamedTuple):
+    """Says what an entry was made from.
+
+    Attributes:
+        sources: SHA-256 of each module's source, by module name.
+        data_files: Path, size and time of change of each local file its examples came from.
+    """
+
+    sources: Mapping[str, str]
+    data_files: Sequence[tuple[str, int, int]] = ()
+
+
+def write_task(
+    cache_dir: str | Path,
+    name: str,
+    vocabulary: Vocabulary,
+    lengths: Mapping[str, int],
+    *,
+    splits: Mapping[str, Tokenized],
+    labels: Sequence[str],
+    metrics: Sequence[references.Reference],
+    postprocessor: references.Reference | None,
+    origin: Origin,
+) -> Path:
+    """Writes the entry of a task and returns its directory.
+
+    Raises:
+        UserError: The directory cannot be written.
+    """
+    final = cache.entry_directory(cache_dir, name, vocabulary, lengths)
+    with _whole_directory(final) as directory:
+        manifest: dict[str, Any] = {
+            "format_version": cache.FORMAT_VERSION,
+            "kind": "task",
+            "name": name,
+            "vocabulary": vocabulary.digest,
+            "lengths": dict(lengths),
+            "splits": {split: _write_split(directory, split, splits[split]) for split in splits},
+            "metrics": list(metrics),
+            "postprocessor": postprocessor,
+            "labels": list(labels),
+            "sources": dict(origin.sources),
+            "data_files": list(origin.data_files),
+        }
+        manifest["digest"] = cache.task_digest(manifest)
+        _write_manifest(directory, manifest)
+    return final
+
+
+def write_mixture(
+    cache_dir: str | Path,
+    name: str,
+    vocabulary: Vocabulary,
+    lengths: Mapping[str, int],
+    *,
+    rates: Mapping[str, float],
+    origin: Origin,
+) -> Path:
+    """Writes the entry of a mixture, whose tasks have entries of their own."""
+    final = cache.entry_directory(cache_dir, name, vocabulary, lengths)
+    with _whole_directory(final) as directory:
+        manifest = {
+            "format_version": cache.FORMAT_VERSION,
+            "kind": "mixture",
+            "name": name,
+            "vocabulary": vocabulary.digest,
+            "lengths": dict(lengths),
+            "rates": dict(rates),
+            "sources": dict(origin.sources),
+            "data_files": [],
+        }
+        _write_manifest(directory, manifest)
+    return final
+
+
+def check_writable(cache_dir: str | Path) -> None:
+    """Makes the cache directory.
+
+    Raises:
+        UserError: It cannot be made or written to.
+    """
+    try:
+        Path(cache_dir).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache_dir, prefix=_TEMPORARY):
+            pass
+    except OSError as error:
+        raise _unwritable(cache_dir, error) from error
+
+
+@contextlib.contextmanager
+def _whole_directory(final: Path) -> Iterator[Path]:
+    """Gives a directory to fill, which takes the place of `final` once it is complete."""
+    check_writable(final.parent)
+    _remove_abandoned(final.parent)
+    directory = Path(tempfile.mkdtemp(dir=final.parent, prefix=_TEMPORARY))
+    try:
+        yield directory
+        directory.chmod(0o777 & ~_umask())
+        _take_place(directory, final)
+    except OSError as error:
+        raise _unwritable(final.parent, error) from error
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _take_place(directory: Path, final: Path) -> None:
+    # A directory cannot be renamed onto one that is not empty, so the old one steps aside first.
+    # Another writer may put its own entry there in between; both are equally good.
+    for _ in range(100):
+        try:
+            os.rename(directory, final)
+            return
+        except OSError:
+            if not final.exists():
+                raise
+        aside = tempfile.mkdtemp(dir=final.parent, prefix=_TEMPORARY)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(final, os.path.join(aside, "old"))
+        shutil.rmtree(aside, ignore_errors=True)
+    raise OSError(f"{final} is being replaced by others over and over")
+
+
+def _write_split(directory: Path, name: str, split: Tokenized) -> dict[str, Any]:
+    files = []
+    for feature, values in (("inputs", split.inputs), ("targets", split.targets)):
+        tokens, offsets = cache.array_names(name, feature)
+        np.save(directory / tokens, values.tokens.astype(np.int32, copy=False))
+        np.save(directory / offsets, values.offsets.astype(np.int64, copy=False))
+        files += [tokens, offsets]
+    if split.fields is not None:
+        files.append(cache.fields_name(name))
+        with (directory / files[-1]).open("w", encoding="utf-8") as lines:
+            for fields in split.fields:
+                lines.write(json.dumps(fields, ensure_ascii=False) + "\n")
+    return {
+        "examples": len(split.inputs),
+        "input_tokens": len(split.inputs.tokens),
+        "target_tokens": len(split.targets.tokens),
+        "files": {file: cache.file_record(directory / file) for file in files},
+    }
+
+
+def _write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    (directory / cache.MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def _remove_abandoned(cache_dir: Path) -> None:
+    """Removes what writers that were killed left behind a day ago or earlier."""
+    for path in cache_dir.glob(f"{_TEMPORARY}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _unwritable(cache_dir: str | Path, error: OSError) -> UserError:
+    return UserError(
+        f"cache directory {cache_dir} cannot be written ({error.strerror or error}); "
+        "choose another directory or free some space"
+    )

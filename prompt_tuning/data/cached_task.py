@@ -1,0 +1,175 @@
+"""Tokenised tasks and mixtures as plain arrays."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prompt_tuning.data import ragged, references
+from prompt_tuning.data.ragged import Ragged
+from prompt_tuning.types import UserError, nearest
+
+Fields = Mapping[str, Any]
+"""What an example holds besides its tokens: its text, its label, its answers."""
+
+
+@dataclass(frozen=True, eq=False)
+class CachedSplit:
+    """Holds the tokenised examples of one split, in the order of the task.
+
+    Attributes:
+        inputs: Token ids of the inputs, ending in 1 (end of sequence).
+        targets: Token ids of the targets, ending in 1.
+        fields_file: JSON lines with the other fields of each example; None for a training split.
+    """
+
+    inputs: Ragged
+    targets: Ragged
+    fields_file: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @cached_property
+    def fields(self) -> Sequence[Fields]:
+        """The other fields of each example, `targets_pretokenized` (the target's text) included."""
+        if self.fields_file is None:
+            raise UserError("training splits keep tokens alone; use an evaluation split's fields")
+        with self.fields_file.open(encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+
+    @property
+    def target_texts(self) -> list[str]:
+        """The text of each example's target."""
+        return [fields["targets_pretokenized"] for fields in self.fields]
+
+    def head(self, count: int) -> "CachedSplit":
+        """Returns the first `count` examples, or all of them where there are fewer."""
+        count = min(count, len(self))
+        part = CachedSplit(
+            Ragged(self.inputs.tokens, self.inputs.offsets[: count + 1]),
+            Ragged(self.targets.tokens, self.targets.offsets[: count + 1]),
+            self.fields_file,
+        )
+        if self.fields_file is not None:
+            part.__dict__["fields"] = self.fields[:count]
+        return part
+
+
+@dataclass(frozen=True, eq=False)
+class CachedTask:
+    """Holds a tokenised task.
+
+    Attributes:
+        name: The SeqIO task.
+        digest: SHA-256 of everything that was tokenised.
+        splits: Its splits by name.
+        labels: The label words by class; empty where answers are open.
+        metric_functions: References of its metrics.
+        postprocessor: Reference of its postprocessor, if it has one.
+        lengths: The most tokens kept of each feature.
+    """
+
+    name: str
+    digest: str
+    splits: Mapping[str, CachedSplit]
+    labels: tuple[str, ...]
+    metric_functions: tuple[references.Reference, ...]
+    postprocessor: references.Reference | None
+    lengths: Mapping[str, int]
+
+    @property
+    def parts(self) -> tuple[tuple["CachedTask", float], ...]:
+        """The tasks to draw training examples from, with their rates: this one alone."""
+        return ((self, 1.0),)
+
+    def split(self, name: str) -> CachedSplit:
+        """Returns a split.
+
+        Raises:
+            UserError: The task has no such split.
+        """
+        if name not in self.splits:
+            raise UserError(
+                f"task {self.name} has no split {name!r}{nearest(name, self.splits)}; "
+                f"it has {', '.join(self.splits)}"
+            )
+        return self.splits[name]
+
+    def metrics(
+        self,
+        targets: Sequence[str],
+        predictions: Sequence[str],
+        examples: Sequence[Fields] | None = None,
+    ) -> dict[str, float]:
+        """Scores predicted texts against target texts as a SeqIO evaluator would.
+
+        Args:
+            targets: The text of each target (`CachedSplit.target_texts`).
+            predictions: The text predicted for each example.
+            examples: The other fields of each example, for postprocessors that look at them.
+
+        Returns:
+            The values of the task's metrics by name, 0 to 100.
+        """
+        fields = [{}] * len(targets) if examples is None else examples
+        if not len(targets) == len(predictions) == len(fields):
+            raise ValueError(
+                f"{len(targets)} targets, {len(predictions)} predictions, {len(fields)} examples"
+            )
+        wanted: Sequence[Any] = targets
+        got: Sequence[Any] = predictions
+        if self.postprocessor is not None:
+            post = references.resolve(self.postprocessor, owner=f"task {self.name}")
+            wanted = [
+                post(text, example=example, is_target=True)
+                for text, example in zip(targets, fields, strict=True)
+            ]
+            got = [
+                post(text, example=example, is_target=False)
+                for text, example in zip(predictions, fields, strict=True)
+            ]
+        values: dict[str, float] = {}
+        for reference in self.metric_functions:
+            function = references.resolve(reference, owner=f"task {self.name}")
+            values |= {name: float(value) for name, value in function(wanted, got).items()}
+        return values
+
+    def evaluate(self, split: str, predictions: Sequence[str]) -> dict[str, float]:
+        """Scores the predicted text of every example of a split, in the split's order."""
+        cached = self.split(split)
+        return self.metrics(cached.target_texts, predictions, cached.fields)
+
+
+@dataclass(frozen=True, eq=False)
+class CachedMixture:
+    """Holds a mixture: tokenised tasks and the rates at which to draw from them.
+
+    Attributes:
+        name: The SeqIO mixture.
+        digest: SHA-256 of its tasks' digests and its rates.
+        parts: The tasks and their rates, relative to each other.
+    """
+
+    name: str
+    digest: str
+    parts: tuple[tuple[CachedTask, float], ...]
+
+
+def in_memory(inputs: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> CachedSplit:
+    """Returns a split of token ids that are in no cache."""
+    if len(inputs) != len(targets):
+        raise ValueError(f"{len(inputs)} inputs and {len(targets)} targets")
+    return CachedSplit(ragged.from_sequences(inputs), ragged.from_sequences(targets))
+
+
+def longest(splits: Sequence[CachedSplit]) -> tuple[int, int]:
+    """Returns the largest number of input and of target tokens over the splits."""
+    return (
+        int(max(np.max(split.inputs.lengths, initial=1) for split in splits)),
+        int(max(np.max(split.targets.lengths, initial=1) for split in splits)),
+    )

@@ -1,0 +1,251 @@
+"""Batches of training examples: seeded, resumable, sharded by process, grouped by length."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from prompt_tuning.data import ragged
+from prompt_tuning.data.cached_task import CachedSplit
+from prompt_tuning.data.evaluation_batches import EvalBatch, eval_batches
+from prompt_tuning.data.shapes import Shape, choose_shapes, smallest_fit
+from prompt_tuning.types import UserError
+
+__all__ = ["Batches", "EvalBatch", "HostBatch", "Part", "choose_shapes", "eval_batches"]
+
+Part = tuple[CachedSplit, float]
+"""Examples and the rate at which to draw them, relative to the other parts."""
+
+_MOST_BATCHES = 128  # of a window: enough for few of them to straddle two shapes
+_FEWEST_BATCHES = 4
+_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+_PERMUTATION, _WINDOW, _PHASE = range(3)  # what a random stream is for
+
+
+class HostBatch(NamedTuple):
+    """Holds this process's rows of a batch.
+
+    Attributes:
+        encoder_tokens: `[B, T]` int32, padded with 0.
+        targets: `[B, L]` int32, padded with 0.
+    """
+
+    encoder_tokens: np.ndarray
+    targets: np.ndarray
+
+
+class Batches:
+    """Draws batches without end; batch k depends on the seed and k alone.
+
+    Every part is read in epochs, each a seeded permutation. Drawn examples are collected in windows
+    of some batches; in a window each part has its share of the slots to within one, and exactly its
+    share over windows. A window is sorted by the smallest shape that fits, keeping the drawn order
+    within a shape, cut into batches, and the batches are shuffled. So a batch holds examples of
+    about one length, and small data sets still meet in new combinations.
+
+    Process p of n holds rows `[p B / n, (p + 1) B / n)` of each batch, padded as the whole batch is.
+    """
+
+    def __init__(
+        self,
+        parts: CachedSplit | Sequence[Part],
+        *,
+        batch_size: int,
+        seed: int,
+        shapes: Sequence[Shape],
+        process_index: int,
+        process_count: int,
+    ):
+        """Prepares to draw from position 0.
+
+        Args:
+            parts: A split, or several with their rates.
+            batch_size: Examples of a batch over all processes.
+            seed: Names the order; not negative.
+            shapes: The (T, L) a batch may be padded to.
+            process_index: This process.
+            process_count: Processes that share each batch.
+
+        Raises:
+            UserError: A part is empty, a rate is not positive, or an example fits no shape.
+        """
+        if isinstance(parts, CachedSplit):
+            parts = [(parts, 1.0)]
+        _check(parts, batch_size, seed, process_index, process_count)
+        splits = [split for split, _ in parts]
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shapes = sorted(shapes)
+        self._inputs = ragged.concatenate([split.inputs for split in splits])
+        self._targets = ragged.concatenate([split.targets for split in splits])
+        self._input_lengths = self._inputs.lengths
+        self._target_lengths = self._targets.lengths
+        try:
+            self._fit = smallest_fit(self.shapes, self._input_lengths, self._target_lengths)
+        except ValueError as error:
+            raise UserError(f"{error}; make the largest shape at least that long") from error
+        self._sizes = np.array([len(split) for split in splits])
+        self._starts = np.concatenate([[0], np.cumsum(self._sizes)])
+        rates = np.array([rate for _, rate in parts], float)
+        self._cumulative = np.concatenate([[0.0], np.cumsum(rates)]) / rates.sum()
+        self._cumulative[-1] = 1.0
+        self._window_batches = int(
+            np.clip(self._sizes.sum() // batch_size, _FEWEST_BATCHES, _MOST_BATCHES)
+        )
+        self._phase = float(_generator(seed, _PHASE, 0, 0).random())
+        share = batch_size // process_count
+        self._rows = slice(process_index * share, (process_index + 1) * share)
+        self._epochs: dict[int, tuple[int, np.ndarray]] = {}
+        self._counted: tuple[int, np.ndarray] = (0, np.zeros_like(self._sizes))
+        self._window: tuple[int, np.ndarray, np.ndarray] = (-1, self._starts, self._starts)
+        self._real_tokens = self._padded_tokens = 0
+        self.position = 0
+
+    def __iter__(self) -> Iterator[HostBatch]:
+        return self
+
+    def __next__(self) -> HostBatch:
+        return self.next()
+
+    def next(self) -> HostBatch:
+        """Returns the batch at the current position and moves on."""
+        rows, shape = self.examples(self.position)
+        self.position += 1
+        self._real_tokens += int(self._input_lengths[rows].sum())
+        self._padded_tokens += len(rows) * shape[0]
+        rows = rows[self._rows]
+        return HostBatch(self._inputs.padded(rows, shape[0]), self._targets.padded(rows, shape[1]))
+
+    def examples(self, position: int) -> tuple[np.ndarray, Shape]:
+        """Returns the examples of the whole batch at a position, `[B]`, and its shape.
+
+        Examples are numbered through the parts, in the order of the parts.
+        """
+        window, batch = divmod(position, self._window_batches)
+        if self._window[0] != window:
+            self._window = (window, *self._form_window(window))
+        _, examples, shapes = self._window
+        return examples[batch], self.shapes[shapes[batch]]
+
+    def state(self) -> dict[str, int]:
+        """Returns the position, and what `restore` checks it against."""
+        return {"position": self.position, **self._identity()}
+
+    def restore(self, state: dict[str, int]) -> None:
+        """Moves to a position that `state` returned, in this process or another.
+
+        Raises:
+            UserError: The state is of other data, another seed or another batch size.
+        """
+        for name, value in self._identity().items():
+            if int(state[name]) != value:
+                raise UserError(
+                    f"the data position was saved with {name} {state[name]}, now it is {value}; "
+                    "resume with the settings and data of the first run, or start a new one"
+                )
+        self.position = int(state["position"])
+
+    @property
+    def padding_share(self) -> float:
+        """The share of padding among the input tokens of the batches returned so far."""
+        return 1.0 - self._real_tokens / self._padded_tokens if self._padded_tokens else 0.0
+
+    def _identity(self) -> dict[str, int]:
+        tokens = len(self._inputs.tokens) + len(self._targets.tokens)
+        return {
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "examples": int(self._sizes.sum()),
+            "tokens": tokens,
+        }
+
+    def _form_window(self, window: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the examples of a window's batches, `[W, B]`, and their shapes' indices, `[W]`."""
+        random = _generator(self.seed, _WINDOW, window, 0)
+        quotas = self._quotas(np.array([window]))[0]
+        drawn_before = self._drawn_before(window)
+        of_part = [
+            self._drawn(part, int(drawn_before[part]), int(quota))
+            for part, quota in enumerate(quotas)
+        ]
+        if len(of_part) == 1:
+            drawn = of_part[0]
+        else:
+            slots = random.permutation(np.repeat(np.arange(len(quotas)), quotas))
+            drawn = np.empty(len(slots), np.int64)
+            for part, rows in enumerate(of_part):
+                drawn[slots == part] = rows
+        order = np.argsort(self._fit[drawn], kind="stable")
+        batches = drawn[order].reshape(self._window_batches, self.batch_size)
+        batches = batches[random.permutation(self._window_batches)]
+        shapes = smallest_fit(
+            self.shapes,
+            self._input_lengths[batches].max(1),
+            self._target_lengths[batches].max(1),
+        )
+        return batches, shapes
+
+    def _drawn_before(self, window: int) -> np.ndarray:
+        """Returns the draws from each part before a window, `[parts]`."""
+        known, drawn = self._counted
+        if known > window:
+            known, drawn = 0, np.zeros_like(self._sizes)
+        drawn = drawn + self._quotas(np.arange(known, window)).sum(0)
+        self._counted = (window, drawn)
+        return drawn
+
+    def _quotas(self, windows: np.ndarray) -> np.ndarray:
+        """Returns the slots of each part in each window, `[windows, parts]`.
+
+        Systematic sampling: with C the cumulative rates, S the slots and u_w in [0, 1), part i gets
+        floor(S C_{i+1} + u_w) - floor(S C_i + u_w), which is its share to within one. The u_w move
+        by the golden ratio, so that the rounding evens out over windows.
+        """
+        phases = (self._phase + windows * _GOLDEN) % 1.0
+        slots = self._window_batches * self.batch_size
+        return np.diff(
+            np.floor(slots * self._cumulative + phases[:, None]).astype(np.int64), axis=1
+        )
+
+    def _drawn(self, part: int, start: int, count: int) -> np.ndarray:
+        """Returns draws `start .. start + count` of a part, as example numbers."""
+        size = int(self._sizes[part])
+        pieces = []
+        while count > 0:
+            epoch, offset = divmod(start, size)
+            piece = self._permutation(part, epoch)[offset : offset + count]
+            pieces.append(piece)
+            start, count = start + len(piece), count - len(piece)
+        return np.concatenate([np.zeros(0, np.int64), *pieces]) + self._starts[part]
+
+    def _permutation(self, part: int, epoch: int) -> np.ndarray:
+        if self._epochs.get(part, (-1,))[0] != epoch:
+            random = _generator(self.seed, _PERMUTATION, epoch, part)
+            self._epochs[part] = (epoch, random.permutation(int(self._sizes[part])))
+        return self._epochs[part][1]
+
+
+def _generator(seed: int, purpose: int, number: int, part: int) -> np.random.Generator:
+    # Philox is counter-based: each purpose, window or epoch, and part has 2**64 draws of its own.
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, number, part, purpose]))
+
+
+def _check(
+    parts: Sequence[Part], batch_size: int, seed: int, process_index: int, process_count: int
+) -> None:
+    if batch_size < 1 or batch_size % process_count:
+        raise UserError(
+            f"batch size {batch_size} over {process_count} processes; "
+            "make it a positive multiple of the number of processes"
+        )
+    if not 0 <= process_index < process_count:
+        raise ValueError(f"process {process_index} of {process_count}")
+    if seed < 0:
+        raise UserError(f"data seed {seed} is negative; use 0 or more")
+    if not parts or any(len(split) == 0 for split, _ in parts):
+        raise UserError("a training split has no examples; check the task's preprocessors")
+    if any(not rate > 0 or math.isinf(rate) for _, rate in parts):
+        raise UserError(
+            f"mixture rates are {[rate for _, rate in parts]}; every rate has to be positive"
+        )

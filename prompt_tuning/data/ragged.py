@@ -1,0 +1,63 @@
+"""Token sequences of different lengths in one flat array."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged:
+    """Holds sequences end to end: sequence i is `tokens[offsets[i]:offsets[i + 1]]`.
+
+    Attributes:
+        tokens: All token ids, int32, in memory or mapped from a file.
+        offsets: int64, one more than there are sequences, from 0 to `len(tokens)`.
+    """
+
+    tokens: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.tokens[self.offsets[index] : self.offsets[index + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The tokens of each sequence, int64."""
+        return np.diff(self.offsets)
+
+    def padded(self, rows: np.ndarray, width: int) -> np.ndarray:
+        """Returns sequences `rows` side by side, `[len(rows), width]` int32, padded with 0.
+
+        Longer sequences would be cut, so callers choose a width that fits.
+        """
+        if len(self.tokens) == 0:
+            return np.zeros((len(rows), width), np.int32)
+        starts = self.offsets[rows]
+        columns = np.arange(width)
+        inside = columns < (self.offsets[rows + 1] - starts)[:, None]
+        places = np.where(inside, starts[:, None] + columns, 0)
+        return np.where(inside, self.tokens[places], np.int32(0))
+
+
+def from_sequences(sequences: Iterable[Sequence[int] | np.ndarray]) -> Ragged:
+    """Returns the sequences as one flat array."""
+    rows = [np.asarray(sequence, np.int32) for sequence in sequences]
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    return Ragged(np.concatenate([*rows, np.zeros(0, np.int32)]), offsets)
+
+
+def concatenate(parts: Sequence[Ragged]) -> Ragged:
+    """Returns the sequences of all parts, in order; a single part is not copied."""
+    if len(parts) == 1:
+        return parts[0]
+    shifts = np.cumsum([0, *(part.offsets[-1] for part in parts)])
+    offsets = [part.offsets[1:] + shift for part, shift in zip(parts, shifts[:-1], strict=True)]
+    return Ragged(
+        np.concatenate([part.tokens for part in parts]),
+        np.concatenate([np.zeros(1, np.int64), *offsets]),
+    )

@@ -1,0 +1,71 @@
+"""Names for functions, so that a task's metrics can be called without importing its registry."""
+
+import functools
+import importlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from prompt_tuning.types import UserError
+
+Reference = dict[str, Any]
+"""`{"fn": "module:qualified.name", "kwargs": {...}}`."""
+
+
+def refer(function: Callable[..., Any], owner: str) -> Reference:
+    """Returns the reference of a function, or of a `functools.partial` of one.
+
+    Args:
+        function: Defined at the top level of a module (or a class of one).
+        owner: What it belongs to, for the message.
+
+    Raises:
+        UserError: It is a lambda or a local function, or its arguments cannot be written as JSON.
+    """
+    kwargs: dict[str, Any] = {}
+    args: tuple[Any, ...] = ()
+    if isinstance(function, functools.partial):  # a partial of a partial is already flat
+        function, args, kwargs = function.func, function.args, dict(function.keywords)
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if not module or not name or module == "__main__" or "<" in name:
+        raise UserError(
+            f"{owner} uses {function!r}, which cannot be found again by name; "
+            "define it at the top level of an importable module (functools.partial is fine)"
+        )
+    reference: Reference = {"fn": f"{module}:{name}", "kwargs": kwargs}
+    if resolve(reference, owner=owner).func is not function:
+        raise UserError(
+            f"{owner} uses {module}.{name}, but that name now holds another object; "
+            "give the function a name of its own"
+        )
+    if args:
+        raise UserError(
+            f"{owner} binds positional arguments of {module}.{name}; bind them by name instead"
+        )
+    try:
+        reference["kwargs"] = json.loads(json.dumps(kwargs))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{owner} binds arguments of {module}.{name} that are not plain values ({error}); "
+            "bind strings, numbers and lists only"
+        ) from error
+    return reference
+
+
+def resolve(reference: Reference, owner: str) -> functools.partial:
+    """Imports a referenced function and returns it with its keyword arguments bound.
+
+    Raises:
+        UserError: The module or the name no longer exists.
+    """
+    module, _, name = reference["fn"].partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise UserError(
+            f"{owner} needs {module}.{name}, which cannot be imported ({error}); "
+            "put its module on PYTHONPATH, or rebuild the cache"
+        ) from error
+    return functools.partial(found, **reference["kwargs"])

@@ -1,0 +1,107 @@
+"""The few shapes batches are padded to, chosen from the lengths of the examples."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from prompt_tuning.data.cached_task import CachedSplit
+
+Shape = tuple[int, int]
+"""Input tokens T and target tokens L that every example of a batch is padded to."""
+
+_MOST_WIDTHS = 128
+_NEVER = np.int64(2**62) // 2
+
+
+def choose_shapes(splits: Sequence[CachedSplit], count: int, multiple: int) -> list[Shape]:
+    """Chooses the shapes that fit every example with the fewest padding tokens.
+
+    Examples are put in a row, by input length or by target length first, and the row is cut into
+    `count` groups by dynamic programming, each group as wide as its widest example. The better of
+    the two rows counts. The last shape fits every example.
+
+    Args:
+        splits: What batches will be drawn from.
+        count: The most shapes to return, and so the most steps to compile.
+        multiple: Tokens that input lengths are rounded up to.
+    """
+    if count < 1 or multiple < 1:
+        raise ValueError(f"count {count} and multiple {multiple} must be positive")
+    inputs = np.concatenate([split.inputs.lengths for split in splits])
+    targets = np.concatenate([split.targets.lengths for split in splits])
+    if len(inputs) == 0:
+        raise ValueError("no examples to choose shapes for")
+    step = multiple * int(np.ceil(inputs.max() / multiple / _MOST_WIDTHS))
+    widths = np.maximum(-(-inputs // step), 1) * step
+    levels = np.minimum(2 ** np.ceil(np.log2(np.maximum(targets, 2))), targets.max()).astype(int)
+    cells, examples = np.unique(np.stack([widths, levels], 1), axis=0, return_counts=True)
+    by_target = np.lexsort((cells[:, 0], cells[:, 1]))
+    by_input, examples_by_input = _merge_targets(cells, examples)
+    candidates = [
+        _cut(by_input, examples_by_input, count),
+        _cut(cells[by_target], examples[by_target], count),
+    ]
+    shapes = min(candidates)[1]
+    return sorted({(int(width), int(length)) for width, length in shapes})
+
+
+def smallest_fit(shapes: Sequence[Shape], inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Returns for each pair of lengths the index of the smallest shape that fits both.
+
+    Args:
+        shapes: In any order.
+        inputs: `[n]` input tokens.
+        targets: `[n]` target tokens.
+
+    Raises:
+        ValueError: A pair fits no shape.
+    """
+    best = np.full(len(inputs), -1)
+    for index in sorted(range(len(shapes)), key=lambda i: -sum(shapes[i])):
+        width, length = shapes[index]
+        best = np.where((inputs <= width) & (targets <= length), index, best)
+    if len(best) and best.min() < 0:
+        bad = int(np.argmin(best))
+        raise ValueError(
+            f"an example of {inputs[bad]} input and {targets[bad]} target tokens fits none of "
+            f"the shapes {list(shapes)}"
+        )
+    return best
+
+
+def _merge_targets(cells: np.ndarray, examples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns one cell for each input length, as long as its longest target."""
+    widths, which = np.unique(cells[:, 0], return_inverse=True)
+    lengths = np.zeros(len(widths), np.int64)
+    np.maximum.at(lengths, which, cells[:, 1])
+    return np.stack([widths, lengths], 1), np.bincount(which, examples).astype(np.int64)
+
+
+def _cut(cells: np.ndarray, examples: np.ndarray, count: int) -> tuple[int, list[Shape]]:
+    """Cuts a row of cells into at most `count` groups; returns all their tokens and their shapes.
+
+    With w(i, j) the tokens of cells i..j padded to the widest of them, the fewest tokens of cells
+    0..j in k groups are f(k, j) = min over i of f(k - 1, i - 1) + w(i, j).
+    """
+    size = len(cells)
+    before = np.concatenate([[0], np.cumsum(examples)])
+    widest = np.zeros((size, size, 2), np.int64)
+    for end in range(size):
+        widest[: end + 1, end] = np.maximum.accumulate(cells[end::-1], 0)[::-1]
+    widest[:, -1] = cells.max(0)  # a batch that straddles groups needs a shape that fits it
+    tokens = (before[1:] - before[:-1, None]) * widest.sum(-1)
+    tokens = np.where(np.arange(size)[:, None] <= np.arange(size), tokens, _NEVER)
+    fewest, starts = tokens[0], [np.zeros(size, np.int64)]
+    for _ in range(min(count, size) - 1):
+        extended = np.full((size, size), _NEVER)
+        extended[0] = tokens[0]
+        extended[1:] = np.minimum(fewest[:-1, None] + tokens[1:], _NEVER)
+        starts.append(extended.argmin(0))
+        fewest = extended.min(0)
+    shapes, end = [], size - 1
+    for start in reversed(starts):
+        shapes.append((int(widest[start[end], end, 0]), int(widest[start[end], end, 1])))
+        if start[end] == 0:
+            break
+        end = int(start[end]) - 1
+    return int(fewest[-1]), shapes

@@ -1,0 +1,81 @@
+"""The source files a cached task was made from, so that a change of them is noticed."""
+
+import ast
+import hashlib
+import importlib.util
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def digests(modules: Iterable[str]) -> dict[str, str]:
+    """Returns the SHA-256 of the source of each module and of all they import, by module name.
+
+    Followed are imports of the modules' own top-level packages and of anything outside Python's
+    library directories; installed third-party packages are not.
+    """
+    waiting, found = list(modules), {}
+    own = {module.partition(".")[0] for module in waiting}
+    while waiting:
+        module = waiting.pop()
+        path = locate(module)
+        if module in found or path is None or not _followed(module, path, own):
+            continue
+        source = path.read_bytes()
+        found[module] = hashlib.sha256(source).hexdigest()
+        waiting.extend(_imports(module, path, source))
+    return dict(sorted(found.items()))
+
+
+def changed(recorded: dict[str, str]) -> list[str]:
+    """Returns the modules whose source is missing or no longer has its recorded digest."""
+    return [module for module, digest in recorded.items() if _digest(module) != digest]
+
+
+def locate(module: str) -> Path | None:
+    """Returns the source file of a module without importing it or its parent packages."""
+    top, *rest = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not rest:
+        origin = spec.origin
+        return Path(origin) if origin and origin.endswith(".py") else None
+    for directory in spec.submodule_search_locations or ():
+        base = Path(directory, *rest)
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            if path.is_file():
+                return path
+    return None
+
+
+def _digest(module: str) -> str | None:
+    path = locate(module)
+    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _followed(module: str, path: Path, own: set[str]) -> bool:
+    libraries = [
+        sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")
+    ]
+    outside = not any(path.resolve().is_relative_to(Path(root).resolve()) for root in libraries)
+    return outside or module.partition(".")[0] in own
+
+
+def _imports(module: str, path: Path, source: bytes) -> list[str]:
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.extend(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                anchor = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*anchor, base] if base else anchor)
+            names.append(base)
+            names.extend(f"{base}.{alias.name}" for alias in node.names)
+    return names
