@@ -13,8 +13,8 @@ from prompt_tuning.analysis.statistics import (
     CLASS_LABELS,
     SAMPLED_VOCABULARY,
     SPOT,
+    Condition,
     Row,
-    Start,
     target_rows,
 )
 from prompt_tuning.analysis.tables import STARTS
@@ -59,11 +59,11 @@ def curves_plot(rows: Sequence[Row], path: Path) -> None:
     figure.savefig(path, metadata={"Software": None})
 
 
-def _curves(rows: Sequence[Row], start: Start) -> Curves:
+def _curves(rows: Sequence[Row], start: Condition) -> Curves:
     return {row["seed"]: dict(row["curve"] or []) for row in filter(start.matches, rows)}
 
 
-def _mean_over_targets(rows: Sequence[Row], start: Start, targets: Sequence[str]) -> Curves:
+def _mean_over_targets(rows: Sequence[Row], start: Condition, targets: Sequence[str]) -> Curves:
     """Returns, for each seed, the mean over targets at the steps that all of them have."""
     by_seed: dict[int, list[Mapping[int, float]]] = {}
     for target in targets:
@@ -77,7 +77,7 @@ def _mean_over_targets(rows: Sequence[Row], start: Start, targets: Sequence[str]
     return means
 
 
-def _draw(axes: Axes, curves: Mapping[Start, Curves]) -> None:
+def _draw(axes: Axes, curves: Mapping[Condition, Curves]) -> None:
     for start, by_seed in curves.items():
         colour, dashes = STYLES[start]
         steps = sorted({step for curve in by_seed.values() for step in curve})

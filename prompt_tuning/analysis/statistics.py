@@ -11,7 +11,7 @@ Row = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Start:
+class Condition:
     """How a row began: its method and its initialisation."""
 
     method: str
@@ -22,9 +22,9 @@ class Start:
         return (row["method"], row["init"]) == (self.method, self.init)
 
 
-CLASS_LABELS = Start("prompt_tuning", "class_labels")
-SAMPLED_VOCABULARY = Start("prompt_tuning", "sampled_vocab")
-SPOT = Start("spot", "file")
+CLASS_LABELS = Condition("prompt_tuning", "class_labels")
+SAMPLED_VOCABULARY = Condition("prompt_tuning", "sampled_vocab")
+SPOT = Condition("spot", "file")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ def target_rows(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if (row["target"], row["steps"]) in targets]
 
 
-def paired_difference(rows: Sequence[Row], a: Start, b: Start) -> PairedDifference | None:
+def paired_difference(rows: Sequence[Row], a: Condition, b: Condition) -> PairedDifference | None:
     """Returns the mean of score(a) - score(b) over pairs of the same target and seed.
 
     The standard error is s / sqrt(n), with s the sample standard deviation of the n differences.

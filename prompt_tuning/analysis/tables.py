@@ -13,17 +13,17 @@ from prompt_tuning.analysis.statistics import (
     CLASS_LABELS,
     SAMPLED_VOCABULARY,
     SPOT,
+    Condition,
     PairedDifference,
     Row,
     Spread,
-    Start,
     at_fraction,
     paired_difference,
     spread,
     target_rows,
 )
 
-STARTS: Mapping[Start, str] = {
+STARTS: Mapping[Condition, str] = {
     CLASS_LABELS: "class labels",
     SAMPLED_VOCABULARY: "sampled vocab",
     SPOT: "SPoT",
@@ -41,7 +41,7 @@ class Line:
 
     target: str
     source: str
-    scores: Mapping[Start, Spread | None]
+    scores: Mapping[Condition, Spread | None]
     shares_words: bool | None
 
     @property
@@ -55,7 +55,7 @@ class Line:
 class Comparison:
     """SPoT less another start, over all pairs of target and seed, in scores of one moment."""
 
-    other: Start
+    other: Condition
     moment: str
     difference: PairedDifference
 
@@ -139,12 +139,12 @@ def comma_separated(table: SpotTable) -> str:
     return out.getvalue()
 
 
-def _scores(rows: Sequence[Row], start: Start, target: str) -> Spread | None:
+def _scores(rows: Sequence[Row], start: Condition, target: str) -> Spread | None:
     mine = [row for row in rows if start.matches(row) and row["target"] == target]
     return spread([row["score"] for row in mine if row["score"] is not None])
 
 
-def _mean_scores(rows: Sequence[Row], start: Start) -> Spread | None:
+def _mean_scores(rows: Sequence[Row], start: Condition) -> Spread | None:
     """Returns the spread, over seeds, of the mean over targets."""
     by_seed: dict[int, list[float]] = {}
     for row in filter(start.matches, rows):

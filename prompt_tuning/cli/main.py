@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import importlib
 import inspect
+import os
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -66,17 +67,21 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
     when the user interrupts. Any other exception is a bug, and keeps its traceback.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview(commands))
-        return 0
-    if words[0] == "--version":
-        print(f"prompt-tuning {prompt_tuning.__version__}")
-        return 0
     try:
-        _run(words, commands)
+        if not words or words[0] in ("-h", "--help", "help"):
+            print(_overview(commands))
+        elif words[0] == "--version":
+            print(f"prompt-tuning {prompt_tuning.__version__}")
+        else:
+            _run(words, commands)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted; run the same command again to resume", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has gone; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except Exception as error:
         message = _one_line(error)
         if message is None:
