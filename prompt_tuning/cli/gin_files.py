@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import io
+import re
 import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -79,6 +80,9 @@ class Statements:
     imports: tuple[str, ...]
 
 
+_NAME = re.compile(r"[A-Za-z_][\w./]*")
+
+
 def configs_directory() -> Path:
     """Returns the directory of `defaults.gin`: `configs/` of a checkout, or its copy in a wheel."""
     package = Path(prompt_tuning.__file__).parent
@@ -144,7 +148,9 @@ def _read_file(
 def _read_flag(binding: str) -> Iterator[Binding]:
     name, equals, value = binding.partition("=")
     place = f"--gin.{name.strip()}"
-    if not equals or not name.strip():
+    if not _NAME.fullmatch(name.strip()):
+        raise UserError(f"{place}: {name.strip()!r} is not a name; write --gin.NAME=VALUE")
+    if not equals:
         raise UserError(f"{place}: no value; write {place}=VALUE")
     try:
         statements = list(_parse(binding, place))
@@ -162,6 +168,8 @@ def _read_flag(binding: str) -> Iterator[Binding]:
 def _parse(text: str, file: str) -> Iterator[Any]:
     try:
         yield from config_parser.ConfigParser(io.StringIO(text), _PlainValues())
+    except TypeError as error:
+        raise UserError(f"{file}: gin syntax error: {error} in a dictionary") from None
     except SyntaxError as error:
         message, location = error.args[0], error.args[1] if len(error.args) > 1 else None
         line = getattr(location, "line_num", None) or error.lineno
@@ -178,6 +186,8 @@ def _parse(text: str, file: str) -> Iterator[Any]:
 
 def _binding(statement: config_parser.BindingStatement, place: str) -> Binding:
     key = Key(statement.scope, statement.selector, statement.arg_name)
+    if statement.value in (float("inf"), float("-inf")):
+        raise UserError(f"{place}: {key} is too large for a number")
     comment = statement.location.line_content.partition("  # ")[2].strip()
     return Binding(key, statement.value, place, comment)
 

@@ -8,8 +8,12 @@ import inspect
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import prompt_tuning
+
+if TYPE_CHECKING:
+    from prompt_tuning.cli.gin_files import Binding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,13 +220,10 @@ def _command_help(name: str, command: Command) -> str:
 
     defaults = configuration.merge(gin_files.read(["defaults.gin"], [], []))
     used = configuration.used_by(defaults, command.function).bindings.values()
-    settings = [b for b in used if b.key.is_macro]
-    width = max((len(f"{b.key}={b.value!r}") for b in settings), default=0)
-    width = min(width, 40)
-    rows = [
-        f"  {f'{b.key}={b.value!r}':<{width}}  {b.comment}".rstrip().replace("%gin.REQUIRED", "...")
-        for b in settings
-    ]
+    macros = [binding for binding in used if binding.key.is_macro]
+    settings = {_setting(binding): binding.comment for binding in macros}
+    width = min(40, max(map(len, settings), default=0))
+    rows = [f"  {setting:<{width}}  {comment}".rstrip() for setting, comment in settings.items()]
     return f"""\
 prompt-tuning {name}: {command.summary}
 
@@ -232,6 +233,7 @@ example:
 settings, with the defaults of {gin_files.configs_directory() / "defaults.gin"}
 (... must be set; strings need quotes that the shell leaves alone: --gin.NAME=\"'text'\"):
 {chr(10).join(rows)}
+Every other parameter in that file can be set in the same way, by its full name.
 
 flags:
   --gin_file=FILE             a gin file; repeatable, later ones win; looked up in the working
@@ -241,6 +243,11 @@ flags:
   --tfds_data_dir=DIRECTORY   where TensorFlow Datasets are kept
   --dry_run                   prints the configuration and what the run needs, and stops
   --help                      this text"""
+
+
+def _setting(binding: "Binding") -> str:
+    value = repr(binding.value).replace("%gin.REQUIRED", "...")
+    return f"{binding.key}={value}"
 
 
 if __name__ == "__main__":
