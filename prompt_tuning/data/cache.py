@@ -1,41 +1,28 @@
-"""The tokenised cache: SeqIO tasks as plain arrays on disk, read without TensorFlow or SeqIO.
+"""The tokenised cache: opens tasks without TensorFlow or SeqIO, and has missing ones tokenised.
 
-An entry is a directory `<cache_dir>/<name>-<key>/`. The key is a digest of the task's name, the
-vocabulary and the feature lengths. It holds, for each split and feature, the flat token ids and
-their offsets (`.npy`), for evaluation splits the other fields as JSON lines, and `manifest.json`:
-the digests of these files, the metrics and postprocessor by name, the label words, and the digests
-of the source files all this was made from. A mixture's entry names its tasks and their rates.
+Tokenising runs in a process of its own, so that a training process never imports either.
 """
 
-import hashlib
 import json
 import os
-import re
-from collections.abc import Mapping
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from prompt_tuning.data import sources
-from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask
-from prompt_tuning.data.ragged import Ragged
+from prompt_tuning.data import cache_writer, entries
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.types import UserError
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-FEATURES = ("inputs", "targets")
-_HASHED_BYTES = 64 * 2**20  # larger files are checked by their size alone
-
-
-class UnusableError(Exception):
-    """Says why an entry that is there cannot be used."""
+BUILDER = "prompt_tuning.data.tokenize"
 
 
 def find(
     cache_dir: str | Path, name: str, vocabulary: Vocabulary, lengths: Mapping[str, int]
 ) -> CachedTask | CachedMixture | None:
-    """Opens the entry of a task or mixture, or returns None where it has to be built.
+    """Opens a task or mixture, or returns None where it has to be tokenised (again).
 
     Args:
         cache_dir: The cache directory.
@@ -44,147 +31,133 @@ def find(
         lengths: The most tokens kept, by feature (`inputs`, `targets`).
     """
     try:
-        return load(cache_dir, name, vocabulary, lengths)
-    except UnusableError:
+        return entries.load(cache_dir, name, vocabulary, lengths)
+    except entries.UnusableError:
         return None
 
 
-def load(
-    cache_dir: str | Path, name: str, vocabulary: Vocabulary, lengths: Mapping[str, int]
-) -> CachedTask | CachedMixture | None:
-    """Opens an entry as `find` does.
-
-    Raises:
-        UnusableError: The entry is damaged, or was made from other sources than there are now.
-    """
-    directory = entry_directory(cache_dir, name, vocabulary, lengths)
-    if not directory.is_dir():
-        return None
-    manifest = _read_manifest(directory)
-    changed = sources.changed(manifest["sources"])
-    if changed:
-        raise UnusableError(f"{', '.join(changed)} changed since it was made")
-    for path, size, time in manifest["data_files"]:
-        if os.path.exists(path) and _stamp(path) != (size, time):
-            raise UnusableError(f"{path} changed since it was made")
-    if manifest["kind"] == "mixture":
-        return _open_mixture(cache_dir, manifest, vocabulary, lengths)
-    return _open_task(directory, manifest)
-
-
-def entry_directory(
-    cache_dir: str | Path, name: str, vocabulary: Vocabulary, lengths: Mapping[str, int]
-) -> Path:
-    """Returns where the entry of a task or mixture stands."""
-    parts = [FORMAT_VERSION, name, vocabulary.digest, sorted(lengths.items())]
-    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-    return Path(cache_dir) / f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)}-{key}"
-
-
-def array_names(split: str, feature: str) -> tuple[str, str]:
-    """Returns the file names of a feature's token ids and offsets."""
-    return f"{_stem(split)}.{feature}.tokens.npy", f"{_stem(split)}.{feature}.offsets.npy"
-
-
-def fields_name(split: str) -> str:
-    """Returns the file name of an evaluation split's other fields."""
-    return f"{_stem(split)}.fields.jsonl"
-
-
-def file_record(path: Path) -> tuple[int, str]:
-    """Returns the size of a file and, unless it is very large, the SHA-256 of its bytes."""
-    size = path.stat().st_size
-    if size > _HASHED_BYTES:
-        return size, ""
-    return size, hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def data_file_record(path: str) -> tuple[str, int, int]:
-    """Returns the path, size and time of change of a file that a task reads its examples from."""
-    return (path, *_stamp(path))
-
-
-def task_digest(manifest: Mapping[str, Any]) -> str:
-    """Returns the SHA-256 of what a task's entry holds, whatever code it was made by."""
-    what = {key: manifest[key] for key in ("name", "splits", "metrics", "postprocessor", "labels")}
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-
-
-def _open_task(directory: Path, manifest: Mapping[str, Any]) -> CachedTask:
-    if manifest["digest"] != task_digest(manifest):
-        raise UnusableError(f"{directory / MANIFEST} is damaged")
-    return CachedTask(
-        name=manifest["name"],
-        digest=manifest["digest"],
-        splits={
-            name: _open_split(directory, name, split) for name, split in manifest["splits"].items()
-        },
-        labels=tuple(manifest["labels"]),
-        metric_functions=tuple(manifest["metrics"]),
-        postprocessor=manifest["postprocessor"],
-        lengths=manifest["lengths"],
-    )
-
-
-def _open_split(directory: Path, name: str, split: Mapping[str, Any]) -> CachedSplit:
-    for file, record in split["files"].items():
-        path = directory / Path(file).name
-        if not path.is_file() or file_record(path) != tuple(record):
-            raise UnusableError(f"{path} is damaged")
-    features = [_open_feature(directory, name, feature) for feature in FEATURES]
-    fields = fields_name(name)
-    return CachedSplit(
-        *features, fields_file=directory / fields if fields in split["files"] else None
-    )
-
-
-def _open_feature(directory: Path, split: str, feature: str) -> Ragged:
-    tokens, offsets = (
-        np.load(directory / name, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-        for name in array_names(split, feature)
-    )
-    return Ragged(tokens, offsets)
-
-
-def _open_mixture(
+def ensure_cached(
     cache_dir: str | Path,
-    manifest: Mapping[str, Any],
+    names: Sequence[str],
     vocabulary: Vocabulary,
     lengths: Mapping[str, int],
-) -> CachedMixture:
-    parts = []
-    for name, rate in manifest["rates"].items():
-        part = load(cache_dir, name, vocabulary, lengths)
-        if not isinstance(part, CachedTask):
-            raise UnusableError(f"its task {name} is missing")
-        parts.append((part, float(rate)))
-    what = [(part.digest, rate) for part, rate in parts]
-    return CachedMixture(
-        name=manifest["name"],
-        digest=hashlib.sha256(json.dumps(what).encode()).hexdigest(),
-        parts=tuple(parts),
-    )
+    *,
+    modules: Sequence[str],
+    tfds_data_dir: str | None,
+    report: Callable[[str], None],
+) -> list[CachedTask | CachedMixture]:
+    """Opens tasks and mixtures; those missing, stale or damaged are tokenised first.
+
+    Args:
+        cache_dir: The cache directory; made where there is none.
+        names: SeqIO tasks and mixtures.
+        vocabulary: The frozen model's vocabulary.
+        lengths: The most tokens kept, by feature (`inputs`, `targets`).
+        modules: Modules that register further SeqIO tasks when imported.
+        tfds_data_dir: Where TensorFlow Datasets keeps its data, or None for its default.
+        report: Takes one line of text for the user.
+
+    Returns:
+        What `names` name, in their order.
+
+    Raises:
+        UserError: A task or module is unknown, a task fails, or the directory cannot be written.
+    """
+    check_lengths(lengths)
+    opened: dict[str, CachedTask | CachedMixture | None] = {}
+    for name in dict.fromkeys(names):
+        try:
+            opened[name] = entries.load(cache_dir, name, vocabulary, lengths)
+        except entries.UnusableError as reason:
+            report(f"tokenising {name} again: {reason}")
+            opened[name] = None
+    missing = [name for name, entry in opened.items() if entry is None]
+    if missing:
+        cache_writer.check_writable(cache_dir)
+        request = {
+            "cache_dir": os.path.abspath(cache_dir),
+            "names": missing,
+            "vocabulary": os.path.abspath(vocabulary.path),
+            "extra_ids": vocabulary.extra_ids,
+            "lengths": dict(lengths),
+            "modules": list(modules),
+            "tfds_data_dir": tfds_data_dir,
+        }
+        _run_builder(request, report)
+    for name in missing:
+        opened[name] = find(cache_dir, name, vocabulary, lengths)
+    return [_present(name, opened[name]) for name in names]
 
 
-def _read_manifest(directory: Path) -> dict[str, Any]:
-    path = directory / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        if manifest["format_version"] != FORMAT_VERSION:
-            raise UnusableError(f"{path} has another format")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnusableError(f"{path} is damaged") from error
-    return manifest
+def check_lengths(lengths: Mapping[str, int]) -> None:
+    """Checks feature lengths.
+
+    Raises:
+        UserError: There are others than `inputs` and `targets`, or one is below 2.
+    """
+    if set(lengths) != set(entries.FEATURES):
+        raise UserError(
+            f"feature lengths are given for {', '.join(sorted(lengths)) or 'nothing'}; "
+            f"give them for {' and '.join(entries.FEATURES)}"
+        )
+    for feature, length in lengths.items():
+        if length < 2:
+            raise UserError(
+                f"feature length {length} of {feature} leaves no token before EOS; use 2 or more"
+            )
 
 
-def _stem(name: str) -> str:
-    """Returns a split's name as part of a file name; other characters than these are replaced."""
-    if re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)}-{digest}"
+def _run_builder(request: Mapping[str, object], report: Callable[[str], None]) -> None:
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "-1",  # TensorFlow must not take the accelerator's memory
+        "JAX_PLATFORMS": "cpu",
+    }
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", BUILDER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(request))
+            process.stdin.close()
+            problem = _relay(process.stdout, report)
+            status = process.wait()
+        except BaseException:
+            process.kill()
+            raise
+        if problem is None and status != 0:
+            log.seek(0)
+            lines = [line.strip() for line in log if line.strip()] or [f"exit status {status}"]
+            problem = f"tokenising stopped: {lines[-1]}"
+    if problem is not None:
+        raise UserError(problem)
 
 
-def _stamp(path: str) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns
+def _relay(lines, report: Callable[[str], None]) -> str | None:
+    """Reports the builder's messages and returns its error, if there is one."""
+    problem = None
+    for line in lines:
+        message = json.loads(line)
+        if "error" in message:
+            problem = message["error"]
+        else:
+            report(message["message"])
+    return problem
+
+
+def _present(name: str, entry: CachedTask | CachedMixture | None) -> CachedTask | CachedMixture:
+    if entry is None:
+        raise UserError(
+            f"task {name} was tokenised, but its cache entry cannot be read; "
+            "check that nothing else changes the cache directory or the task's source files"
+        )
+    return entry

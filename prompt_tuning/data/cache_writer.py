@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from prompt_tuning.data import cache, references
+from prompt_tuning.data import entries, references
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
@@ -64,10 +64,10 @@ def write_task(
     Raises:
         UserError: The directory cannot be written.
     """
-    final = cache.entry_directory(cache_dir, name, vocabulary, lengths)
+    final = entries.entry_directory(cache_dir, name, vocabulary, lengths)
     with _whole_directory(final) as directory:
         manifest: dict[str, Any] = {
-            "format_version": cache.FORMAT_VERSION,
+            "format_version": entries.FORMAT_VERSION,
             "kind": "task",
             "name": name,
             "vocabulary": vocabulary.digest,
@@ -79,7 +79,7 @@ def write_task(
             "sources": dict(origin.sources),
             "data_files": list(origin.data_files),
         }
-        manifest["digest"] = cache.task_digest(manifest)
+        manifest["digest"] = entries.task_digest(manifest)
         _write_manifest(directory, manifest)
     return final
 
@@ -94,10 +94,10 @@ def write_mixture(
     origin: Origin,
 ) -> Path:
     """Writes the entry of a mixture, whose tasks have entries of their own."""
-    final = cache.entry_directory(cache_dir, name, vocabulary, lengths)
+    final = entries.entry_directory(cache_dir, name, vocabulary, lengths)
     with _whole_directory(final) as directory:
         manifest = {
-            "format_version": cache.FORMAT_VERSION,
+            "format_version": entries.FORMAT_VERSION,
             "kind": "mixture",
             "name": name,
             "vocabulary": vocabulary.digest,
@@ -160,12 +160,12 @@ def _take_place(directory: Path, final: Path) -> None:
 def _write_split(directory: Path, name: str, split: Tokenized) -> dict[str, Any]:
     files = []
     for feature, values in (("inputs", split.inputs), ("targets", split.targets)):
-        tokens, offsets = cache.array_names(name, feature)
+        tokens, offsets = entries.array_names(name, feature)
         np.save(directory / tokens, values.tokens.astype(np.int32, copy=False))
         np.save(directory / offsets, values.offsets.astype(np.int64, copy=False))
         files += [tokens, offsets]
     if split.fields is not None:
-        files.append(cache.fields_name(name))
+        files.append(entries.fields_name(name))
         with (directory / files[-1]).open("w", encoding="utf-8") as lines:
             for fields in split.fields:
                 lines.write(json.dumps(fields, ensure_ascii=False) + "\n")
@@ -173,13 +173,13 @@ def _write_split(directory: Path, name: str, split: Tokenized) -> dict[str, Any]
         "examples": len(split.inputs),
         "input_tokens": len(split.inputs.tokens),
         "target_tokens": len(split.targets.tokens),
-        "files": {file: cache.file_record(directory / file) for file in files},
+        "files": {file: entries.file_record(directory / file) for file in files},
     }
 
 
 def _write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    (directory / cache.MANIFEST).write_text(text + "\n", encoding="utf-8")
+    (directory / entries.MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def _remove_abandoned(cache_dir: Path) -> None:

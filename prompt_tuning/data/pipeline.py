@@ -44,7 +44,7 @@ class Batches:
     within a shape, cut into batches, and the batches are shuffled. So a batch holds examples of
     about one length, and small data sets still meet in new combinations.
 
-    Process p of n holds rows `[p B / n, (p + 1) B / n)` of each batch, padded as the whole batch is.
+    Process p of n holds rows `[p B / n, (p + 1) B / n)` of each batch, padded as all of it is.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class Batches:
         }
 
     def _form_window(self, window: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the examples of a window's batches, `[W, B]`, and their shapes' indices, `[W]`."""
+        """Returns the examples of a window's batches, `[W, B]`, and their shapes, `[W]`."""
         random = _generator(self.seed, _WINDOW, window, 0)
         quotas = self._quotas(np.array([window]))[0]
         drawn_before = self._drawn_before(window)

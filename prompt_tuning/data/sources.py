@@ -58,10 +58,9 @@ def _digest(module: str) -> str | None:
 
 
 def _followed(module: str, path: Path, own: set[str]) -> bool:
-    libraries = [
-        sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")
-    ]
-    outside = not any(path.resolve().is_relative_to(Path(root).resolve()) for root in libraries)
+    installed = sysconfig.get_paths()
+    libraries = [Path(installed[key]).resolve() for key in ("stdlib", "purelib", "platlib")]
+    outside = not any(path.resolve().is_relative_to(root) for root in libraries)
     return outside or module.partition(".")[0] in own
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
@@ -54,10 +55,10 @@ class Vocabulary:
         Ids beyond the vocabulary (rows that only round up the embedding table) print as unknown.
         """
         kept = []
-        for token in ids:
+        for token in ids.tolist() if isinstance(ids, np.ndarray) else ids:
             if token == EOS_ID:
                 break
-            kept.append(int(token) if token < self.size else UNK_ID)
+            kept.append(token if token < self.size else UNK_ID)
         return self._processor.DecodeIds(kept)
 
     def sentinel(self, number: int) -> int:

@@ -1,0 +1,89 @@
+"""The project's SeqIO tasks and mixtures; importing this module registers them."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import seqio
+import tensorflow as tf
+
+import prompt_tuning
+from prompt_tuning.data import metrics, postprocessors
+from prompt_tuning.data.mini.suite import SOURCES, SUITE, MiniTask
+from prompt_tuning.data.mini.vocabulary import EXTRA_IDS
+
+CAP = 2**19
+"""The most examples of a task that count towards its rate (Vu et al. 2022, section 2.1)."""
+
+_VOCABULARY_FILE = (
+    Path(prompt_tuning.__file__).parent / "models" / "t5_mini" / "sentencepiece.model"
+)
+
+_METRICS: dict[str, Callable[..., dict[str, float]]] = {
+    "accuracy": metrics.accuracy,
+    "f1": functools.partial(metrics.f1, positive=0),  # class 0 is the affirmative one
+    "matthews": metrics.matthews,
+    "token_f1": metrics.token_f1,
+}
+
+
+def proportional_rate(maximum: int) -> Callable[[seqio.Task], float]:
+    """Returns a rate for mixtures: a task's number of training examples, at most `maximum`."""
+    return functools.partial(_capped_examples, maximum=maximum)
+
+
+def mini_family(family: str) -> str:
+    """Returns the name of the mixture of a family's source tasks."""
+    return f"mini_{family.replace(' ', '_')}_sources"
+
+
+def _capped_examples(task: seqio.Task, maximum: int) -> float:
+    count = task.num_input_examples("train")
+    if count is None:
+        raise ValueError(f"the source of task {task.name} does not tell how many examples it has")
+    return float(min(count, maximum))
+
+
+def _mini_dataset(
+    name: str, split: str, shuffle_files: bool, seed: int | None = None
+) -> tf.data.Dataset:
+    del shuffle_files, seed  # the pipeline shuffles
+    rows: list[dict[str, Any]] = SUITE[name].examples(split)
+    return tf.data.Dataset.from_tensor_slices({key: [row[key] for row in rows] for key in rows[0]})
+
+
+def _add_mini_task(task: MiniTask, feature: seqio.Feature) -> None:
+    postprocessor = (
+        functools.partial(postprocessors.label_index, labels=task.labels)
+        if task.labels
+        else postprocessors.text
+    )
+    seqio.TaskRegistry.add(
+        task.name,
+        source=seqio.FunctionDataSource(
+            functools.partial(_mini_dataset, task.name),
+            splits=tuple(task.sizes),
+            num_input_examples=dict(task.sizes),
+        ),
+        preprocessors=[seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim],
+        output_features={"inputs": feature, "targets": feature},
+        postprocess_fn=postprocessor,
+        metric_fns=[_METRICS[task.metric]],
+    )
+
+
+def _add_mini_suite() -> None:
+    vocabulary = seqio.SentencePieceVocabulary(str(_VOCABULARY_FILE), EXTRA_IDS)
+    feature = seqio.Feature(vocabulary, add_eos=True)
+    for task in SUITE.values():
+        _add_mini_task(task, feature)
+    rate = proportional_rate(CAP)
+    seqio.MixtureRegistry.add("mini_sources", list(SOURCES), default_rate=rate)
+    for family in dict.fromkeys(SUITE[name].family for name in SOURCES):
+        members = [name for name in SOURCES if SUITE[name].family == family]
+        if len(members) > 1:
+            seqio.MixtureRegistry.add(mini_family(family), members, default_rate=rate)
+
+
+_add_mini_suite()
