@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import itertools
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,9 @@ def test_a_misspelt_macro_is_an_error_on_top_of_any_file(file):
 def test_a_run_parses_by_itself_and_opens_with_its_command(file):
     if file.parent.name == "runs":
         assert gin_config.parse([str(file)], [], []).bindings
-        opening = file.read_text().partition("\n\n")[0]
-        assert "prompt-tuning " in opening
-        assert all(line.startswith("#") for line in opening.splitlines())
+        lines = file.read_text().splitlines()
+        opening = itertools.takewhile(lambda line: line.startswith("#"), lines)
+        assert "prompt-tuning " in "".join(opening)
 
 
 def test_the_defaults_bind_each_parameter_once():
