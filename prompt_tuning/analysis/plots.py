@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from prompt_tuning.analysis.statistics import (
     CLASS_LABELS,
@@ -18,6 +15,9 @@ from prompt_tuning.analysis.statistics import (
     target_rows,
 )
 from prompt_tuning.analysis.tables import STARTS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito's palette, told apart by colour-blind readers; dashes tell them apart in grey.
 STYLES = {
@@ -36,6 +36,10 @@ def curves_plot(rows: Sequence[Row], path: Path) -> None:
 
     A line is the mean over seeds, its band the range over seeds. The picture is 1200 pixels wide.
     """
+    # Matplotlib takes most of a second to import, which a run should not wait for at its start.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     rows = target_rows(rows)
     targets = list(dict.fromkeys(row["target"] for row in rows))
     heights = -(-(len(targets) + 4) // COLUMNS)
@@ -77,7 +81,7 @@ def _mean_over_targets(rows: Sequence[Row], start: Condition, targets: Sequence[
     return means
 
 
-def _draw(axes: Axes, curves: Mapping[Condition, Curves]) -> None:
+def _draw(axes: "Axes", curves: Mapping[Condition, Curves]) -> None:
     for start, by_seed in curves.items():
         colour, dashes = STYLES[start]
         steps = sorted({step for curve in by_seed.values() for step in curve})
@@ -88,10 +92,10 @@ def _draw(axes: Axes, curves: Mapping[Condition, Curves]) -> None:
         axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
-def _decorate(axes: Axes, title: str, rows: Sequence[Row], *, large: bool) -> None:
+def _decorate(axes: "Axes", title: str, rows: Sequence[Row], *, large: bool) -> None:
     axes.set_title(title, fontsize=12 if large else 10, fontweight="bold" if large else "normal")
-    axes.xaxis.set_major_locator(MaxNLocator(6 if large else 4, integer=True, steps=_ROUND))
-    axes.yaxis.set_major_locator(MaxNLocator(6 if large else 4, steps=_ROUND))
+    axes.locator_params(axis="x", nbins=6 if large else 4, integer=True, steps=_ROUND)
+    axes.locator_params(axis="y", nbins=6 if large else 4, steps=_ROUND)
     axes.tick_params(labelsize=10 if large else 9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="0.9", linewidth=0.8)

@@ -126,12 +126,11 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
     for flag in ("dry_run", "tfds_data_dir"):
         if given[flag] and flag not in taken:
             raise UserError(f"--{flag}: it has no effect on {name!r}; leave it out")
+    arguments = gin_config.arguments(text, command.function)
+    arguments |= {parameter: value for parameter, value in given.items() if parameter in taken}
     if flags.dry_run:
         print(text)
-    function(
-        **gin_config.arguments(text, command.function),
-        **{parameter: value for parameter, value in given.items() if parameter in taken},
-    )
+    function(**arguments)
 
 
 class _Parser(argparse.ArgumentParser):
