@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import itertools
+import shlex
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,12 @@ def test_the_defaults_bind_every_parameter_of_every_command(name):
     parameters = set(gin_config.gin_parameters(gin_config.configurables()[COMMANDS[name].function]))
     bound = {key.parameter for key in own(DEFAULTS) if key.name == COMMANDS[name].function}
     assert parameters == bound
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_example_of_every_command_is_complete(name):
+    words = shlex.split(COMMANDS[name].example)
+    files = [w.removeprefix("--gin_file=") for w in words if w.startswith("--gin_file=")]
+    bindings = [w.removeprefix("--gin.") for w in words if w.startswith("--gin.")]
+    config = gin_config.parse(files, bindings, [])
+    assert gin_config.operative(config, COMMANDS[name].function).bindings
