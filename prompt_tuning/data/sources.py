@@ -1,6 +1,7 @@
 """The source files a cached task was made from, so that a change of them is noticed."""
 
 import ast
+import functools
 import hashlib
 import importlib.util
 import sysconfig
@@ -21,15 +22,19 @@ def digests(modules: Iterable[str]) -> dict[str, str]:
         path = locate(module)
         if module in found or path is None or not _followed(module, path, own):
             continue
-        source = path.read_bytes()
-        found[module] = hashlib.sha256(source).hexdigest()
-        waiting.extend(_imports(module, path, source))
+        found[module] = _digest(path, path.stat().st_mtime_ns)
+        waiting.extend(_imports(module, path, path.stat().st_mtime_ns))
     return dict(sorted(found.items()))
 
 
 def changed(recorded: dict[str, str]) -> list[str]:
     """Returns the modules whose source is missing or no longer has its recorded digest."""
-    return [module for module, digest in recorded.items() if _digest(module) != digest]
+    changed_modules = []
+    for module, digest in recorded.items():
+        path = locate(module)
+        if path is None or _digest(path, path.stat().st_mtime_ns) != digest:
+            changed_modules.append(module)
+    return changed_modules
 
 
 def locate(module: str) -> Path | None:
@@ -52,9 +57,10 @@ def locate(module: str) -> Path | None:
     return None
 
 
-def _digest(module: str) -> str | None:
-    path = locate(module)
-    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+@functools.lru_cache(maxsize=4096)
+def _digest(path: Path, changed_ns: int) -> str:
+    del changed_ns  # only makes a changed file another entry of the cache
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _followed(module: str, path: Path, own: set[str]) -> bool:
@@ -64,17 +70,20 @@ def _followed(module: str, path: Path, own: set[str]) -> bool:
     return outside or module.partition(".")[0] in own
 
 
-def _imports(module: str, path: Path, source: bytes) -> list[str]:
+@functools.lru_cache(maxsize=4096)
+def _imports(module: str, path: Path, changed_ns: int) -> tuple[str, ...]:
+    del changed_ns
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                anchor = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*anchor, base] if base else anchor)
+                above = package.split(".")
+                anchor = ".".join(above[: len(above) - node.level + 1])
+                base = f"{anchor}.{base}" if base else anchor
             names.append(base)
             names.extend(f"{base}.{alias.name}" for alias in node.names)
-    return names
+    return tuple(names)

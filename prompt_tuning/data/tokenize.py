@@ -12,22 +12,35 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import seqio
-import tensorflow as tf
 
-from prompt_tuning.data import cache_writer, entries, references, sources
-from prompt_tuning.data.cache_writer import Origin, Tokenized
-from prompt_tuning.data.ragged import Ragged
+from prompt_tuning.data import cache_writer, entries, references, sources, task_arrays
+from prompt_tuning.data.cache_writer import Origin
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError, nearest
 
 OWN_TASKS = "prompt_tuning.data.tasks"
-_TRAINING_SPLIT = "train"
-_BATCH = 4096
-_SEED = 0  # of preprocessors that draw at random
+
+
+class _Where(NamedTuple):
+    """What all entries of a request share."""
+
+    cache_dir: str | Path
+    vocabulary: Vocabulary
+    lengths: Mapping[str, int]
+
+    def holds(self, name: str) -> bool:
+        try:
+            return entries.load(self.cache_dir, name, self.vocabulary, self.lengths) is not None
+        except entries.UnusableError:
+            return False
+
+
+class _Functions(NamedTuple):
+    metrics: list[references.Reference]
+    postprocessor: references.Reference | None
 
 
 def build(
@@ -60,13 +73,25 @@ def build(
     if tfds_data_dir is not None:
         seqio.set_tfds_data_dir_override(tfds_data_dir)
     registered = _import_modules([OWN_TASKS, *modules])
-    for provider in [_provider(name) for name in names]:
+    providers = [_provider(name) for name in names]
+    tasks = {
+        task.name: task
+        for provider in providers
+        for task in (provider.tasks if isinstance(provider, seqio.Mixture) else [provider])
+    }
+    where = _Where(cache_dir, vocabulary, lengths)
+    missing = [task for task in tasks.values() if not where.holds(task.name)]
+    functions = {task.name: _task_functions(task) for task in missing}
+    start = time.monotonic()
+    tokenized = task_arrays.run(missing, vocabulary, lengths) if missing else {}
+    for task in missing:
+        _write_task(where, task, functions[task.name], tokenized[task.name], registered)
+    for provider in providers:
         if isinstance(provider, seqio.Mixture):
-            for task in provider.tasks:
-                _build_task(cache_dir, task, vocabulary, lengths, registered, report)
-            _build_mixture(cache_dir, provider, vocabulary, lengths, registered)
-        else:
-            _build_task(cache_dir, provider, vocabulary, lengths, registered, report)
+            _write_mixture(where, provider, registered)
+    if missing:
+        seconds = time.monotonic() - start
+        report(f"tokenised {_listed([task.name for task in missing])} in {seconds:.1f} s")
 
 
 def main() -> int:
@@ -99,20 +124,23 @@ def _import_modules(modules: Sequence[str]) -> dict[str, str]:
     """Imports modules; returns the module that registered each task and mixture."""
     registered: dict[str, str] = {}
     for module in modules:
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise _failed(f"task module {module}", error) from error
-            raise UserError(
-                f"no task module {module}; give an importable name such as my_package.my_tasks "
-                "and put its directory on PYTHONPATH"
-            ) from error
-        except Exception as error:  # a user's module may fail in any way
-            raise _failed(f"task module {module}", error) from error
+        with task_arrays.naming(f"task module {module}"):
+            _import_module(module)
         for name in (*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()):
             registered.setdefault(name, module)
     return registered
+
+
+def _import_module(module: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # the module is there, and imports another that is not
+        raise UserError(
+            f"no task module {module}; give an importable name such as my_package.my_tasks "
+            "and put its directory on PYTHONPATH"
+        ) from error
 
 
 def _provider(name: str) -> seqio.Task | seqio.Mixture:
@@ -127,174 +155,53 @@ def _provider(name: str) -> seqio.Task | seqio.Mixture:
     )
 
 
-def _build_task(
-    cache_dir: str | Path,
-    task: seqio.Task,
-    vocabulary: Vocabulary,
-    lengths: Mapping[str, int],
-    registered: Mapping[str, str],
-    report: Callable[[str], None],
-) -> None:
-    if _is_cached(cache_dir, task.name, vocabulary, lengths):
-        return
+def _task_functions(task: seqio.Task) -> _Functions:
     owner = f"task {task.name}"
-    metrics = [_metric_reference(function, owner) for function in task.metric_fns]
-    if task.metric_objs and not task.metric_fns:
-        raise UserError(
-            f"{owner} has metric objects alone; give it metric_fns of (targets, predictions)"
-        )
-    postprocessor = task.postprocessor and references.refer(task.postprocessor, owner)
-    start = time.monotonic()
-    try:
-        splits = {
-            split: _tokenize(task, split, vocabulary, lengths) for split in sorted(task.splits)
-        }
-    except UserError:
-        raise
-    except Exception as error:  # preprocessors and data sources may fail in any way
-        raise _failed(owner, error) from error
-    cache_writer.write_task(
-        cache_dir,
-        task.name,
-        vocabulary,
-        lengths,
-        splits=splits,
-        labels=_labels(postprocessor),
-        metrics=metrics,
-        postprocessor=postprocessor,
-        origin=Origin(_source_digests(task, registered), _data_files(task)),
-    )
-    counts = ", ".join(f"{len(split.inputs):,} {name}" for name, split in splits.items())
-    report(f"tokenised {task.name}: {counts} ({time.monotonic() - start:.1f} s)")
+    with task_arrays.naming(owner):
+        metrics = [_metric_reference(function, owner) for function in task.metric_fns]
+        if task.metric_objs and not metrics:
+            raise UserError(
+                f"{owner} has metric objects alone; give it metric_fns of (targets, predictions)"
+            )
+    postprocessor = references.refer(task.postprocessor, owner) if task.postprocessor else None
+    return _Functions(metrics, postprocessor)
 
 
-def _build_mixture(
-    cache_dir: str | Path,
-    mixture: seqio.Mixture,
-    vocabulary: Vocabulary,
-    lengths: Mapping[str, int],
+def _write_task(
+    where: _Where,
+    task: seqio.Task,
+    functions: _Functions,
+    splits: Mapping[str, cache_writer.Tokenized],
     registered: Mapping[str, str],
 ) -> None:
-    modules = {module for task in mixture.tasks for module in _source_digests(task, registered)}
-    modules |= {registered[mixture.name]} if mixture.name in registered else set()
-    try:
+    bound = functions.postprocessor["kwargs"] if functions.postprocessor else {}
+    cache_writer.write_task(
+        where.cache_dir,
+        task.name,
+        where.vocabulary,
+        where.lengths,
+        splits=splits,
+        labels=bound.get("labels") or bound.get("label_classes") or [],
+        metrics=functions.metrics,
+        postprocessor=functions.postprocessor,
+        origin=Origin(sources.digests(_modules(task, registered)), _data_files(task)),
+    )
+
+
+def _write_mixture(where: _Where, mixture: seqio.Mixture, registered: Mapping[str, str]) -> None:
+    modules = {module for task in mixture.tasks for module in _modules(task, registered)}
+    if mixture.name in registered:
+        modules.add(registered[mixture.name])
+    with task_arrays.naming(f"mixture {mixture.name}"):
         rates = {task.name: mixture.get_rate(task) for task in mixture.tasks}
-    except Exception as error:  # rates may be functions of the user's
-        raise _failed(f"mixture {mixture.name}", error) from error
     cache_writer.write_mixture(
-        cache_dir,
+        where.cache_dir,
         mixture.name,
-        vocabulary,
-        lengths,
+        where.vocabulary,
+        where.lengths,
         rates=rates,
         origin=Origin(sources.digests(modules)),
     )
-
-
-def _is_cached(
-    cache_dir: str | Path, name: str, vocabulary: Vocabulary, lengths: Mapping[str, int]
-) -> bool:
-    try:
-        return entries.load(cache_dir, name, vocabulary, lengths) is not None
-    except entries.UnusableError:
-        return False
-
-
-def _tokenize(
-    task: seqio.Task, split: str, vocabulary: Vocabulary, lengths: Mapping[str, int]
-) -> Tokenized:
-    task = _with_vocabulary(task, vocabulary)
-    tf.random.set_seed(_SEED)
-    dataset = task.source.get_dataset(split=split, shuffle=False)
-    dataset = task.preprocess_precache(dataset, seed=_SEED)
-    dataset = task.preprocess_postcache(dataset, sequence_length=dict(lengths), seed=_SEED)
-    _check_features(task, dataset)
-    with_fields = split != _TRAINING_SPLIT
-    if not with_fields:
-        dataset = dataset.map(lambda example: {key: example[key] for key in entries.FEATURES})
-    batches = list(dataset.ragged_batch(_BATCH))
-    inputs, targets = (
-        _flat([batch[feature] for batch in batches], lengths[feature])
-        for feature in entries.FEATURES
-    )
-    fields = _fields(batches, targets, vocabulary) if with_fields else None
-    return Tokenized(inputs, targets, fields)
-
-
-def _with_vocabulary(task: seqio.Task, vocabulary: Vocabulary) -> seqio.Task:
-    features = {}
-    for name, feature in task.output_features.items():
-        if name in entries.FEATURES:
-            if not isinstance(feature.vocabulary, seqio.SentencePieceVocabulary):
-                kind = type(feature.vocabulary).__name__
-                raise UserError(
-                    f"task {task.name} writes {name} with a {kind}; "
-                    "T5 reads seqio.SentencePieceVocabulary"
-                )
-            feature = seqio.Feature(
-                seqio.SentencePieceVocabulary(str(vocabulary.path), vocabulary.extra_ids),
-                add_eos=feature.add_eos,
-                required=feature.required,
-                dtype=feature.dtype,
-            )
-        features[name] = feature
-    return task.replace(output_features=features)
-
-
-def _check_features(task: seqio.Task, dataset: tf.data.Dataset) -> None:
-    for feature in entries.FEATURES:
-        spec = dataset.element_spec.get(feature)
-        if spec is None:
-            raise UserError(
-                f"task {task.name} gives no {feature!r} after its preprocessors, only "
-                f"{', '.join(dataset.element_spec)}; add a preprocessor that writes it"
-            )
-        if not spec.dtype.is_integer or spec.shape.rank != 1:
-            raise UserError(
-                f"task {task.name} gives {feature!r} as {spec.dtype.name} of rank "
-                f"{spec.shape.rank}, not token ids; add seqio.preprocessors.tokenize"
-            )
-
-
-def _flat(batches: Sequence[Any], length: int) -> Ragged:
-    """Joins batches of sequences, each cut at `length` tokens as SeqIO does at the end."""
-    tokens, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
-    for batch in batches:
-        if isinstance(batch, tf.Tensor):
-            batch = tf.RaggedTensor.from_tensor(batch)
-        batch = batch[:, :length]
-        tokens.append(batch.flat_values.numpy())
-        lengths.append(batch.row_lengths().numpy())
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-    return Ragged(np.concatenate(tokens).astype(np.int32), offsets.astype(np.int64))
-
-
-def _fields(
-    batches: Sequence[Mapping[str, Any]], targets: Ragged, vocabulary: Vocabulary
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for batch in batches:
-        columns = {
-            name: _plain(values) for name, values in batch.items() if name not in entries.FEATURES
-        }
-        count = len(_plain(batch["targets"]))
-        rows.extend({name: column[i] for name, column in columns.items()} for i in range(count))
-    for row, tokens in zip(rows, targets, strict=True):
-        row.setdefault("targets_pretokenized", vocabulary.decode(tokens))
-    return rows
-
-
-def _plain(values: Any) -> list[Any]:
-    """Returns a batch of any feature as nested lists of plain values."""
-    return _decoded(
-        values.to_list() if isinstance(values, tf.RaggedTensor) else values.numpy().tolist()
-    )
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    return [_decoded(item) for item in value] if isinstance(value, list) else value
 
 
 def _metric_reference(function: Callable[..., Any], owner: str) -> references.Reference:
@@ -307,18 +214,12 @@ def _metric_reference(function: Callable[..., Any], owner: str) -> references.Re
     return references.refer(function, owner)
 
 
-def _labels(postprocessor: references.Reference | None) -> list[str]:
-    kwargs = postprocessor["kwargs"] if postprocessor else {}
-    return list(kwargs.get("labels") or kwargs.get("label_classes") or [])
-
-
-def _source_digests(task: seqio.Task, registered: Mapping[str, str]) -> dict[str, str]:
+def _modules(task: seqio.Task, registered: Mapping[str, str]) -> set[str]:
+    """Returns the modules that say what a task is."""
     functions = [*task.preprocessors, *task.metric_fns, task.postprocessor]
     functions.append(getattr(task.source, "_dataset_fn", None))
     modules = {_module(function) for function in functions if function is not None}
-    if task.name in registered:
-        modules.add(registered[task.name])
-    return sources.digests(sorted(modules - {None}))
+    return {*filter(None, modules), *filter(None, [registered.get(task.name)])}
 
 
 def _module(function: Any) -> str | None:
@@ -332,9 +233,9 @@ def _data_files(task: seqio.Task) -> list[tuple[str, int, int]]:
     return [entries.data_file_record(file) for file in sorted(files) if os.path.exists(file)]
 
 
-def _failed(what: str, error: Exception) -> UserError:
-    message = str(error).strip().splitlines() or [""]
-    return UserError(f"{what} failed with {type(error).__name__}: {message[0]}")
+def _listed(names: Sequence[str]) -> str:
+    shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
+    return ", ".join(shown)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,219 @@
+"""Runs the preprocessors of SeqIO tasks and returns what comes out as arrays.
+
+Starting a tf.data pipeline costs more than tokenising a small split. So splits whose preprocessors
+are the same ones and treat each example by itself are run end to end in one pipeline.
+"""
+
+import collections
+import contextlib
+import functools
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import seqio
+import tensorflow as tf
+
+from prompt_tuning.data.cache_writer import Tokenized
+from prompt_tuning.data.entries import FEATURES
+from prompt_tuning.data.ragged import Ragged
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.types import UserError
+
+TRAINING_SPLIT = "train"
+_BATCH = 4096
+_SEED = 0  # of preprocessors that draw at random
+_SPLIT = "_split_number"
+_ROW_BY_ROW = (  # each gives one example for one, and passes on features it does not know
+    seqio.preprocessors.tokenize,
+    seqio.preprocessors.tokenize_and_append_eos,
+    seqio.preprocessors.append_eos,
+    seqio.preprocessors.append_eos_after_trim,
+)
+
+
+class _Source(NamedTuple):
+    task: seqio.Task
+    split: str
+    examples: tf.data.Dataset
+
+
+def run(
+    tasks: Sequence[seqio.Task], vocabulary: Vocabulary, lengths: Mapping[str, int]
+) -> dict[str, dict[str, Tokenized]]:
+    """Tokenises all splits of tasks.
+
+    Args:
+        tasks: Their own preprocessors are run, with `vocabulary` in place of their own.
+        vocabulary: The frozen model's.
+        lengths: The most tokens kept, by feature.
+
+    Returns:
+        By task and split, in the order of the task's source, what its preprocessors give.
+
+    Raises:
+        UserError: A source or a preprocessor fails, or gives no token ids.
+    """
+    groups: dict[Any, list[_Source]] = collections.defaultdict(list)
+    for task in tasks:
+        bound = _with_vocabulary(task, vocabulary)
+        for split in task.splits:
+            with naming(f"task {task.name}"):
+                examples = task.source.get_dataset(split=split, shuffle=False)
+            groups[_group(bound, split, examples)].append(_Source(bound, split, examples))
+    result: dict[str, dict[str, Tokenized]] = {task.name: {} for task in tasks}
+    for members in groups.values():
+        names = dict.fromkeys(member.task.name for member in members)
+        with naming(f"task {', '.join(names)}"):
+            tokenized = _run_group(members, vocabulary, lengths)
+        for member, arrays in zip(members, tokenized, strict=True):
+            result[member.task.name][member.split] = arrays
+    return result
+
+
+@contextlib.contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Turns whatever a user's code raises inside into one line that says what failed."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or ["no message"]
+        raise UserError(f"{what} failed with {type(error).__name__}: {lines[0]}") from error
+
+
+def _group(task: seqio.Task, split: str, examples: tf.data.Dataset) -> Any:
+    """Returns a key that is equal for splits that may share a pipeline."""
+    spec = examples.element_spec
+    if isinstance(spec, dict) and all(step in _ROW_BY_ROW for step in task.preprocessors):
+        features = [
+            (name, feature.add_eos, feature.dtype) for name, feature in task.output_features.items()
+        ]
+        return repr((spec, features, [_ROW_BY_ROW.index(step) for step in task.preprocessors]))
+    return (task.name, split)
+
+
+def _run_group(
+    members: Sequence[_Source], vocabulary: Vocabulary, lengths: Mapping[str, int]
+) -> list[Tokenized]:
+    if len(members) == 1:
+        batches = _preprocessed(members[0].task, members[0].examples, lengths)
+        rows = [slice(None)]
+    else:
+        numbered = [
+            tf.data.Dataset.zip((member.examples, tf.data.Dataset.from_tensors(number).repeat()))
+            for number, member in enumerate(members)
+        ]
+        examples = functools.reduce(lambda left, right: left.concatenate(right), numbered)
+        examples = examples.map(lambda example, number: {**example, _SPLIT: number})
+        batches = _preprocessed(members[0].task, examples, lengths)
+        numbers = np.concatenate([batch.pop(_SPLIT).numpy() for batch in batches])
+        edges = np.searchsorted(numbers, np.arange(len(members) + 1))
+        rows = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
+    inputs, targets = (
+        _flat([batch[feature] for batch in batches], lengths[feature]) for feature in FEATURES
+    )
+    needs_fields = any(member.split != TRAINING_SPLIT for member in members)
+    fields = _fields(batches, targets, vocabulary) if needs_fields else []
+    return [
+        Tokenized(
+            _rows(inputs, part),
+            _rows(targets, part),
+            None if member.split == TRAINING_SPLIT else fields[part],
+        )
+        for member, part in zip(members, rows, strict=True)
+    ]
+
+
+def _preprocessed(
+    task: seqio.Task, examples: tf.data.Dataset, lengths: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    tf.random.set_seed(_SEED)
+    examples = task.preprocess_precache(examples, seed=_SEED)
+    examples = task.preprocess_postcache(examples, sequence_length=dict(lengths), seed=_SEED)
+    _check_features(task, examples)
+    return list(examples.ragged_batch(_BATCH))
+
+
+def _with_vocabulary(task: seqio.Task, vocabulary: Vocabulary) -> seqio.Task:
+    features = {}
+    for name, feature in task.output_features.items():
+        if name in FEATURES:
+            if not isinstance(feature.vocabulary, seqio.SentencePieceVocabulary):
+                kind = type(feature.vocabulary).__name__
+                raise UserError(
+                    f"task {task.name} writes {name} with a {kind}; "
+                    "T5 reads seqio.SentencePieceVocabulary"
+                )
+            feature = seqio.Feature(
+                seqio.SentencePieceVocabulary(str(vocabulary.path), vocabulary.extra_ids),
+                add_eos=feature.add_eos,
+                required=feature.required,
+                dtype=feature.dtype,
+            )
+        features[name] = feature
+    return task.replace(output_features=features)
+
+
+def _check_features(task: seqio.Task, examples: tf.data.Dataset) -> None:
+    for feature in FEATURES:
+        spec = examples.element_spec.get(feature)
+        if spec is None:
+            raise UserError(
+                f"task {task.name} gives no {feature!r} after its preprocessors, only "
+                f"{', '.join(examples.element_spec)}; add a preprocessor that writes it"
+            )
+        if not spec.dtype.is_integer or spec.shape.rank != 1:
+            raise UserError(
+                f"task {task.name} gives {feature!r} as {spec.dtype.name} of rank "
+                f"{spec.shape.rank}, not token ids; add seqio.preprocessors.tokenize"
+            )
+
+
+def _flat(batches: Sequence[Any], length: int) -> Ragged:
+    """Joins batches of sequences, each cut at `length` tokens as SeqIO does at the end."""
+    tokens, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
+    for batch in batches:
+        ragged = tf.RaggedTensor.from_tensor(batch) if isinstance(batch, tf.Tensor) else batch
+        ragged = ragged[:, :length]
+        tokens.append(ragged.flat_values.numpy())
+        lengths.append(ragged.row_lengths().numpy())
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+    return Ragged(np.concatenate(tokens).astype(np.int32), offsets.astype(np.int64))
+
+
+def _rows(values: Ragged, rows: slice) -> Ragged:
+    start, stop, _ = rows.indices(len(values))
+    offsets = values.offsets[start : stop + 1]
+    return Ragged(values.tokens[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+
+def _fields(
+    batches: Sequence[Mapping[str, Any]], targets: Ragged, vocabulary: Vocabulary
+) -> list[dict[str, Any]]:
+    """Returns every other feature of each example, and the text of its target in any case."""
+    rows: list[dict[str, Any]] = []
+    for batch in batches:
+        names = [name for name in batch if name not in FEATURES]
+        columns = [_plain(batch[name]) for name in names]
+        texts = columns or [_plain(batch["targets"])]
+        for i in range(len(texts[0])):
+            rows.append({name: column[i] for name, column in zip(names, columns, strict=True)})
+    for i, row in enumerate(rows):
+        if "targets_pretokenized" not in row:
+            row["targets_pretokenized"] = vocabulary.decode(targets[i])
+    return rows
+
+
+def _plain(values: Any) -> list[Any]:
+    """Returns a batch of any feature as nested lists of plain values."""
+    ragged = isinstance(values, tf.RaggedTensor)
+    return _decoded(values.to_list() if ragged else values.numpy().tolist())
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    return [_decoded(item) for item in value] if isinstance(value, list) else value
