@@ -1,6 +1,7 @@
 """Frozen backbones on disk: a directory with config, weights and vocabulary.
 
-config.json           the fields of `T5Config` (`dtype` may be left out), and `extra_ids`
+config.json           `model`: the fields of `T5Config` (`dtype` may be left out);
+                      `vocabulary`: at least `extra_ids`
 weights.safetensors   parameters by T5X name, `encoder/layers_0/attention/query/kernel`
 sentencepiece.model   the vocabulary
 """
@@ -92,8 +93,10 @@ def _read_config(path: Path) -> tuple[T5Config, int]:
         raise UserError(f"backbone config {path}: cannot read it ({error.strerror})") from error
     except ValueError as error:
         raise UserError(f"backbone config {path}: not valid JSON ({error})") from error
-    if not isinstance(values, dict):
-        raise UserError(f"backbone config {path}: not a JSON object; see the other backbones")
+    sections = [values.get(name) for name in ("model", "vocabulary")] if isinstance(values, dict) else []
+    if not sections or not all(isinstance(section, dict) for section in sections):
+        raise UserError(f"backbone config {path}: needs the objects model and vocabulary; add them")
+    values = values["vocabulary"] | values["model"]
     fields = {field.name: field.type for field in dataclasses.fields(T5Config)}
     needed = [*(name for name in fields if name != "dtype"), "extra_ids"]
     missing = [name for name in needed if name not in values]

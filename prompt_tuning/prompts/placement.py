@@ -8,7 +8,7 @@ from typing import Protocol
 
 import jax.numpy as jnp
 
-from prompt_tuning.types import Array
+from prompt_tuning.types import Array, UserError, nearest
 
 
 class Placement(Protocol):
@@ -56,6 +56,18 @@ PLACEMENTS: dict[str, Placement] = {
     "suffix_after_eos": suffix_after_eos,
 }
 """The placements by the names that configs use."""
+
+
+def find_placement(name: str) -> Placement:
+    """Returns the placement of a name.
+
+    Raises:
+        UserError: There is none of that name.
+    """
+    if name not in PLACEMENTS:
+        hint = nearest(name, PLACEMENTS) or f"; known are {', '.join(PLACEMENTS)}"
+        raise UserError(f"no placement of prompts is called '{name}'{hint}")
+    return PLACEMENTS[name]
 
 
 def _present(prompts: Array) -> Array:

@@ -2,7 +2,9 @@
 
 import dataclasses
 
+from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.training.step import StepConfig
+from prompt_tuning.types import UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -11,12 +13,11 @@ class TuneConfig:
 
     Attributes:
         prompt_length: Tokens of a prompt, P.
-        placement: Where prompts stand among the inputs, a name of `PLACEMENTS`.
+        placement: Where prompts stand among the inputs, a name of `placement.PLACEMENTS`.
         step: Settings of the train step.
         eval_batch_size: Examples decoded together.
         log_period: Steps between training entries in `metrics.jsonl`.
         checkpoint_period: Steps between checkpoints.
-        save_steps: Steps after which a row's prompt is also kept as `step_<n>.safetensors`.
     """
 
     prompt_length: int
@@ -25,4 +26,9 @@ class TuneConfig:
     eval_batch_size: int
     log_period: int
     checkpoint_period: int
-    save_steps: tuple[int, ...]
+
+    def __post_init__(self):
+        find_placement(self.placement)
+        for field in ("prompt_length", "eval_batch_size", "log_period", "checkpoint_period"):
+            if getattr(self, field) < 1:
+                raise UserError(f"{field} must be at least 1, not {getattr(self, field)}")

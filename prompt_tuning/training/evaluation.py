@@ -1,7 +1,7 @@
-"""Evaluation: greedy decoding of any number of prompts in mixed batches."""
+"""Evaluation: any number of prompts on any number of tasks, in mixed batches."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -10,10 +10,12 @@ from prompt_tuning.data.cached_task import CachedSplit, CachedTask
 from prompt_tuning.data.metrics import score
 from prompt_tuning.data.pipeline import eval_batches
 from prompt_tuning.data.vocabulary import Vocabulary
-from prompt_tuning.models.decoding import greedy
 from prompt_tuning.models.prompted import PromptedT5
+from prompt_tuning.training.decoders import Decoder, Rank
 from prompt_tuning.training.partitioning import Layout
-from prompt_tuning.types import Params
+from prompt_tuning.types import Params, UserError
+
+EOS = 1
 
 
 class Evaluator:
@@ -24,6 +26,7 @@ class Evaluator:
         frozen: Its parameters on each layout, by the layout's name.
         layouts: Where forward passes can run; batches are handed to them in turn.
         vocabulary: Turns predicted ids into text.
+        decoder: How answers are read off the model.
         batch_size: Examples decoded together.
         shapes: Pairs (T, L) that inputs and targets are padded to.
     """
@@ -31,9 +34,10 @@ class Evaluator:
     def __init__(
         self,
         model: PromptedT5,
-        frozen: dict[str, Params],
+        frozen: Mapping[str, Params],
         layouts: Sequence[Layout],
         vocabulary: Vocabulary,
+        decoder: Decoder,
         *,
         batch_size: int,
         shapes: Sequence[tuple[int, int]],
@@ -41,39 +45,49 @@ class Evaluator:
         self._frozen = frozen
         self._layouts = layouts
         self._vocabulary = vocabulary
+        self._decoder = decoder
         self._batch_size = batch_size
         self._shapes = shapes
         length = max(target_length for _, target_length in shapes)
-        self._greedy = jax.jit(functools.partial(greedy, model, length=length))
+        self._decode = jax.jit(functools.partial(decoder, model, length=length))
 
     def predict(
-        self, bank: np.ndarray, items: Sequence[tuple[int, CachedSplit]]
+        self,
+        bank: np.ndarray,
+        items: Sequence[tuple[int, CachedSplit]],
+        labels: Sequence[tuple[str, ...]],
     ) -> list[list[str]]:
-        """Decodes splits, each with one prompt of the bank; prompts share batches.
+        """Answers every example of splits, each with one prompt of the bank.
+
+        Examples of different prompts share batches, except where labels are ranked: there those of
+        the same labels do.
 
         Args:
             bank: `[N, P, H]`.
             items: Pairs of a row of `bank` and a split.
+            labels: For each item, the labels of its task.
 
         Returns:
             For each item the text predicted for each example, in order.
+
+        Raises:
+            UserError: Labels are to be ranked, and an item has none.
         """
         banks = {layout.name: layout.put(bank) for layout in self._layouts}
-        pending = []
-        batches = eval_batches(items, batch_size=self._batch_size, shapes=self._shapes)
-        for i, batch in enumerate(batches):
-            layout = self._layouts[i % len(self._layouts)]
-            tokens, prompt_id = layout.put_batch((batch.encoder_tokens, batch.prompt_id), axis=0)
-            decoded = self._greedy(
-                self._frozen[layout.name], banks[layout.name], tokens, prompt_id
-            )
-            pending.append((batch, decoded))
         texts = [[""] * len(split) for _, split in items]
-        for batch, decoded in pending:
-            rows = zip(batch.item, batch.example, np.asarray(decoded), batch.valid, strict=True)
-            for item, example, ids, valid in rows:
-                if valid:
-                    texts[item][example] = self._vocabulary.decode(ids)
+        ranking = isinstance(self._decoder, Rank)
+        if ranking and not all(labels):
+            raise UserError("@Rank() needs tasks with labels; use @Greedy() for open answers")
+        for group in dict.fromkeys(labels if ranking else [()]):
+            members = [i for i in range(len(items)) if not ranking or labels[i] == group]
+            tokens = self._label_tokens(group)
+            for batch, decoded in self._decoded([items[i] for i in members], banks, tokens):
+                rows = zip(
+                    batch.item, batch.example, np.asarray(decoded), batch.valid, strict=True
+                )
+                for item, example, ids, valid in rows:
+                    if valid:
+                        texts[members[item]][example] = self._vocabulary.decode(ids)
         return texts
 
     def score(
@@ -91,7 +105,11 @@ class Evaluator:
             mixture's tasks. Metrics of a mixture are named `<task>/<metric>`.
         """
         flat = [(prompt, task) for prompt, tasks in items for task in tasks]
-        predictions = self.predict(bank, [(prompt, task.split(split)) for prompt, task in flat])
+        predictions = self.predict(
+            bank,
+            [(prompt, task.split(split)) for prompt, task in flat],
+            [task.labels for _, task in flat],
+        )
         values = [
             task.evaluate(split, texts) for (_, task), texts in zip(flat, predictions, strict=True)
         ]
@@ -102,6 +120,28 @@ class Evaluator:
             metrics = of_tasks[0] if len(tasks) == 1 else _named(tasks, of_tasks)
             merged.append({**metrics, "score": float(np.mean([score(v) for v in of_tasks]))})
         return merged
+
+    def _decoded(self, items, banks, labels):
+        """Returns all batches of `items` with their answers' tokens; none is waited for."""
+        pending = []
+        batches = eval_batches(items, batch_size=self._batch_size, shapes=self._shapes)
+        for i, batch in enumerate(batches):
+            layout = self._layouts[i % len(self._layouts)]
+            number = np.arange(i * self._batch_size, (i + 1) * self._batch_size, dtype=np.uint32)
+            inputs = layout.put_batch((batch.encoder_tokens, batch.prompt_id, number), axis=0)
+            decoded = self._decode(
+                self._frozen[layout.name], banks[layout.name], *inputs, layout.put(labels)
+            )
+            pending.append((batch, decoded))
+        return pending
+
+    def _label_tokens(self, labels: tuple[str, ...]) -> np.ndarray:
+        """Returns the tokens of labels with EOS, `[K, L]`, 0 at padding."""
+        pieces = [[*self._vocabulary.encode(label), EOS] for label in labels]
+        tokens = np.zeros((len(pieces), max(map(len, pieces), default=1)), np.int32)
+        for row, ids in zip(tokens, pieces, strict=True):
+            row[: len(ids)] = ids
+        return tokens
 
 
 def _named(tasks: Sequence[CachedTask], values: Sequence[dict[str, float]]) -> dict[str, float]:

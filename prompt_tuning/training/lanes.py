@@ -125,7 +125,7 @@ class Lane:
         return self._settings[1]
 
     def _make_settings(self, slots: tuple[int, ...]) -> RowSettings:
-        rates = [row.learning_rate if row else 0.0 for row in self.rows]
+        rates = [row.schedule.learning_rate if row else 0.0 for row in self.rows]
         seeds = [row.seed if row else 0 for row in self.rows]
         active = [slot in slots for slot in range(len(self.rows))]
         return RowSettings(

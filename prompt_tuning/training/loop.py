@@ -17,10 +17,11 @@ from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import Backbone
-from prompt_tuning.prompts.placement import PLACEMENTS
+from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.checkpoints import Checkpoints, flatten, unflatten
 from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.decoders import Greedy
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.journal import Journal
 from prompt_tuning.training.lanes import Lane, Stepper
@@ -64,6 +65,7 @@ def tune(
     vocabulary: Vocabulary,
     directory: RunDirectory,
     config: TuneConfig,
+    save_steps: Sequence[int],
     console: Console,
 ) -> list[Outcome]:
     """Trains every row to its end, and scores each on test at its checkpoint best on validation.
@@ -79,6 +81,7 @@ def tune(
         vocabulary: The frozen model's vocabulary.
         directory: Where the run's files are.
         config: Settings that all rows share.
+        save_steps: Steps after which a row's prompt is also kept as `step_<n>.safetensors`.
         console: Where to show progress.
 
     Returns:
@@ -88,7 +91,7 @@ def tune(
         UserError: The directory holds a row of the same name with other settings, or a row waits
             for one that is not there.
     """
-    model = PromptedT5(T5(backbone.config), PLACEMENTS[config.placement])
+    model = PromptedT5(T5(backbone.config), find_placement(config.placement))
     layouts = partitioning.layouts()
     stepper = Stepper(model, backbone.params, config.step, layouts, shapes)
     evaluator = Evaluator(
@@ -96,6 +99,7 @@ def tune(
         stepper.frozen,
         layouts,
         vocabulary,
+        Greedy(),
         batch_size=config.eval_batch_size,
         shapes=shapes,
     )
@@ -107,6 +111,7 @@ def tune(
         tasks=tasks,
         vocabulary=vocabulary,
         config=config,
+        save_steps=save_steps,
         stepper=stepper,
         layouts=layouts,
         evaluator=evaluator,
@@ -132,6 +137,7 @@ class _Session:
         tasks: Mapping[str, CachedTask | CachedMixture],
         vocabulary: Vocabulary,
         config: TuneConfig,
+        save_steps: Sequence[int],
         stepper: Stepper,
         layouts: Sequence[partitioning.Layout],
         evaluator: Evaluator,
@@ -143,6 +149,7 @@ class _Session:
         self._tasks = tasks
         self._vocabulary = vocabulary
         self._config = config
+        self._save_steps = save_steps
         self._stepper = stepper
         self._layouts = layouts
         self._evaluator = evaluator
@@ -217,9 +224,9 @@ class _Session:
     def _free_slot(self, row: Row) -> tuple[Lane, int]:
         """Returns an empty slot: of a lane with rows of this batch size, or of a new lane."""
         for lane in self._lanes:
-            if lane.batch_size == row.batch_size and lane.free is not None:
+            if lane.batch_size == row.schedule.batch_size and lane.free is not None:
                 return lane, lane.free
-        lane = self._new_lane(self._least_loaded(), row.batch_size)
+        lane = self._new_lane(self._least_loaded(), row.schedule.batch_size)
         return lane, 0
 
     def _new_lane(self, layout: partitioning.Layout, batch_size: int) -> Lane:
@@ -246,7 +253,7 @@ class _Session:
         parts = self._tasks[row.task].parts
         batches = Batches(
             [(task.split("train"), rate) for task, rate in parts],
-            batch_size=row.batch_size,
+            batch_size=row.schedule.batch_size,
             seed=row.seed,
             shapes=self._stepper.shapes,
             process_index=jax.process_index(),
@@ -294,7 +301,7 @@ class _Session:
                 "loss": float(metrics.loss),
                 "loss_per_token": float(metrics.loss) / max(int(metrics.tokens), 1),
                 "gradient_norm": float(metrics.gradient_norm),
-                "learning_rate": run.row.learning_rate,
+                "learning_rate": run.row.schedule.learning_rate,
             }
             self._journal.write("train", run.row.name, step, values)
 
@@ -308,7 +315,7 @@ class _Session:
         step, curve = run.progress.step, run.progress.curve
         if curve and curve[-1][0] == step:
             return False
-        return run.ended or run.row.evaluates_at(step) or step in self._config.save_steps
+        return run.ended or run.row.evaluates_at(step) or step in self._save_steps
 
     def _evaluate(self, due: Sequence[_Running]) -> None:
         if not due:
@@ -320,7 +327,7 @@ class _Session:
             if run.progress.record(metrics["score"]):
                 run.best = prompt
                 self._outcomes.save_prompt(run.row, "best", prompt, run.progress)
-            if run.progress.step in self._config.save_steps:
+            if run.progress.step in self._save_steps:
                 name = f"step_{run.progress.step}"
                 self._outcomes.save_prompt(run.row, name, prompt, run.progress)
             self._journal.write("validation", run.row.name, run.progress.step, metrics)

@@ -59,7 +59,7 @@ class Outcome:
             "metric": "+".join(self.metrics),
             "score": self.score,
             "step": self.step,
-            "steps": self.row["steps"],
+            "steps": self.row["schedule"]["steps"],
             "curve": self.curve,
             "seconds": self.seconds,
         }
@@ -121,7 +121,7 @@ class Outcomes:
             backbone = [self._backbone.config.name, self._backbone.digest]
             shared = dataclasses.asdict(self._config)
             # When and how often things are logged or decoded changes no result.
-            for name in ("eval_batch_size", "log_period", "checkpoint_period", "save_steps"):
+            for name in ("eval_batch_size", "log_period", "checkpoint_period"):
                 shared.pop(name)
             context = [_FORMAT, backbone, self._tasks[row.task].digest, shared, source]
             self._digests[row.name] = row.digest(json.dumps(context))

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.starts import Start
 from prompt_tuning.types import UserError
 
@@ -22,11 +23,7 @@ class Row:
             the best checkpoint.
         start: How the prompt begins.
         seed: Decides the initial prompt, the order of the data and the dropout.
-        learning_rate: Constant.
-        steps: Updates in all.
-        eval_period: Steps between evaluations on the validation split; step 0 and the last step
-            are always evaluated.
-        batch_size: Examples of an update, B.
+        schedule: How long it trains, and how fast; step 0 and the last step are always evaluated.
         method: `prompt_tuning` or `spot`; for the results.
         source: Source task of a transferred prompt, or None; for the results.
     """
@@ -35,10 +32,7 @@ class Row:
     task: str
     start: Start
     seed: int
-    learning_rate: float
-    steps: int
-    eval_period: int
-    batch_size: int
+    schedule: Schedule
     method: str
     source: str | None
 
@@ -46,18 +40,17 @@ class Row:
         where = f"row '{self.name}'"
         if not _NAME.fullmatch(self.name):
             raise UserError(f"{where}: a row's name is made of letters, digits, '.', '_' and '-'")
-        for field in ("steps", "eval_period", "batch_size"):
-            value = getattr(self, field)
-            if not isinstance(value, int) or value < 1:
-                raise UserError(f"{where}: {field} must be a positive whole number, not {value!r}")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise UserError(f"{where}: seed must be a whole number in [0, 2**32), not {self.seed!r}")
-        if not self.learning_rate > 0:
-            raise UserError(f"{where}: learning_rate must be above 0, not {self.learning_rate!r}")
 
     def evaluates_at(self, step: int) -> bool:
         """Says whether the prompt is evaluated after `step` steps."""
-        return step % self.eval_period == 0 or step == self.steps
+        return step % self.schedule.eval_period == 0 or step == self.steps
+
+    @property
+    def steps(self) -> int:
+        """Updates in all."""
+        return self.schedule.steps
 
     def describe(self) -> dict[str, Any]:
         """Returns the row as a JSON object."""
@@ -98,3 +91,8 @@ class Progress:
             self.best_step, self.best_score = self.step, score
             return True
         return False
+
+
+def row_name(task: str, *parts: str) -> str:
+    """Returns a row's name made of a task's and other parts, joined by dots."""
+    return ".".join(re.sub(r"[^A-Za-z0-9_-]", "_", part).lstrip("_-") for part in (task, *parts))

@@ -10,7 +10,7 @@ from prompt_tuning.models.layers import Dropout
 from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.state import RowSettings, RowState, TrainBatch
-from prompt_tuning.types import Array, Params
+from prompt_tuning.types import Array, Params, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,12 @@ class StepConfig:
     dropout_rate: float
     z_loss: float
     microbatches: int
+
+    def __post_init__(self):
+        if not 0.0 <= self.dropout_rate < 1.0:
+            raise UserError(f"dropout_rate must be in [0, 1), not {self.dropout_rate}")
+        if self.microbatches < 1:
+            raise UserError(f"microbatches must be at least 1, not {self.microbatches}")
 
 
 class StepMetrics(NamedTuple):

@@ -1,0 +1,38 @@
+"""`prompt-tuning cache`: tokenises tasks ahead of time."""
+
+from collections.abc import Sequence
+
+import gin
+from rich.console import Console
+from rich.table import Table
+
+from prompt_tuning.cli import configurables  # noqa: F401: registers what gin files may build
+from prompt_tuning.training.setup import Setup, open_vocabulary
+
+
+@gin.configurable
+def cache(*, tasks: str | Sequence[str], setup: Setup, tfds_data_dir: str | None) -> None:
+    """Tokenises tasks and mixtures into the cache, and prints what is there.
+
+    Args:
+        tasks: Task or mixture, or several.
+        setup: Vocabulary, lengths and the cache's directory.
+        tfds_data_dir: Where TensorFlow Datasets are kept.
+    """
+    console = Console()
+    names = [tasks] if isinstance(tasks, str) else list(tasks)
+    vocabulary = open_vocabulary(setup.open_backbone())
+    cached = setup.open_tasks(names, vocabulary, tfds_data_dir=tfds_data_dir, console=console)
+    table = Table("task", "split", box=None)
+    table.add_column("examples", justify="right")
+    table.add_column("mean input tokens", justify="right")
+    table.add_column("longest", justify="right")
+    parts = {part.name: part for task in cached.values() for part, _ in task.parts}
+    for name, part in parts.items():
+        for split, examples in part.splits.items():
+            lengths = examples.inputs.lengths
+            table.add_row(
+                name, split, f"{len(examples):,}", f"{lengths.mean():.1f}", str(lengths.max())
+            )
+    console.print(table)
+    console.print(f"The cache is in {setup.cache_path}", highlight=False)

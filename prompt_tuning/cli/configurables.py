@@ -1,0 +1,29 @@
+"""The library's classes that gin files may build."""
+
+import gin
+
+from prompt_tuning.training.adafactor import Adafactor
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.decoders import Beam, Greedy, Nucleus, Rank
+from prompt_tuning.training.schedule import Schedule
+from prompt_tuning.training.setup import Setup
+from prompt_tuning.training.starts import ClassLabels, FromFile, FromText, SampledVocab, Uniform
+from prompt_tuning.training.step import StepConfig
+
+for configurable in (
+    Adafactor,
+    Beam,
+    ClassLabels,
+    FromFile,
+    FromText,
+    Greedy,
+    Nucleus,
+    Rank,
+    SampledVocab,
+    Schedule,
+    Setup,
+    StepConfig,
+    TuneConfig,
+    Uniform,
+):
+    gin.external_configurable(configurable)

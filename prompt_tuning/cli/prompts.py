@@ -1,0 +1,89 @@
+"""Prompt files opened together as a bank on their frozen model."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.models.prompted import PromptedT5
+from prompt_tuning.models.t5 import T5
+from prompt_tuning.prompts import files
+from prompt_tuning.prompts.placement import find_placement
+from prompt_tuning.training import partitioning
+from prompt_tuning.training.setup import Setup, open_vocabulary
+from prompt_tuning.types import Params, UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OpenPrompts:
+    """A bank of prompts and the model they are for.
+
+    Attributes:
+        prompts: The prompt files' content.
+        bank: Their prompts, `[N, P, H]`.
+        names: A name for each prompt, all different.
+        model: The prompted model.
+        frozen: Its parameters on each layout.
+        layouts: Where forward passes can run.
+        vocabulary: Its vocabulary.
+    """
+
+    prompts: Sequence[files.Prompt]
+    bank: np.ndarray
+    names: Sequence[str]
+    model: PromptedT5
+    frozen: Mapping[str, Params]
+    layouts: Sequence[partitioning.Layout]
+    vocabulary: Vocabulary
+
+
+def open_prompts(paths: str | Sequence[str], setup: Setup, placement: str) -> OpenPrompts:
+    """Opens prompt files and their frozen model.
+
+    Args:
+        paths: Prompt file, or several; all of one length.
+        setup: Frozen model and data.
+        placement: Where prompts stand among the inputs.
+
+    Raises:
+        UserError: A file is missing or damaged, or is for another model, length or width.
+    """
+    paths = [paths] if isinstance(paths, str) else list(paths)
+    if not paths:
+        raise UserError("no prompt files are given; set PROMPT_FILES")
+    prompts = [files.load(path) for path in paths]
+    partitioning.use_cpu_cores(len(paths))
+    setup.keep_compiled_programs()
+    backbone = setup.open_backbone()
+    for path, prompt in zip(paths, prompts, strict=True):
+        try:
+            files.check(
+                prompt,
+                backbone=backbone.config.name,
+                backbone_digest=backbone.digest,
+                prompt_length=prompts[0].array.shape[0],
+                hidden_size=backbone.config.emb_dim,
+            )
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+    layouts = partitioning.layouts()
+    return OpenPrompts(
+        prompts=prompts,
+        bank=np.stack([prompt.array for prompt in prompts]),
+        names=_distinct([p.metadata.get("name") or Path(path).stem for p, path in zip(prompts, paths, strict=True)]),
+        model=PromptedT5(T5(backbone.config), find_placement(placement)),
+        frozen={layout.name: layout.put(backbone.params) for layout in layouts},
+        layouts=layouts,
+        vocabulary=open_vocabulary(backbone),
+    )
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    counts: dict[str, int] = {}
+    distinct = []
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+        distinct.append(name if counts[name] == 1 else f"{name}#{counts[name]}")
+    return distinct

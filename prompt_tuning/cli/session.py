@@ -1,0 +1,117 @@
+"""What the commands share: from a configuration to trained or evaluated prompts."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import jax
+from rich.console import Console
+
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.shapes import Shape
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.models.weights import Backbone
+from prompt_tuning.training import loop, partitioning
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.outcomes import Outcome
+from prompt_tuning.training.plan import describe
+from prompt_tuning.training.rows import Row
+from prompt_tuning.training.run_directory import RunDirectory, write_text
+from prompt_tuning.training.setup import Setup, open_vocabulary
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Work:
+    """An opened model with its tasks, ready to train rows in a directory."""
+
+    backbone: Backbone
+    vocabulary: Vocabulary
+    tasks: Mapping[str, CachedTask | CachedMixture]
+    shapes: Sequence[Shape]
+    directory: RunDirectory
+    tuning: TuneConfig
+    save_steps: tuple[int, ...]
+    console: Console
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """The label words of each task; those of all its tasks for a mixture."""
+        return {
+            name: tuple(label for part, _ in task.parts for label in part.labels)
+            for name, task in self.tasks.items()
+        }
+
+    def tune(self, rows: Sequence[Row]) -> list[Outcome]:
+        """Trains rows to their ends; those finished before are not trained again."""
+        return loop.tune(
+            rows,
+            backbone=self.backbone,
+            tasks=self.tasks,
+            shapes=self.shapes,
+            vocabulary=self.vocabulary,
+            directory=self.directory,
+            config=self.tuning,
+            save_steps=self.save_steps,
+            console=self.console,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Session:
+    """Opens what a configuration says.
+
+    Attributes:
+        setup: Frozen model and data.
+        tuning: Settings of the train step and the loop.
+        task_names: All tasks and mixtures of the run.
+        save_steps: Steps after which each row's prompt is kept.
+        tfds_data_dir: Where TensorFlow Datasets are kept.
+        console: Where to print.
+    """
+
+    setup: Setup
+    tuning: TuneConfig
+    task_names: Sequence[str]
+    save_steps: tuple[int, ...]
+    tfds_data_dir: str | None
+    console: Console
+
+    def dry_run(self, rows: Sequence[Row]) -> None:
+        """Prints what training the rows needs; no task is tokenised and nothing is compiled."""
+        lengths = self.setup.feature_lengths
+        shape = (lengths["inputs"], lengths["targets"])
+        table = describe(rows, self.setup.open_backbone(), self.tuning, shape)
+        self.console.print(table)
+
+    def open(self, directory: RunDirectory, operative_config: str, most_rows: int) -> Work:
+        """Opens model and data.
+
+        Args:
+            directory: Where the run's files are.
+            operative_config: The resolved configuration, kept in the directory.
+            most_rows: Rows that will train at the same time, at most.
+        """
+        partitioning.use_cpu_cores(most_rows)
+        self.setup.keep_compiled_programs()
+        backbone = self.setup.open_backbone()
+        vocabulary = open_vocabulary(backbone)
+        tasks = self.setup.open_tasks(
+            self.task_names, vocabulary, tfds_data_dir=self.tfds_data_dir, console=self.console
+        )
+        shapes = self.setup.choose_shapes(tasks)
+        write_text(directory.path / "operative_config.gin", operative_config)
+        self.console.print(
+            f"{backbone.config.name} on {jax.device_count()} {jax.default_backend()} device(s), "
+            f"{len(tasks)} task(s), batches of {', '.join(f'{t}+{n}' for t, n in shapes)} "
+            "input + target tokens",
+            highlight=False,
+        )
+        return Work(
+            backbone=backbone,
+            vocabulary=vocabulary,
+            tasks=tasks,
+            shapes=shapes,
+            directory=directory,
+            tuning=self.tuning,
+            save_steps=self.save_steps,
+            console=self.console,
+        )

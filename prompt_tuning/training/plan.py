@@ -1,0 +1,99 @@
+"""What a run needs, without running it: parameters, memory, and how long batches are."""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.table import Table
+
+from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
+from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.weights import Backbone
+from prompt_tuning.prompts.placement import find_placement
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.rows import Row
+from prompt_tuning.training.state import init_state
+
+
+def describe(
+    rows: Sequence[Row], backbone: Backbone, config: TuneConfig, shape: tuple[int, int]
+) -> Table:
+    """Returns a table of parameter counts and of the memory a run will need, in bytes.
+
+    Nothing is computed: all figures come from abstract shapes.
+
+    Args:
+        rows: The rows of the run.
+        backbone: The frozen model.
+        config: Settings that all rows share.
+        shape: The largest padded shape (T, L) of a batch.
+    """
+    prompt = jax.ShapeDtypeStruct((config.prompt_length, backbone.config.emb_dim), jnp.float32)
+    state = jax.eval_shape(functools.partial(init_state, optimizer=config.step.optimizer), prompt)
+    batch_size = max(row.schedule.batch_size for row in rows) // config.step.microbatches
+    table = Table(show_header=False, box=None)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in (
+        ("rows (prompts to train)", f"{len(rows):,}"),
+        ("row-steps in all", f"{sum(row.steps for row in rows):,}"),
+        ("frozen parameters", f"{_count(backbone.params):,}"),
+        ("trainable parameters of a row", f"{prompt.size:,}"),
+        ("memory: frozen weights, per device", _megabytes(_bytes(backbone.params))),
+        ("memory: prompt and optimizer of a row", _megabytes(_bytes(state))),
+        (
+            f"memory: activations of {batch_size} examples, {config.prompt_length}+{shape[0]} tokens",
+            _megabytes(activation_bytes(backbone, config, batch_size, shape)),
+        ),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def activation_bytes(
+    backbone: Backbone, config: TuneConfig, batch_size: int, shape: tuple[int, int]
+) -> int:
+    """Returns the bytes a backward pass over one row's batch keeps from the forward pass.
+
+    The compiler fuses and may keep fewer.
+
+    Args:
+        backbone: The frozen model.
+        config: Settings of the run.
+        batch_size: Examples of the pass, B.
+        shape: Padded shape (T, L).
+    """
+    model = PromptedT5(T5(backbone.config), find_placement(config.placement))
+    batch = Batch(
+        encoder_tokens=np.ones((batch_size, shape[0]), np.int32),
+        targets=np.ones((batch_size, shape[1]), np.int32),
+        prompt_id=np.zeros(batch_size, np.int32),
+    )
+
+    def loss(bank, params, batch):
+        logits = model.logits(params, bank, batch, None)
+        return cross_entropy(logits, batch.targets, config.step.z_loss).sum()
+
+    def residuals(bank, params, batch):
+        return jax.vjp(lambda bank: loss(bank, params, batch), bank)[1]
+
+    bank = jax.ShapeDtypeStruct(
+        (1, config.prompt_length, backbone.config.emb_dim), np.dtype(np.float32)
+    )
+    kept = jax.eval_shape(residuals, bank, backbone.params, batch)
+    # The frozen weights are among what the backward pass reads; they are counted by themselves.
+    return max(0, _bytes(kept) - _bytes(backbone.params))
+
+
+def _count(tree: object) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def _bytes(tree: object) -> int:
+    return sum(leaf.size * np.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.2f} MB"

@@ -1,0 +1,106 @@
+"""What every command opens first: the frozen model, its vocabulary, and the tokenised tasks."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jax
+from rich.console import Console
+
+from prompt_tuning.data.cache import ensure_cached
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.shapes import Shape, choose_shapes
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.models.weights import Backbone, load_backbone
+from prompt_tuning.types import UserError, nearest
+
+_DTYPES = ("float32", "bfloat16")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setup:
+    """Says which frozen model and which tokenised tasks to use.
+
+    Attributes:
+        backbone: Name of a shipped model, or a directory with one.
+        dtype: Compute dtype, `float32` or `bfloat16`; parameters stay float32.
+        task_modules: Modules that register further SeqIO tasks when imported.
+        feature_lengths: Tokens kept of `inputs` and `targets`, EOS included.
+        cache_dir: Where tokenised tasks and compiled programs are kept; `~` is the home directory.
+        shape_count: Padded shapes of batches, at most; each is compiled once.
+    """
+
+    backbone: str
+    dtype: str
+    task_modules: tuple[str, ...]
+    feature_lengths: dict[str, int]
+    cache_dir: str
+    shape_count: int
+
+    @property
+    def cache_path(self) -> Path:
+        """The cache directory, `~` expanded."""
+        return Path(self.cache_dir).expanduser()
+
+    def open_backbone(self) -> Backbone:
+        """Loads the frozen model.
+
+        Raises:
+            UserError: There is no such model, it is damaged, or there is no such dtype.
+        """
+        if self.dtype not in _DTYPES:
+            raise UserError(
+                f"no compute dtype '{self.dtype}'{nearest(self.dtype, _DTYPES)}; "
+                f"use {' or '.join(_DTYPES)}"
+            )
+        backbone = load_backbone(self.backbone)
+        config = dataclasses.replace(backbone.config, dtype=self.dtype)
+        return dataclasses.replace(backbone, config=config)
+
+    def open_tasks(
+        self,
+        names: Sequence[str],
+        vocabulary: Vocabulary,
+        *,
+        tfds_data_dir: str | None,
+        console: Console,
+    ) -> dict[str, CachedTask | CachedMixture]:
+        """Opens tasks and mixtures by name; those not yet in the cache are tokenised first.
+
+        Raises:
+            UserError: There is no such task, or it cannot be tokenised.
+        """
+        names = list(dict.fromkeys(names))
+        cached = ensure_cached(
+            self.cache_path,
+            names,
+            vocabulary,
+            self.feature_lengths,
+            modules=self.task_modules,
+            tfds_data_dir=tfds_data_dir,
+            report=lambda text: console.print(text, highlight=False, markup=False),
+        )
+        return dict(zip(names, cached, strict=True))
+
+    def choose_shapes(self, tasks: Mapping[str, CachedTask | CachedMixture]) -> list[Shape]:
+        """Chooses the padded shapes (T, L) for all splits of the tasks."""
+        splits = [
+            split
+            for task in tasks.values()
+            for part, _ in task.parts
+            for split in part.splits.values()
+        ]
+        return choose_shapes(splits, self.shape_count, 8)
+
+    def keep_compiled_programs(self) -> None:
+        """Makes JAX keep compiled programs on disk, so that the next start need not compile."""
+        directory = self.cache_path / "compiled"
+        directory.mkdir(parents=True, exist_ok=True)
+        jax.config.update("jax_compilation_cache_dir", str(directory))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def open_vocabulary(backbone: Backbone) -> Vocabulary:
+    """Opens a frozen model's vocabulary."""
+    return Vocabulary(backbone.vocabulary_file, backbone.extra_ids)

@@ -1,0 +1,189 @@
+"""Soft prompt transfer (Vu et al. 2022): source prompt tuning, then target prompt tuning from it."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from prompt_tuning.prompts import files
+from prompt_tuning.training.outcomes import Outcome
+from prompt_tuning.training.rows import Row, row_name
+from prompt_tuning.training.run_directory import RunDirectory
+from prompt_tuning.training.schedule import Schedule
+from prompt_tuning.training.starts import FromRow, Start
+from prompt_tuning.transfer.similarity import most_similar
+from prompt_tuning.types import UserError, nearest
+
+MOST_SIMILAR = "most_similar"
+
+Tune = Callable[[Sequence[Row]], list[Outcome]]
+"""Trains rows to their ends; rows it was given before are not trained again."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpotPlan:
+    """Describes one run of SPoT's generic approach, with vanilla prompt tuning beside it.
+
+    Attributes:
+        sources: Source tasks or mixtures.
+        targets: Target tasks.
+        source_of: The source task each target starts from, or `most_similar`: the source whose task
+            embedding is most similar to the target's own. Test scores are never looked at.
+        similarity: Similarity of task embeddings, a name of `similarity.SIMILARITIES`.
+        embedding_steps: Steps after which a prompt is its task's embedding.
+        source_start: How source prompts begin.
+        baselines: How the prompts of vanilla prompt tuning on the targets begin; the first one's
+            early prompts are the targets' task embeddings.
+        source: Training of the sources.
+        target: Training of the targets, the same from every start.
+        source_seeds: Seeds of each source; target seed i starts from source seed i, in turn.
+        target_seeds: Seeds of each target.
+    """
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    source_of: dict[str, str] | str
+    similarity: str
+    embedding_steps: int
+    source_start: Start
+    baselines: tuple[Start, ...]
+    source: Schedule
+    target: Schedule
+    source_seeds: tuple[int, ...]
+    target_seeds: tuple[int, ...]
+
+    def __post_init__(self):
+        for field in ("sources", "targets", "baselines", "source_seeds", "target_seeds"):
+            if not getattr(self, field):
+                raise UserError(f"spot needs at least one of {field}")
+        if self.source_of == MOST_SIMILAR:
+            if self.embedding_steps > min(self.source.steps, self.target.steps):
+                raise UserError(
+                    f"embedding_steps is {self.embedding_steps}, more steps than the tasks train"
+                )
+        elif isinstance(self.source_of, str):
+            raise UserError(
+                f"source_of is '{self.source_of}'; give a source for each target, "
+                f"or '{MOST_SIMILAR}'"
+            )
+        else:
+            for target in self.targets:
+                self._check_source(target, self.source_of)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All tasks and mixtures of the run."""
+        return tuple(dict.fromkeys((*self.sources, *self.targets)))
+
+    @property
+    def save_steps(self) -> tuple[int, ...]:
+        """Steps whose prompts the run needs beside the best ones."""
+        return (self.embedding_steps,) if self.source_of == MOST_SIMILAR else ()
+
+    @property
+    def first_rows(self) -> list[Row]:
+        """Source prompt tuning and vanilla prompt tuning on the targets."""
+        return self._source_rows() + self._vanilla_rows()
+
+    def transfer_rows(self, source_of: Mapping[str, str]) -> list[Row]:
+        """Target prompt tuning from the sources' prompts."""
+        return [
+            Row(
+                name=row_name(target, "spot", f"seed{seed}"),
+                task=target,
+                start=FromRow(self._source_name(source_of[target], self._source_seed(i))),
+                seed=seed,
+                schedule=self.target,
+                method="spot",
+                source=source_of[target],
+            )
+            for target in self.targets
+            for i, seed in enumerate(self.target_seeds)
+        ]
+
+    def _source_rows(self) -> list[Row]:
+        return [
+            Row(
+                name=self._source_name(source, seed),
+                task=source,
+                start=self.source_start,
+                seed=seed,
+                schedule=self.source,
+                method="prompt_tuning",
+                source=None,
+            )
+            for source in self.sources
+            for seed in self.source_seeds
+        ]
+
+    def _vanilla_rows(self) -> list[Row]:
+        return [
+            Row(
+                name=self._vanilla_name(target, start, seed),
+                task=target,
+                start=start,
+                seed=seed,
+                schedule=self.target,
+                method="prompt_tuning",
+                source=None,
+            )
+            for target in self.targets
+            for start in self.baselines
+            for seed in self.target_seeds
+        ]
+
+    def _source_name(self, source: str, seed: int) -> str:
+        return row_name(source, "source", f"seed{seed}")
+
+    def _vanilla_name(self, target: str, start: Start, seed: int) -> str:
+        return row_name(target, start.describe()["init"], f"seed{seed}")
+
+    def _source_seed(self, index: int) -> int:
+        return self.source_seeds[index % len(self.source_seeds)]
+
+    def _check_source(self, target: str, source_of: Mapping[str, str]) -> None:
+        if target not in source_of:
+            raise UserError(
+                f"source_of names no source for the target '{target}'{nearest(target, source_of)}"
+            )
+        source = source_of[target]
+        if source not in self.sources:
+            raise UserError(
+                f"the target '{target}' starts from '{source}', which is not among the sources"
+                f"{nearest(source, self.sources)}"
+            )
+
+    def choose_sources(self, directory: RunDirectory) -> dict[str, str]:
+        """Returns the source of each target, by the plan or by the tasks' embeddings.
+
+        Raises:
+            UserError: A prompt file of the run is missing or damaged.
+        """
+        if not isinstance(self.source_of, str):
+            return {target: self.source_of[target] for target in self.targets}
+
+        def embedding(names: Sequence[str]) -> np.ndarray:
+            name = f"step_{self.embedding_steps}.safetensors"
+            return np.mean([files.load(directory.row(row) / name).array for row in names], axis=0)
+
+        candidates = {
+            source: embedding([self._source_name(source, seed) for seed in self.source_seeds])
+            for source in self.sources
+        }
+        first = self.baselines[0]
+        chosen = {}
+        for target in self.targets:
+            own = embedding([self._vanilla_name(target, first, s) for s in self.target_seeds])
+            chosen[target], _ = most_similar(own, candidates, self.similarity)
+        return chosen
+
+
+def run(plan: SpotPlan, tune: Tune, directory: RunDirectory) -> list[Outcome]:
+    """Runs a plan to its end and returns the outcomes of all its rows.
+
+    With sources fixed beforehand, everything trains side by side, each transfer from the moment its
+    source is done; with the most similar ones, transfers wait for the embeddings of all tasks.
+    """
+    if plan.source_of == MOST_SIMILAR:
+        tune(plan.first_rows)
+    return tune(plan.first_rows + plan.transfer_rows(plan.choose_sources(directory)))
