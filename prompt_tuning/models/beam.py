@@ -116,7 +116,7 @@ def _grow(model: PromptedT5, params: Params, search: _Search, alpha: float) -> _
     grown = _pick(live.tokens, parents)
     grown = jax.lax.dynamic_update_slice_in_dim(grown, tokens[:, :, None], index, axis=2)
     ended = tokens == EOS
-    among_best = jnp.arange(2 * beams, dtype=jnp.int32) < beams
+    among_best = jnp.arange(2 * beams, dtype=jnp.int32)[None, :] < beams
     ends = jnp.where(ended & among_best, _penalized(scores, index + 1, alpha), -jnp.inf)
     finished, _ = _best(_join(finished, _Beams(grown, ends)), beams)
     live, kept = _best(_Beams(grown, jnp.where(ended, -jnp.inf, scores)), beams)

@@ -1,6 +1,8 @@
 """The layers T5 is made of: attention, feed-forward, RMS norm, relative position bias, dropout."""
 
+import math
 import zlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -36,18 +38,71 @@ class Dropout(NamedTuple):
     keys: Array
 
 
-def dropout(x: Array, drop: Dropout | None, site: str) -> Array:
+class DropoutMasks(NamedTuple):
+    """What the layers of one stack keep.
+
+    Attributes:
+        rate: Probability of zeroing.
+        features: `[B, features]` bool by place in the network.
+        keys: `[B, heads, K]` bool by attention layer.
+    """
+
+    rate: float
+    features: dict[str, Array]
+    keys: dict[str, Array]
+
+
+def draw_masks(
+    drop: Dropout | None,
+    stack: str,
+    features: Mapping[str, int],
+    attention: Mapping[str, int],
+    num_heads: int,
+) -> DropoutMasks | None:
+    """Draws all masks of a stack in one go, which compiles much faster than one draw per layer.
+
+    Args:
+        drop: Rate and per-example keys, or None for no dropout.
+        stack: Name of the stack; different names draw different masks.
+        features: Width of each place where features are dropped.
+        attention: Number of keys K of each attention layer.
+        num_heads: Attention heads.
+    """
+    if drop is None or drop.rate == 0.0:
+        return None
+    ends = np.cumsum(list(features.values()))
+    width, columns, length = int(ends[-1]), num_heads * len(attention), max(attention.values())
+
+    def draw(key: Array) -> Array:
+        key = jax.random.fold_in(key, zlib.crc32(stack.encode()))
+        return jax.random.bernoulli(key, 1.0 - drop.rate, (width + length * columns,))
+
+    # The first draws of a key do not depend on how many are drawn. Everything about the first K
+    # keys of attention comes before the next key, so padding them leaves their masks as they are.
+    kept = jax.vmap(draw)(drop.keys)
+    by_key = kept[:, width:].reshape(-1, length, len(attention), num_heads)
+    return DropoutMasks(
+        rate=drop.rate,
+        features=dict(zip(features, jnp.split(kept[:, :width], ends[:-1], axis=1), strict=True)),
+        keys={
+            name: jnp.swapaxes(by_key[:, :size, i], 1, 2)
+            for i, (name, size) in enumerate(attention.items())
+        },
+    )
+
+
+def dropout(x: Array, masks: DropoutMasks | None, site: str) -> Array:
     """Zeroes features of `x` `[B, T, H]`, the same ones at every position, as T5X does.
 
     Args:
         x: Activations.
-        drop: Rate and per-example keys, or None to return `x`.
-        site: Name of the place in the network; different names draw different masks.
+        masks: What to keep, or None to return `x`.
+        site: Name of the place in the network.
     """
-    if drop is None or drop.rate == 0.0:
+    if masks is None:
         return x
-    keep = _keep(drop, site, (x.shape[-1],))
-    return jnp.where(keep[:, None, :], x / (1.0 - drop.rate), jnp.zeros_like(x))
+    keep = masks.features[site][:, None, :]
+    return jnp.where(keep, x / (1.0 - masks.rate), jnp.zeros_like(x))
 
 
 def attention_bias(mask: Array, dtype: DTypeLike) -> Array:
@@ -63,7 +118,7 @@ def causal_bias(query_positions: Array, key_positions: Array, dtype: DTypeLike) 
 
 def statistics_dtype(dtype: DTypeLike) -> jnp.dtype:
     """Returns the dtype for means, softmax and losses of `dtype` activations: float32 or wider."""
-    return jnp.promote_types(dtype, jnp.float32)
+    return jnp.dtype(jnp.float64 if jnp.dtype(dtype) == jnp.float64 else jnp.float32)
 
 
 class RmsNorm(nn.Module):
@@ -73,10 +128,11 @@ class RmsNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
+        """Normalises `x` `[B, T, H]`."""
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],), jnp.float32)
         x = x.astype(statistics_dtype(x.dtype))
         x = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + 1e-6)
-        return (x * scale.astype(x.dtype)).astype(jnp.dtype(self.dtype))
+        return (x * scale.astype(x.dtype)[None, None, :]).astype(jnp.dtype(self.dtype))
 
 
 class Attention(nn.Module):
@@ -100,15 +156,15 @@ class Attention(nn.Module):
         return Cache(self._heads(self.key(x)), self._heads(self.value(x)))
 
     def __call__(
-        self, x: Array, cache: Cache, bias: Array, drop: Dropout | None, site: str
+        self, x: Array, cache: Cache, bias: Array, masks: DropoutMasks | None, site: str
     ) -> Array:
         """Attends from `x` `[B, Q, H]` to `cache`; `bias` broadcasts to `[B, heads, Q, K]`."""
         scores = jnp.einsum("bqhd,bkhd->bhqk", self._heads(self.query(x)), cache.keys)
         scores = scores.astype(statistics_dtype(scores.dtype))
         weights = jax.nn.softmax(scores + bias.astype(scores.dtype), axis=-1)
-        if drop is not None and drop.rate > 0.0:
-            keep = _keep_keys(drop, site, self.num_heads, weights.shape[-1])
-            weights = jnp.where(keep[:, :, None, :], weights / (1.0 - drop.rate), 0.0)
+        if masks is not None:
+            keep = masks.keys[site][:, :, None, :]
+            weights = jnp.where(keep, weights / (1.0 - masks.rate), 0.0)
         mixed = jnp.einsum("bhqk,bkhd->bqhd", weights.astype(cache.values.dtype), cache.values)
         return self.out(mixed.reshape(*mixed.shape[:2], -1))
 
@@ -130,13 +186,14 @@ class Mlp(nn.Module):
         self.wi = [_dense(self.mlp_dim, self.dtype, name=name) for name in names]
         self.wo = _dense(self.emb_dim, self.dtype)
 
-    def __call__(self, x: Array, drop: Dropout | None, site: str) -> Array:
+    def __call__(self, x: Array, masks: DropoutMasks | None, site: str) -> Array:
+        """Maps `x` `[B, T, H]` to `[B, T, H]`."""
         hidden = None
         for name, wi in zip(self.activations, self.wi, strict=True):
             y = wi(x) if name == "linear" else getattr(jax.nn, name)(wi(x))
             hidden = y if hidden is None else hidden * y
         assert hidden is not None
-        return self.wo(dropout(hidden, drop, f"{site}/hidden"))
+        return self.wo(dropout(hidden, masks, f"{site}/hidden"))
 
 
 class RelativeBias(nn.Module):
@@ -184,29 +241,12 @@ def relative_buckets(
         distance = jnp.maximum(-distance, 0)
     exact = num_buckets // 2
     # The epsilon is T5's own: it keeps log(0) finite, and moves no bucket edge.
-    ratio = jnp.log(distance.astype(jnp.float32) / exact + np.finfo(np.float32).eps)
-    large = exact + (ratio / np.log(max_distance / exact) * (num_buckets - exact)).astype(jnp.int32)
+    ratio = jnp.log(distance.astype(jnp.float32) / exact + float(np.finfo(np.float32).eps))
+    octaves = ratio / math.log(max_distance / exact)
+    large = exact + (octaves * (num_buckets - exact)).astype(jnp.int32)
     return offset + jnp.where(distance < exact, distance, jnp.minimum(large, num_buckets - 1))
 
 
 def _dense(features: int, dtype: str, *, scale: float = 1.0, name: str | None = None) -> nn.Dense:
     init = nn.initializers.variance_scaling(scale, "fan_in", "normal")
     return nn.Dense(features, False, jnp.dtype(dtype), kernel_init=init, name=name)
-
-
-def _site_keys(drop: Dropout, site: str) -> Array:
-    return jax.vmap(lambda key: jax.random.fold_in(key, zlib.crc32(site.encode())))(drop.keys)
-
-
-def _keep(drop: Dropout, site: str, shape: tuple[int, ...]) -> Array:
-    return jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - drop.rate, shape))(
-        _site_keys(drop, site)
-    )
-
-
-def _keep_keys(drop: Dropout, site: str, num_heads: int, length: int) -> Array:
-    # One key per head: the first K draws of a key do not depend on how many are drawn, so
-    # padding the keys of attention leaves the mask of the real ones as it was.
-    keys = jax.vmap(lambda key: jax.random.split(key, num_heads))(_site_keys(drop, site))
-    draw = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - drop.rate, (length,)))
-    return jax.vmap(draw)(keys)

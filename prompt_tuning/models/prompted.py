@@ -109,7 +109,8 @@ def token_log_probs(logits: Array, targets: Array) -> tuple[Array, Array]:
     """Returns log p(target) and log Z, each `[..., L]`, of logits `[..., L, V]`."""
     log_z = jax.nn.logsumexp(logits, axis=-1)
     # A masked sum instead of a gather: its gradient is dense anyway, and needs no scatter.
-    hit = targets[..., None] == jnp.arange(logits.shape[-1], dtype=targets.dtype)
+    rows = jax.lax.broadcasted_iota(targets.dtype, logits.shape, logits.ndim - 1)
+    hit = targets[..., None] == rows
     return jnp.sum(jnp.where(hit, logits, 0.0), axis=-1) - log_z, log_z
 
 

@@ -14,11 +14,13 @@ from prompt_tuning.models.layers import (
     Attention,
     Cache,
     Dropout,
+    DropoutMasks,
     Mlp,
     RelativeBias,
     RmsNorm,
     attention_bias,
     causal_bias,
+    draw_masks,
     dropout,
     statistics_dtype,
 )
@@ -185,11 +187,22 @@ class Encoder(nn.Module):
         positions = jnp.arange(x.shape[1], dtype=jnp.int32)
         bias = self.relpos_bias(positions, positions)
         bias = bias + attention_bias(mask, bias.dtype)
-        x = dropout(x, drop, "encoder/input")
+        masks = self._draw_masks(drop, x.shape[1])
+        x = dropout(x, masks, "input")
         for i, layer in enumerate(self.layers):
-            x = layer(x, bias, drop, f"encoder/{i}")
-        x = dropout(self.encoder_norm(x), drop, "encoder/output")
+            x = layer(x, bias, masks, str(i))
+        x = dropout(self.encoder_norm(x), masks, "output")
         return x * mask[:, :, None].astype(x.dtype)
+
+    def _draw_masks(self, drop: Dropout | None, length: int) -> DropoutMasks | None:
+        c = self.config
+        features = {"input": c.emb_dim, "output": c.emb_dim}
+        for i in range(c.num_encoder_layers):
+            features[f"{i}/attention_output"] = c.emb_dim
+            features[f"{i}/mlp/hidden"] = c.mlp_dim
+            features[f"{i}/mlp_output"] = c.emb_dim
+        attention = {f"{i}/attention": length for i in range(c.num_encoder_layers)}
+        return draw_masks(drop, "encoder", features, attention, c.num_heads)
 
 
 class EncoderLayer(nn.Module):
@@ -204,12 +217,12 @@ class EncoderLayer(nn.Module):
         self.pre_mlp_layer_norm = RmsNorm(c.dtype)
         self.mlp = Mlp(c.mlp_dim, c.emb_dim, c.activations, c.dtype)
 
-    def __call__(self, x: Array, bias: Array, drop: Dropout | None, site: str) -> Array:
+    def __call__(self, x: Array, bias: Array, masks: DropoutMasks | None, site: str) -> Array:
         y = self.pre_attention_layer_norm(x)
-        y = self.attention(y, self.attention.keys_values(y), bias, drop, f"{site}/attention")
-        x = x + dropout(y, drop, f"{site}/attention_output")
-        y = self.mlp(self.pre_mlp_layer_norm(x), drop, f"{site}/mlp")
-        return x + dropout(y, drop, f"{site}/mlp_output")
+        y = self.attention(y, self.attention.keys_values(y), bias, masks, f"{site}/attention")
+        x = x + dropout(y, masks, f"{site}/attention_output")
+        y = self.mlp(self.pre_mlp_layer_norm(x), masks, f"{site}/mlp")
+        return x + dropout(y, masks, f"{site}/mlp_output")
 
 
 class Decoder(nn.Module):
@@ -233,11 +246,12 @@ class Decoder(nn.Module):
         positions = jnp.arange(x.shape[1], dtype=jnp.int32)
         bias = self.relpos_bias(positions, positions)
         bias = bias + causal_bias(positions, positions, bias.dtype)
-        x = dropout(x, drop, "decoder/input")
+        masks = self._draw_masks(drop, x.shape[1], encoded.shape[1])
+        x = dropout(x, masks, "input")
         for i, layer in enumerate(self.layers):
             cross = layer.encoder_decoder_attention.keys_values(encoded)
-            x, _ = layer(x, None, bias, cross, encoder_bias, drop, f"decoder/{i}")
-        return dropout(self.decoder_norm(x), drop, "decoder/output")
+            x, _ = layer(x, None, bias, cross, encoder_bias, masks, str(i))
+        return dropout(self.decoder_norm(x), masks, "output")
 
     def step(self, x: Array, state: DecodeState) -> tuple[Array, tuple[Cache, ...]]:
         """Runs one position `[B, 1, H]` and returns it with the caches that now hold it."""
@@ -256,6 +270,21 @@ class Decoder(nn.Module):
     def cross_caches(self, encoded: Array) -> tuple[Cache, ...]:
         """Returns each layer's keys and values of the encoder output `[B, T, H]`."""
         return tuple(layer.encoder_decoder_attention.keys_values(encoded) for layer in self.layers)
+
+    def _draw_masks(
+        self, drop: Dropout | None, length: int, encoded_length: int
+    ) -> DropoutMasks | None:
+        c = self.config
+        features = {"input": c.emb_dim, "output": c.emb_dim}
+        attention = {}
+        for i in range(c.num_decoder_layers):
+            attention[f"{i}/self_attention"] = length
+            attention[f"{i}/encoder_decoder_attention"] = encoded_length
+            features[f"{i}/self_attention_output"] = c.emb_dim
+            features[f"{i}/encoder_decoder_attention_output"] = c.emb_dim
+            features[f"{i}/mlp/hidden"] = c.mlp_dim
+            features[f"{i}/mlp_output"] = c.emb_dim
+        return draw_masks(drop, "decoder", features, attention, c.num_heads)
 
 
 class DecoderLayer(nn.Module):
@@ -279,7 +308,7 @@ class DecoderLayer(nn.Module):
         bias: Array,
         cross: Cache,
         cross_bias: Array,
-        drop: Dropout | None,
+        masks: DropoutMasks | None,
         site: str,
     ) -> tuple[Array, Cache]:
         y = self.pre_self_attention_layer_norm(x)
@@ -290,12 +319,12 @@ class DecoderLayer(nn.Module):
                 jax.lax.dynamic_update_slice_in_dim(past.keys, cache.keys, index, axis=1),
                 jax.lax.dynamic_update_slice_in_dim(past.values, cache.values, index, axis=1),
             )
-        y = self.self_attention(y, cache, bias, drop, f"{site}/self_attention")
-        x = x + dropout(y, drop, f"{site}/self_attention_output")
+        y = self.self_attention(y, cache, bias, masks, f"{site}/self_attention")
+        x = x + dropout(y, masks, f"{site}/self_attention_output")
         y = self.pre_cross_attention_layer_norm(x)
         y = self.encoder_decoder_attention(
-            y, cross, cross_bias, drop, f"{site}/encoder_decoder_attention"
+            y, cross, cross_bias, masks, f"{site}/encoder_decoder_attention"
         )
-        x = x + dropout(y, drop, f"{site}/encoder_decoder_attention_output")
-        y = self.mlp(self.pre_mlp_layer_norm(x), drop, f"{site}/mlp")
-        return x + dropout(y, drop, f"{site}/mlp_output"), cache
+        x = x + dropout(y, masks, f"{site}/encoder_decoder_attention_output")
+        y = self.mlp(self.pre_mlp_layer_norm(x), masks, f"{site}/mlp")
+        return x + dropout(y, masks, f"{site}/mlp_output"), cache

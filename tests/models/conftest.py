@@ -1,0 +1,113 @@
+"""A small prompted T5, and a model whose next token depends on the last one alone."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from prompt_tuning.models.layers import Cache
+from prompt_tuning.models.prompted import Batch, PromptedT5
+from prompt_tuning.models.t5 import T5, DecodeState, T5Config
+from prompt_tuning.prompts.placement import prefix
+from prompt_tuning.types import Array, Params
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+class Case(NamedTuple):
+    """A model with everything it needs."""
+
+    model: PromptedT5
+    params: Params
+    bank: Array
+    batch: Batch
+
+    @property
+    def inputs(self) -> tuple[Params, Array, Array, Array]:
+        return self.params, self.bank, self.batch.encoder_tokens, self.batch.prompt_id
+
+
+@dataclasses.dataclass(frozen=True)
+class MarkovModel:
+    """Decodes like a `PromptedT5`, with logits `table[last token]`; counts its steps.
+
+    An input starts from token `encoder_tokens[:, 0]` of the table instead of from 0.
+    """
+
+    table: np.ndarray
+    steps: list[int] = dataclasses.field(default_factory=list)
+
+    def encode(
+        self, params: Params, bank: Array, encoder_tokens: Array, prompt_id: Array, drop: None
+    ) -> tuple[Array, Array]:
+        del params, bank, prompt_id, drop
+        return encoder_tokens[:, :1, None], encoder_tokens[:, :1] > 0
+
+    def start_decoding(
+        self, params: Params, encoded: Array, mask: Array, length: int
+    ) -> DecodeState:
+        del params
+        cache = Cache(*(jnp.zeros((mask.shape[0], length, 1, 1)),) * 2)
+        bias = jnp.zeros((mask.shape[0], 1, 1, 1))
+        first = Cache(encoded, encoded)
+        return DecodeState((cache,), (first,), bias, jnp.zeros((), jnp.int32))
+
+    def decode_step(
+        self, params: Params, tokens: Array, state: DecodeState
+    ) -> tuple[Array, DecodeState]:
+        del params
+        jax.debug.callback(lambda index: self.steps.append(int(index)), state.index)
+        start = state.cross_cache[0].keys[:, 0, 0]
+        last = jnp.where(state.index == 0, start, tokens)
+        return jnp.asarray(self.table)[last], state._replace(index=state.index + 1)
+
+
+def load_golden_maker() -> ModuleType:
+    """Imports `tests/golden/make_golden.py`."""
+    spec = importlib.util.spec_from_file_location("make_golden", GOLDEN / "make_golden.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def one_layer(golden_maker: ModuleType) -> T5Config:
+    """Returns the config of the golden T5 1.1, shortened."""
+    config = golden_maker.CONFIGS["t5_1_1"]
+    return dataclasses.replace(config, num_encoder_layers=1, num_decoder_layers=1)
+
+
+@pytest.fixture(scope="session")
+def golden_maker() -> ModuleType:
+    """The script that makes the golden outputs."""
+    return load_golden_maker()
+
+
+@pytest.fixture(scope="session")
+def small(golden_maker: ModuleType) -> Case:
+    """A one-layer T5 1.1 with prefix prompts: three prompts and four examples."""
+    config = one_layer(golden_maker)
+    batch, bank = golden_maker.examples()
+    batch = Batch(*(x[:4] for x in batch))
+    return Case(PromptedT5(T5(config), prefix), golden_maker.parameters(config, 0), bank[:3], batch)
+
+
+@pytest.fixture(scope="session")
+def placed(golden_maker: ModuleType) -> Case:
+    """The same model and examples, once with every placement in one batch."""
+    config = one_layer(golden_maker)
+    batch, bank = golden_maker.examples()
+    model = PromptedT5(T5(config), golden_maker.every_placement)
+    return Case(model, golden_maker.parameters(config, 0), bank, batch)
+
+
+@pytest.fixture
+def markov() -> type[MarkovModel]:
+    """The class of models whose next token depends on the last one alone."""
+    return MarkovModel

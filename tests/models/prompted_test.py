@@ -1,0 +1,177 @@
+"""The prompted model: what it may not see, and its loss."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from prompt_tuning.models.layers import Dropout
+from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy, shift_right
+from prompt_tuning.models.t5 import T5
+
+RATE = 0.3
+
+
+def padded(x, extra):
+    return jnp.pad(x, ((0, 0), (0, extra)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def compute_losses(model, params, bank, batch, keys):
+    drop = None if keys is None else Dropout(RATE, keys)
+    return cross_entropy(model.logits(params, bank, batch, drop), batch.targets, 1e-4)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def compute_gradient(model, params, bank, batch, rows):
+    def total(bank):
+        each = compute_losses(model, params, bank, batch, None)
+        return jnp.sum(jnp.where(rows, each, 0.0)), each
+
+    return jax.grad(total, has_aux=True)(bank)
+
+
+def losses(case, batch, bank, keys=None):
+    """Returns the loss of every example, with dropout if there are keys."""
+    return np.asarray(compute_losses(case.model, case.params, bank, batch, keys))
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_padding_cannot_be_seen_through(placed, dropped):
+    batch = placed.batch
+    keys = jax.random.split(jax.random.key(3), 16) if dropped else None
+    longer = Batch(padded(batch.encoder_tokens, 7), padded(batch.targets, 3), batch.prompt_id)
+    np.testing.assert_allclose(
+        losses(placed, longer, placed.bank, keys),
+        losses(placed, batch, placed.bank, keys),
+        rtol=1e-5,
+    )
+
+
+def test_the_encoder_output_is_zero_at_padding_and_the_same_before_it(placed):
+    encode = jax.jit(placed.model.encode)
+    tokens, prompt_id = placed.batch.encoder_tokens, placed.batch.prompt_id
+    short, mask = encode(placed.params, placed.bank, tokens, prompt_id, None)
+    long, _ = encode(placed.params, placed.bank, padded(tokens, 7), prompt_id, None)
+    np.testing.assert_allclose(long[:, :13], short, rtol=1e-5, atol=1e-5)
+    assert not np.any(long[:, 13:])
+    assert not np.any(np.asarray(short)[~np.asarray(mask)])
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_an_example_does_not_depend_on_its_batch_mates(small, dropped):
+    keys = jax.random.split(jax.random.key(3), 4) if dropped else None
+    together = losses(small, small.batch, small.bank, keys)
+    alone = losses(
+        small,
+        Batch(*(x[1:2] for x in small.batch)),
+        small.bank,
+        None if keys is None else keys[1:2],
+    )
+    others = small.batch.encoder_tokens.at[jnp.array([0, 2, 3])].set(5)
+    changed = losses(small, small.batch._replace(encoder_tokens=others), small.bank, keys)
+    np.testing.assert_allclose(alone[0], together[1], rtol=1e-5)
+    np.testing.assert_array_equal(changed[1], together[1])
+
+
+def test_a_prompt_in_a_bank_equals_it_alone(small):
+    together = losses(small, small.batch, small.bank)
+    zeros = jnp.zeros(4, jnp.int32)
+    alone = [
+        losses(small, small.batch._replace(prompt_id=zeros), small.bank[n : n + 1])
+        for n in range(3)
+    ]
+    np.testing.assert_allclose(
+        together, [alone[n][b] for b, n in enumerate(small.batch.prompt_id)], rtol=1e-6
+    )
+
+
+def test_each_prompt_gets_the_gradient_of_its_own_examples(small):
+    arguments = (small.model, small.params, small.bank, small.batch)
+    mine, _ = compute_gradient(*arguments, small.batch.prompt_id == 2)
+    everyone, _ = compute_gradient(*arguments, jnp.ones(4, bool))
+    np.testing.assert_array_equal(mine[:2], 0.0)
+    np.testing.assert_allclose(everyone[2], mine[2], rtol=1e-5, atol=1e-6)
+
+
+def test_a_broken_prompt_does_not_reach_other_rows(small):
+    broken = small.bank.at[2].set(jnp.nan)
+    everyone = jnp.ones(4, bool)
+    gradient, each = compute_gradient(small.model, small.params, broken, small.batch, everyone)
+    np.testing.assert_array_equal(np.isnan(each), [False, True, False, False])
+    assert np.isfinite(gradient[:2]).all()
+
+
+def test_dropout_changes_the_loss_by_key_alone(small):
+    keys = jax.random.split(jax.random.key(3), 4)
+    same_inputs = Batch(*(jnp.repeat(x[:1], 4, axis=0) for x in small.batch))
+    first = losses(small, same_inputs, small.bank, keys)
+    assert len(set(first.tolist())) == 4
+    np.testing.assert_array_equal(losses(small, same_inputs, small.bank, keys), first)
+    np.testing.assert_allclose(
+        losses(small, same_inputs, small.bank, keys[::-1]), first[::-1], rtol=1e-6
+    )
+
+
+def test_bfloat16_compute_is_close_to_float32_and_keeps_the_loss_in_float32(small):
+    config = dataclasses.replace(small.model.model.config, dtype="bfloat16")
+    half = small._replace(model=PromptedT5(T5(config), small.model.placement))
+    rounded = half._replace(
+        params=jax.tree.map(lambda x: jnp.asarray(x, jnp.bfloat16), small.params)
+    )
+    expected = losses(small, small.batch, small.bank)
+    for case in (half, rounded):
+        actual = losses(case, small.batch, small.bank)
+        assert actual.dtype == np.float32
+        np.testing.assert_allclose(actual, expected, rtol=0.02, atol=0.1)
+
+
+def test_float64_gradient_agrees_with_finite_differences(small):
+    with jax.enable_x64(True):
+        config = dataclasses.replace(small.model.model.config, dtype="float64")
+        model = PromptedT5(T5(config), small.model.placement)
+        params = jax.tree.map(lambda x: np.asarray(x, np.float64), small.params)
+        keys = jax.random.split(jax.random.key(3), 4)
+        batch = Batch(*(np.asarray(x) for x in small.batch))
+
+        @jax.jit
+        def total(bank):
+            logits = model.logits(params, bank, batch, Dropout(RATE, keys))
+            return jnp.sum(cross_entropy(logits, jnp.asarray(batch.targets), 1e-4))
+
+        bank = np.asarray(small.bank, np.float64)
+        direction = np.random.RandomState(0).standard_normal(bank.shape)
+        step = 1e-5
+        slope = (total(bank + step * direction) - total(bank - step * direction)) / (2 * step)
+        gradient = jax.jit(jax.grad(total))(bank)
+        assert gradient.dtype == np.float64
+        # Any float32 on the way would leave an error of about 1e-3 here.
+        np.testing.assert_allclose(np.sum(gradient * direction), slope, rtol=1e-7)
+
+
+def test_shift_right_drops_the_last_target():
+    np.testing.assert_array_equal(
+        shift_right(jnp.array([[7, 8, 1], [9, 1, 0]], jnp.int32)), [[0, 7, 8], [0, 9, 1]]
+    )
+
+
+def test_cross_entropy_of_uniform_logits_is_log_v_per_target():
+    logits = jnp.zeros((2, 3, 4))
+    targets = jnp.array([[2, 3, 1], [1, 0, 0]], jnp.int32)
+    log_v = np.log(4.0)
+    np.testing.assert_allclose(cross_entropy(logits, targets, 0.0), [3 * log_v, log_v], rtol=1e-6)
+    np.testing.assert_allclose(
+        cross_entropy(logits, targets, 0.5),
+        [3 * (log_v + 0.5 * log_v**2), log_v + 0.5 * log_v**2],
+        rtol=1e-6,
+    )
+
+
+def test_cross_entropy_ignores_the_logits_of_padding():
+    targets = jnp.array([[2, 0]], jnp.int32)
+    logits = jax.random.normal(jax.random.key(0), (1, 2, 5))
+    gradient = jax.grad(lambda x: cross_entropy(x, targets, 1e-4).sum())(logits)
+    assert np.any(gradient[0, 0]) and not np.any(gradient[0, 1])
