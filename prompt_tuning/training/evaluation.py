@@ -51,6 +51,14 @@ class Evaluator:
         length = max(target_length for _, target_length in shapes)
         self._decode = jax.jit(functools.partial(decoder, model, length=length))
 
+    def compile(self, bank: np.ndarray, layout: Layout) -> None:
+        """Compiles decoding on a layout for every shape, and a bank `[N, P, H]` of this one's."""
+        bank = layout.put(bank)
+        for width in sorted({width for width, _ in self._shapes}):
+            tokens = np.zeros((self._batch_size, width), np.int32)
+            numbers = np.arange(self._batch_size)
+            self._run(layout, bank, tokens, numbers % len(bank), numbers, self._label_tokens(()))
+
     def predict(
         self,
         bank: np.ndarray,
@@ -127,13 +135,18 @@ class Evaluator:
         batches = eval_batches(items, batch_size=self._batch_size, shapes=self._shapes)
         for i, batch in enumerate(batches):
             layout = self._layouts[i % len(self._layouts)]
-            number = np.arange(i * self._batch_size, (i + 1) * self._batch_size, dtype=np.uint32)
-            inputs = layout.put_batch((batch.encoder_tokens, batch.prompt_id, number), axis=0)
-            decoded = self._decode(
-                self._frozen[layout.name], banks[layout.name], *inputs, layout.put(labels)
+            number = i * self._batch_size + np.arange(self._batch_size)
+            decoded = self._run(
+                layout, banks[layout.name], batch.encoder_tokens, batch.prompt_id, number, labels
             )
             pending.append((batch, decoded))
         return pending
+
+    def _run(self, layout, bank, tokens, prompt_id, number, labels):
+        """Decodes one batch on a layout, without waiting for it."""
+        examples = (tokens, prompt_id.astype(np.int32), number.astype(np.uint32))
+        examples = layout.put_batch(examples, axis=0)
+        return self._decode(self._frozen[layout.name], bank, *examples, layout.put(labels))
 
     def _label_tokens(self, labels: tuple[str, ...]) -> np.ndarray:
         """Returns the tokens of labels with EOS, `[K, L]`, 0 at padding."""

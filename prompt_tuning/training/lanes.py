@@ -102,27 +102,34 @@ class Lane:
         """Returns the state of a slot's row, on the host; waits for the device."""
         return jax.tree.map(np.asarray, unstack(self._state, slot))
 
+    def compile(self) -> None:
+        """Compiles the step for every shape that batches are padded to."""
+        for tokens, targets in self._stepper.shapes:
+            empty = HostBatch(
+                np.zeros((self.batch_size, tokens), np.int32),
+                np.zeros((self.batch_size, targets), np.int32),
+            )
+            self._advance({0: empty}, self.layout.put(self._make_settings(())))
+
     def step(self, batches: Mapping[int, HostBatch]) -> StepMetrics:
         """Advances the rows in the slots of `batches` by one step, without waiting for it."""
+        slots = tuple(batches)
+        if self._settings is None or self._settings[0] != slots:
+            self._settings = (slots, self.layout.put(self._make_settings(slots)))
+        return self._advance(batches, self._settings[1])
+
+    def _advance(self, batches: Mapping[int, HostBatch], settings: RowSettings) -> StepMetrics:
         length, target_length = self._stepper.shape(list(batches.values()))
-        local = next(iter(batches.values())).targets.shape[0]
-        slots = len(self.rows)
-        tokens = np.zeros((slots, local, length), np.int32)
-        targets = np.zeros((slots, local, target_length), np.int32)
+        shape = (len(self.rows), self.batch_size)
+        tokens = np.zeros((*shape, length), np.int32)
+        targets = np.zeros((*shape, target_length), np.int32)
         for slot, batch in batches.items():
             tokens[slot, :, : batch.encoder_tokens.shape[1]] = batch.encoder_tokens
             targets[slot, :, : batch.targets.shape[1]] = batch.targets
         put = self.layout.put_batch(TrainBatch(tokens, targets), axis=1)
         frozen = self._stepper.frozen[self.layout.name]
-        settings = self._settings_of(tuple(batches))
         self._state, metrics = self._stepper.step(self._state, frozen, put, settings)
         return metrics
-
-    def _settings_of(self, slots: tuple[int, ...]) -> RowSettings:
-        """Returns the settings of a step of these slots, on the device; kept until slots change."""
-        if self._settings is None or self._settings[0] != slots:
-            self._settings = (slots, self.layout.put(self._make_settings(slots)))
-        return self._settings[1]
 
     def _make_settings(self, slots: tuple[int, ...]) -> RowSettings:
         rates = [row.schedule.learning_rate if row else 0.0 for row in self.rows]

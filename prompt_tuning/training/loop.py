@@ -1,6 +1,7 @@
 """The training loop: rows through lanes, with evaluation, checkpoints and resume."""
 
 import collections
+import concurrent.futures
 import dataclasses
 import functools
 import time
@@ -119,6 +120,7 @@ def tune(
         checkpoints=checkpoints,
     )
     session.restore()
+    session.compile(console)
     try:
         session.run(console, directory)
     finally:
@@ -160,6 +162,10 @@ class _Session:
         self._tick = self._saved = 0
         self._unread: collections.deque = collections.deque()
 
+    @property
+    def _prompt_shape(self) -> tuple[int, int]:
+        return self._config.prompt_length, self._backbone.config.emb_dim
+
     # The run, from start to end.
 
     def run(self, console: Console, directory: RunDirectory) -> None:
@@ -197,6 +203,25 @@ class _Session:
         for run in self._running:
             run.progress.seconds += (time.monotonic() - began) / len(self._running)
 
+    def compile(self, console: Console) -> None:
+        """Compiles for all devices at the same time, where there are several."""
+        waiting = [row for row in self._rows if row.name not in self._outcomes.finished]
+        if len(self._layouts) == 1 or not waiting:
+            return
+        console.print(
+            f"Compiling for {len(self._layouts)} devices; the next start finds it done.",
+            highlight=False,
+        )
+        bank = np.zeros((len(self._rows), *self._prompt_shape), np.float32)
+
+        def compile_on(layout: partitioning.Layout) -> None:
+            for batch_size in {row.schedule.batch_size for row in waiting}:
+                self._lane(layout, batch_size).compile()
+            self._evaluator.compile(bank, layout)
+
+        with concurrent.futures.ThreadPoolExecutor(len(self._layouts)) as pool:
+            list(pool.map(compile_on, self._layouts))
+
     # Waiting -> running.
 
     def _start_ready(self) -> None:
@@ -218,8 +243,7 @@ class _Session:
             backbone_digest=self._backbone.digest,
             best_prompts=self._outcomes.best_prompts,
         )
-        shape = (self._config.prompt_length, self._backbone.config.emb_dim)
-        return row.start.prompt(start_key(row.seed), shape, context)
+        return row.start.prompt(start_key(row.seed), self._prompt_shape, context)
 
     def _free_slot(self, row: Row) -> tuple[Lane, int]:
         """Returns an empty slot: of a lane with rows of this batch size, or of a new lane."""
@@ -230,11 +254,13 @@ class _Session:
         return lane, 0
 
     def _new_lane(self, layout: partitioning.Layout, batch_size: int) -> Lane:
-        shape = (self._config.prompt_length, self._backbone.config.emb_dim)
-        slots = partitioning.rows_per_pass(len(self._rows))
-        lane = Lane(self._stepper, layout, slots, shape, batch_size)
+        lane = self._lane(layout, batch_size)
         self._lanes.append(lane)
         return lane
+
+    def _lane(self, layout: partitioning.Layout, batch_size: int) -> Lane:
+        slots = partitioning.rows_per_pass(len(self._rows))
+        return Lane(self._stepper, layout, slots, self._prompt_shape, batch_size)
 
     def _least_loaded(self) -> partitioning.Layout:
         load = collections.Counter(lane.layout.name for lane in self._lanes)
@@ -256,8 +282,8 @@ class _Session:
             batch_size=row.schedule.batch_size,
             seed=row.seed,
             shapes=self._stepper.shapes,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
+            process_index=0,
+            process_count=1,
         )
         if progress.data:
             batches.restore(progress.data)

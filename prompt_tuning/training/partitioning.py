@@ -2,11 +2,14 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
+
+from prompt_tuning.types import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,32 +17,25 @@ class Layout:
     """Where the arrays of one forward pass live.
 
     Attributes:
-        replicated: Sharding of parameters and state: whole on every device.
-        devices: Devices a batch is cut over, along its examples.
-        name: For messages.
+        name: Tells layouts apart.
+        mesh: The devices; a batch is cut over them along its examples.
     """
 
-    replicated: Sharding
-    devices: tuple[jax.Device, ...]
     name: str
-
-    def by_example(self, axis: int) -> Sharding:
-        """Returns the sharding of a batch whose examples run along `axis`."""
-        if isinstance(self.replicated, SingleDeviceSharding):
-            return self.replicated
-        assert isinstance(self.replicated, NamedSharding)
-        return NamedSharding(self.replicated.mesh, PartitionSpec(*[None] * axis, "examples"))
+    mesh: Mesh
 
     def put(self, tree: Any) -> Any:
         """Copies arrays whole to every device."""
-        return jax.device_put(tree, self.replicated)
+        return jax.device_put(tree, self._sharding())
 
     def put_batch(self, tree: Any, axis: int) -> Any:
-        """Copies this process's part of a batch, cut over the devices along `axis`."""
-        sharding = self.by_example(axis)
-        if jax.process_count() == 1:
-            return jax.device_put(tree, sharding)
-        return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), tree)
+        """Copies a batch whose examples run along `axis`, cut over the devices."""
+        return jax.device_put(tree, self._sharding(*[None] * axis, "examples"))
+
+    def _sharding(self, *spec: str | None) -> Sharding:
+        if self.mesh.size == 1:
+            return SingleDeviceSharding(self.mesh.devices.item())
+        return NamedSharding(self.mesh, PartitionSpec(*spec))
 
 
 def use_cpu_cores(rows: int) -> None:
@@ -61,16 +57,24 @@ def layouts() -> list[Layout]:
 
     On CPUs, each device is a layout of its own and takes its own rows. On accelerators there is
     one layout, which cuts each batch over all devices.
+
+    Raises:
+        UserError: JAX runs over several processes.
     """
-    if jax.default_backend() == "cpu" and jax.process_count() == 1:
-        devices = jax.local_devices()
-        return [Layout(SingleDeviceSharding(d), (d,), f"cpu {d.id}") for d in devices]
-    mesh = Mesh(np.asarray(jax.devices()), ("examples",))
-    kind = jax.devices()[0].device_kind
-    replicated = NamedSharding(mesh, PartitionSpec())
-    return [Layout(replicated, tuple(jax.devices()), f"{mesh.size} x {kind}")]
+    if jax.process_count() > 1:
+        raise UserError(
+            f"{jax.process_count()} processes share this run; only one is supported, "
+            "start the command without jax.distributed"
+        )
+    devices = jax.devices()
+    groups = [[device] for device in devices] if devices[0].platform == "cpu" else [devices]
+    return [Layout(f"{group[0].platform}:{group[0].id}", _mesh(group)) for group in groups]
 
 
 def rows_per_pass(rows: int) -> int:
     """Returns how many of `rows` share a forward pass: 1 on CPUs, whose caches hold no more."""
     return 1 if jax.default_backend() == "cpu" else min(rows, 16)
+
+
+def _mesh(devices: Sequence[jax.Device]) -> Mesh:
+    return Mesh(np.asarray(devices), ("examples",))
