@@ -9,18 +9,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def digests(modules: Iterable[str]) -> dict[str, str]:
+def digests(modules: Iterable[str], packages: Iterable[str]) -> dict[str, str]:
     """Returns the SHA-256 of the source of each module and of all they import, by module name.
 
-    Followed are imports of the modules' own top-level packages and of anything outside Python's
-    library directories; installed third-party packages are not.
+    Args:
+        modules: Where to start.
+        packages: Top-level packages to follow wherever they are. Anything outside Python's library
+            directories is followed too; other installed packages are not.
     """
-    waiting, found = list(modules), {}
-    own = {module.partition(".")[0] for module in waiting}
+    waiting, own = list(modules), set(packages)
+    seen: set[str] = set()
+    found: dict[str, str] = {}
     while waiting:
         module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
         path = locate(module)
-        if module in found or path is None or not _followed(module, path, own):
+        if path is None or not _followed(module, path, own):
             continue
         found[module] = _digest(path, path.stat().st_mtime_ns)
         waiting.extend(_imports(module, path, path.stat().st_mtime_ns))
@@ -64,10 +70,13 @@ def _digest(path: Path, changed_ns: int) -> str:
 
 
 def _followed(module: str, path: Path, own: set[str]) -> bool:
-    installed = sysconfig.get_paths()
-    libraries = [Path(installed[key]).resolve() for key in ("stdlib", "purelib", "platlib")]
-    outside = not any(path.resolve().is_relative_to(root) for root in libraries)
-    return outside or module.partition(".")[0] in own
+    return module.partition(".")[0] in own or not _installed(path)
+
+
+@functools.lru_cache(maxsize=4096)
+def _installed(path: Path) -> bool:
+    libraries = [sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")]
+    return any(path.resolve().is_relative_to(Path(root).resolve()) for root in libraries)
 
 
 @functools.lru_cache(maxsize=4096)

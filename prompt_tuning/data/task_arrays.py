@@ -4,6 +4,9 @@ Starting a tf.data pipeline costs more than tokenising a small split. So splits 
 are the same ones and treat each example by itself are run end to end in one pipeline.
 """
 
+# The type stubs of TensorFlow and SeqIO lack or contradict much of what the libraries do.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
 import collections
 import contextlib
 import functools

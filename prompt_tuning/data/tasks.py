@@ -1,6 +1,10 @@
 """The project's SeqIO tasks and mixtures; importing this module registers them."""
 
+# The type stubs of TensorFlow and SeqIO lack or contradict much of what the libraries do.
+# pyright: reportArgumentType=false, reportInvalidTypeForm=false
+
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,14 +15,11 @@ import tensorflow as tf
 import prompt_tuning
 from prompt_tuning.data import metrics, postprocessors
 from prompt_tuning.data.mini.suite import SOURCES, SUITE, MiniTask
-from prompt_tuning.data.mini.vocabulary import EXTRA_IDS
 
 CAP = 2**19
 """The most examples of a task that count towards its rate (Vu et al. 2022, section 2.1)."""
 
-_VOCABULARY_FILE = (
-    Path(prompt_tuning.__file__).parent / "models" / "t5_mini" / "sentencepiece.model"
-)
+_T5_MINI = Path(prompt_tuning.__file__).parent / "models" / "t5_mini"
 
 _METRICS: dict[str, Callable[..., dict[str, float]]] = {
     "accuracy": metrics.accuracy,
@@ -74,7 +75,10 @@ def _add_mini_task(task: MiniTask, feature: seqio.Feature) -> None:
 
 
 def _add_mini_suite() -> None:
-    vocabulary = seqio.SentencePieceVocabulary(str(_VOCABULARY_FILE), EXTRA_IDS)
+    facts = json.loads((_T5_MINI / "config.json").read_text(encoding="utf-8"))["vocabulary"]
+    vocabulary = seqio.SentencePieceVocabulary(
+        str(_T5_MINI / "sentencepiece.model"), facts["extra_ids"]
+    )
     feature = seqio.Feature(vocabulary, add_eos=True)
     for task in SUITE.values():
         _add_mini_task(task, feature)

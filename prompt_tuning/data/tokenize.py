@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -184,7 +184,7 @@ def _write_task(
         labels=bound.get("labels") or bound.get("label_classes") or [],
         metrics=functions.metrics,
         postprocessor=functions.postprocessor,
-        origin=Origin(sources.digests(_modules(task, registered)), _data_files(task)),
+        origin=Origin(_digests(_modules(task, registered), registered), _data_files(task)),
     )
 
 
@@ -200,7 +200,7 @@ def _write_mixture(where: _Where, mixture: seqio.Mixture, registered: Mapping[st
         where.vocabulary,
         where.lengths,
         rates=rates,
-        origin=Origin(sources.digests(modules)),
+        origin=Origin(_digests(modules, registered)),
     )
 
 
@@ -219,7 +219,12 @@ def _modules(task: seqio.Task, registered: Mapping[str, str]) -> set[str]:
     functions = [*task.preprocessors, *task.metric_fns, task.postprocessor]
     functions.append(getattr(task.source, "_dataset_fn", None))
     modules = {_module(function) for function in functions if function is not None}
-    return {*filter(None, modules), *filter(None, [registered.get(task.name)])}
+    return {module for module in (*modules, registered.get(task.name)) if module}
+
+
+def _digests(modules: Iterable[str], registered: Mapping[str, str]) -> dict[str, str]:
+    packages = {module.partition(".")[0] for module in registered.values()}
+    return sources.digests(sorted(modules), packages)
 
 
 def _module(function: Any) -> str | None:
