@@ -166,22 +166,23 @@ def _read_flag(binding: str) -> Iterator[Binding]:
 
 
 def _parse(text: str, file: str) -> Iterator[Any]:
+    last = 0
     try:
-        yield from config_parser.ConfigParser(io.StringIO(text), _PlainValues())
-    except TypeError as error:
-        raise UserError(f"{file}: gin syntax error: {error} in a dictionary") from None
+        for statement in config_parser.ConfigParser(io.StringIO(text), _PlainValues()):
+            last = statement.location.line_num
+            yield statement
     except SyntaxError as error:
-        message, location = error.args[0], error.args[1] if len(error.args) > 1 else None
-        line = getattr(location, "line_num", None) or error.lineno
-        if line is None and isinstance(location, tuple):
-            line = location[1]
-        reason = " ".join(str(message).split())
+        # gin's own errors have a gin location as second argument, Python's a tuple of their own.
+        line = error.args[1][1] if len(error.args) > 1 else error.lineno
+        reason = " ".join(str(error.args[0]).split())
         raise UserError(f"{file}:{line}: gin syntax error: {reason}") from None
     except tokenize.TokenError as error:
-        line = error.args[1][0]
-        raise UserError(
-            f"{file}:{line}: gin syntax error: {error.args[0]} (an open bracket or quote)"
-        ) from None
+        reason, (line, _) = error.args
+        if "EOF in multi-line" in reason:
+            line, reason = last + 1, "a bracket or quote is not closed"
+        raise UserError(f"{file}:{line}: gin syntax error: {reason}") from None
+    except TypeError as error:
+        raise UserError(f"{file}:{last + 1}: gin syntax error: {error} in a dictionary") from None
 
 
 def _binding(statement: config_parser.BindingStatement, place: str) -> Binding:

@@ -110,7 +110,7 @@ def test_long_values_survive_writing(defaults):
         ("toy.steps = %STEP", "{file}:1: the macro %STEP has no value (did you mean STEPS?)"),
         ("toy.schedule = @toy_shedule()", "{file}:1: nothing configurable is called 'toy_shedule'"),
         ("toy.steps = ", "{file}:1: gin syntax error"),
-        ("toy.steps = (1, 2", "{file}:2: gin syntax error: EOF in multi-line"),
+        ("toy.steps = (1, 2", "{file}:1: gin syntax error: a bracket or quote is not"),
         ("\ntoy.steps 3", "{file}:2: gin syntax error"),
         ("toy.steps = 'many'", "{file}:1: toy.steps must be an integer, not 'many'"),
         ("STEPS = 1.5", "{file}:1: STEPS (toy.steps uses it) must be an integer, not 1.5"),
