@@ -81,7 +81,7 @@ def test_the_defaults_bind_every_parameter_of_every_command(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_example_of_every_command_is_complete(name):
-    words = shlex.split(COMMANDS[name].example)
+    words = shlex.split(COMMANDS[name].example.replace("\\\n", ""))
     files = [w.removeprefix("--gin_file=") for w in words if w.startswith("--gin_file=")]
     bindings = [w.removeprefix("--gin.") for w in words if w.startswith("--gin.")]
     config = gin_config.parse(files, bindings, [])

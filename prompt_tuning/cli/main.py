@@ -21,7 +21,7 @@ class Command:
     """A command: the function `function` of `module`, registered with gin under the same name.
 
     The function takes what gin binds, and those of `dry_run`, `tfds_data_dir` and
-    `operative_config` (text) that it declares.
+    `operative_config` (text) that it declares. A command without `dry_run` is not called in one.
     """
 
     module: str
@@ -29,6 +29,8 @@ class Command:
     summary: str
     example: str
 
+
+_PROMPT = "/tmp/train/prompts/mini_sst2.class_labels.seed0/best.safetensors"
 
 COMMANDS: Mapping[str, Command] = {
     "train": Command(
@@ -41,13 +43,16 @@ COMMANDS: Mapping[str, Command] = {
         "prompt_tuning.cli.eval",
         "evaluate",
         "scores prompts on their tasks, many prompts in one batch",
-        "prompt-tuning eval --gin_file=runs/eval_mini.gin --gin.MODEL_DIR=\"'/tmp/train'\"",
+        "prompt-tuning eval --gin_file=runs/train_mini.gin --gin.MODEL_DIR=\"'/tmp/eval'\" \\\n"
+        f"    --gin.PROMPT_FILES=\"'{_PROMPT}'\"",
     ),
     "infer": Command(
         "prompt_tuning.cli.infer",
         "infer",
         "writes the answers of prompts as JSON lines",
-        "prompt-tuning infer --gin_file=runs/infer_mini.gin --gin.MODEL_DIR=\"'/tmp/train'\"",
+        "prompt-tuning infer --gin_file=runs/train_mini.gin \\\n"
+        "    --gin.INPUT_FILE=\"'questions.jsonl'\" --gin.OUTPUT_FILE=\"'answers.jsonl'\" \\\n"
+        f"    --gin.PROMPT_FILES=\"'{_PROMPT}'\"",
     ),
     "spot": Command(
         "prompt_tuning.cli.spot",
@@ -59,7 +64,7 @@ COMMANDS: Mapping[str, Command] = {
         "prompt_tuning.cli.cache",
         "cache",
         "tokenises tasks ahead of time",
-        "prompt-tuning cache --gin_file=runs/spot_mini.gin",
+        "prompt-tuning cache --gin_file=runs/train_mini.gin --gin.CACHE_TASKS=\"'mini_sst2'\"",
     ),
 }
 
@@ -110,7 +115,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
         print(_command_help(name, command))
         return
     if not flags.gin_file:
-        raise UserError(f"{name} needs a gin file; for example: {command.example}")
+        raise UserError(f"{name} needs --gin_file=FILE; see prompt-tuning {name} --help")
     for each in commands.values():  # A gin file may bind the parameters of any command.
         importlib.import_module(each.module)
     search_paths = [path for item in flags.gin_search_paths for path in item.split(",") if path]
@@ -123,14 +128,14 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
     }
     function = gin_config.configurables()[command.function]
     taken = inspect.signature(function).parameters
-    for flag in ("dry_run", "tfds_data_dir"):
-        if given[flag] and flag not in taken:
-            raise UserError(f"--{flag}: it has no effect on {name!r}; leave it out")
+    if flags.tfds_data_dir and "tfds_data_dir" not in taken:
+        raise UserError(f"--tfds_data_dir: it has no effect on {name!r}; leave it out")
     arguments = gin_config.arguments(text, command.function)
     arguments |= {parameter: value for parameter, value in given.items() if parameter in taken}
     if flags.dry_run:
         print(text)
-    function(**arguments)
+    if "dry_run" in taken or not flags.dry_run:
+        function(**arguments)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -240,7 +245,7 @@ flags:
   --gin.NAME=VALUE            sets a macro or a parameter, over all files
   --gin_search_paths=A,B      further directories for gin files
   --tfds_data_dir=DIRECTORY   where TensorFlow Datasets are kept
-  --dry_run                   prints the configuration and what the run needs, and stops
+  --dry_run                   prints the configuration, and what training needs, and stops
   --help                      this text"""
 
 

@@ -29,6 +29,7 @@ def play(*, tune: str, fail: str, dry_run: bool, operative_config: str) -> None:
 
 def rest() -> None:
     """Declares no flag."""
+    raise AssertionError("called")
 
 
 for function in (play, rest):
@@ -57,6 +58,11 @@ def test_dry_run_prints_the_configuration_first(run, capsys):
     assert run("play", "--gin_file", "x.gin", "--dry_run") == 0
     out = capsys.readouterr().out
     assert out.index("play.tune = 'a'") < out.index("played a, dry_run=True")
+
+
+def test_a_command_without_dry_run_is_not_called_in_one(run, capsys):
+    assert run("rest", "--gin_file=x.gin", "--dry_run") == 0
+    assert capsys.readouterr().out.startswith("# Written by prompt-tuning")
 
 
 @pytest.mark.parametrize(
