@@ -93,8 +93,8 @@ def _read_config(path: Path) -> tuple[T5Config, int]:
         raise UserError(f"backbone config {path}: cannot read it ({error.strerror})") from error
     except ValueError as error:
         raise UserError(f"backbone config {path}: not valid JSON ({error})") from error
-    sections = [values.get(name) for name in ("model", "vocabulary")] if isinstance(values, dict) else []
-    if not sections or not all(isinstance(section, dict) for section in sections):
+    sections = ("model", "vocabulary")
+    if not isinstance(values, dict) or not all(isinstance(values.get(s), dict) for s in sections):
         raise UserError(f"backbone config {path}: needs the objects model and vocabulary; add them")
     values = values["vocabulary"] | values["model"]
     fields = {field.name: field.type for field in dataclasses.fields(T5Config)}
@@ -151,4 +151,7 @@ def _check_parameters(
         if name in found and found[name].shape != shape
     ]
     if problems:
-        raise UserError(f"backbone weights {path} do not fit config.json: {'; '.join(problems)}")
+        raise UserError(
+            f"backbone weights {path} do not fit config.json: {'; '.join(problems)};"
+            " use the config that they were saved with"
+        )
