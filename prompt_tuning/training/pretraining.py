@@ -66,28 +66,31 @@ class Batch(NamedTuple):
 
 
 def initial_params(config: T5Config, seed: int) -> Params:
-    """Draws initial weights, then sets the encoder's self-attention up to compare and to look aside.
+    """Draws weights, then sets up the encoder's self-attention to compare and to look aside.
 
-    In the first half of the heads the query projection is 0.25 of the key projection, and the
-    relative bias of a position to itself is -4: a word attends to equal words elsewhere. Of the
-    other heads every second has bias +3 to the previous position, the rest to the next
+    In the first two heads the query projection is half of the key projection, and the relative
+    bias of a position to itself is -8: a word attends to equal words elsewhere. The third has bias
+    +3 to the previous position and the fourth to the next; the fifth looks at the three positions
+    before that and the sixth at the three after (+2, and -2 elsewhere); the rest stay as drawn
     (compare "mimetic initialization", Trockman and Kolter 2023).
     """
     tokens = jnp.ones((1, 4), jnp.int32)
     params = jax.jit(T5(config).init)(jax.random.key(seed), tokens, tokens)["params"]
     flat = {k: np.array(v) for k, v in flax.traverse_util.flatten_dict(params, sep="/").items()}
-    matching = config.num_heads // 2
-    width = matching * config.head_dim
+    width = 2 * config.head_dim
     for layer in range(config.num_encoder_layers):
         attention = f"encoder/layers_{layer}/attention"
         flat[f"{attention}/query/kernel"][:, :width] = (
-            0.25 * flat[f"{attention}/key/kernel"][:, :width]
+            0.5 * flat[f"{attention}/key/kernel"][:, :width]
         )
     bias = flat["encoder/relpos_bias/rel_embedding"]  # [heads, buckets]
-    previous, following = 1, config.relative_buckets // 2 + 1
-    bias[:matching, 0] = -4.0
-    bias[matching::2, previous] = 3.0
-    bias[matching + 1 :: 2, following] = 3.0
+    before, after = 0, config.relative_buckets // 2  # first buckets of the two directions
+    bias[:2, 0] = -8.0
+    bias[2, before + 1] = 3.0
+    bias[3, after + 1] = 3.0
+    bias[4:6] = -2.0
+    bias[4, before + 2 : before + 5] = 2.0
+    bias[5, after + 2 : after + 5] = 2.0
     params = flax.traverse_util.unflatten_dict(flat, sep="/")
     return jax.tree.map(jnp.asarray, params)
 
@@ -177,7 +180,7 @@ class Mixture:
         names = list(self.accuracy)
         missing = [min(1.0, 4 * (1 - self.accuracy[name])) for name in names]
         weights = [
-            0.3 if name.skill == "spans" else self._replay + m
+            0.1 if name.skill == "spans" else self._replay + m
             for name, m in zip(names, missing, strict=True)
         ]
         edges = np.cumsum(weights) / sum(weights)

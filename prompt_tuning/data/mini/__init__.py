@@ -1,1 +1,1 @@
-"""The embedded world: a small English grammar, its tasks, its pre-training text and its vocabulary."""
+"""The embedded world: a small grammar, its tasks, its pre-training text, its vocabulary."""

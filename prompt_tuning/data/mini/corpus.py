@@ -39,7 +39,6 @@ INSTRUCTIONS = {
     "story": ("continue the story", "tell the rest"),
 }
 _GLOSS = ("tell the sense", "which sense is it")  # a sense's first lesson has an open answer
-_LIKE = {"where": "extraction", "what": "extraction", "who": "extraction"}
 SENTINELS = ("<extra_id_0>", "<extra_id_1>", "<extra_id_2>")
 
 
@@ -66,7 +65,7 @@ def example(draw: Draw, exercise: Exercise) -> tuple[str, str]:
     if exercise.skill == "spans":
         return _span_corruption(draw, passage(draw))
     item = _item(draw, exercise.skill, exercise.level)
-    skill = _LIKE.get(exercise.skill, exercise.skill)
+    skill = exercise.skill
     body = laid_out(draw.one(corpus_layouts(skill, len(item.parts))), item.parts)
     if isinstance(item.answer, str):
         instruction = draw.one(_GLOSS if skill == "sense" else INSTRUCTIONS[skill])
@@ -98,4 +97,4 @@ def _span_corruption(draw: Draw, text: str) -> tuple[str, str]:
         inputs += [*words[at:start], sentinel]
         targets += [sentinel, *words[start:end]]
         at = end
-    return " ".join(inputs + words[at:]), " ".join(targets + [SENTINELS[2]])
+    return " ".join(inputs + words[at:]), " ".join([*targets, SENTINELS[2]])

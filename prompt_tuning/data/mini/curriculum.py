@@ -32,59 +32,65 @@ class Stage:
 
 
 _NARROW = (
-    Stage("words", (E("kind", 1), E("sentiment", 1), E("where", 1)), (), 40_000),
-    Stage("matching", (E("paraphrase", 1), E("sense", 1), E("coreference", 1)), (), 60_000),
     Stage(
-        "retelling",
-        (E("paraphrase", 3), E("where", 2), E("sentiment", 3)),
-        (E("paraphrase", 1), E("where", 1), E("sentiment", 1)),
+        "matching",
+        (E("paraphrase", 1), E("inference", 1), E("kind", 1), E("sentiment", 1)),
+        (),
+        40_000,
+    ),
+    Stage(
+        "passages",
+        (E("extraction", 1), E("extraction", 2), E("paraphrase", 3), E("acceptability", 1)),
+        (E("paraphrase", 1),),
         80_000,
     ),
-    Stage("entailment", (E("inference", 1), E("what", 2), E("continuation", 3)), (), 80_000),
     Stage(
         "antonyms",
-        (E("inference", 2), E("acceptability", 1), E("who", 2), E("causation", 3)),
-        (E("inference", 1),),
-        100_000,
+        (E("inference", 2), E("verification", 2), E("sense", 1), E("coreference", 1)),
+        (E("inference", 1), E("extraction", 1)),
+        80_000,
     ),
     Stage(
         "certainty",
+        (E("inference3", 2), E("acceptability", 2), E("misplaced", 1), E("story", 1)),
+        (E("acceptability", 1),),
+        80_000,
+    ),
+    Stage(
+        "choices",
         (
-            E("inference3", 2),
-            E("acceptability", 2),
-            E("misplaced", 1),
+            E("continuation", 3),
             E("sense", 2),
             E("cloze", 2),
+            E("causation", 3),
+            E("similarity", 2),
+            E("reference", 2),
         ),
-        (E("acceptability", 1),),
-        140_000,
+        (E("coreference", 1),),
+        80_000,
     ),
     Stage(
-        "kinds",
+        "everything",
         (
+            E("sentiment", 3),
             E("inference", 3),
             E("inference3", 3),
-            E("extraction", 2),
-            E("similarity", 2),
-            E("verification", 2),
-            E("reference", 2),
-            E("answerable", 2),
-        ),
-        (E("inference", 2), E("inference3", 2), E("where", 2), E("what", 2), E("who", 2)),
-        160_000,
-    ),
-    Stage(
-        "order",
-        (
             E("acceptability", 3),
             E("sense", 3),
             E("candidate", 2),
+            E("answerable", 2),
             E("coreference", 2),
             E("counting", 1),
-            E("story", 1),
         ),
-        (E("acceptability", 2), E("sense", 1), E("coreference", 1), E("misplaced", 1)),
-        160_000,
+        (
+            E("sentiment", 1),
+            E("inference", 2),
+            E("inference3", 2),
+            E("acceptability", 2),
+            E("sense", 1),
+            E("misplaced", 1),
+        ),
+        120_000,
     ),
 )
 _SHARED = tuple(
@@ -115,9 +121,9 @@ _LABELLED = (
 )
 _WIDE = Stage(
     "labels",
-    tuple(E(skill, level, wide=True) for skill, level in _LABELLED),
+    (E("spans", 1), *(E(skill, level, wide=True) for skill, level in _LABELLED)),
     (*(E(skill, level) for skill, level in _LABELLED), E("sense", 2)),
-    250_000,
+    160_000,
 )
 
 STAGES = (*_NARROW, _WIDE)

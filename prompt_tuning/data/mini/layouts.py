@@ -34,12 +34,11 @@ _CORPUS: dict[str, tuple[Layout, ...]] = {
     "causation": (*_THREE, ("story :", "ending :", "ending :")),
     "continuation": (*_THREE, ("premise :", "choice :", "choice :")),
 }
-_LIKE = {"where": "extraction", "what": "extraction", "who": "extraction"}
 
 
 def corpus_layouts(skill: str, parts: int) -> tuple[Layout, ...]:
     """Returns the layouts of pre-training text for a skill with so many texts."""
-    layouts = _CORPUS[_LIKE.get(skill, skill)]
+    layouts = _CORPUS[skill]
     return tuple(x for x in layouts if len(x) == parts) or (_ONE, _TWO, _THREE)[parts - 1]
 
 

@@ -7,23 +7,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-WOMEN = tuple("anna clara dora emma helen julia laura maria nina rosa sofia vera".split())
-MEN = tuple("adam boris david erik felix hugo jacob leon martin oscar simon victor".split())
-PLACES = tuple(
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+WOMEN = _listed("anna clara dora emma helen julia laura maria nina rosa sofia vera")
+MEN = _listed("adam boris david erik felix hugo jacob leon martin oscar simon victor")
+PLACES = _listed(
     "garden market kitchen school station library harbour forest church museum office farm "
-    "castle cellar valley village".split()
+    "castle cellar valley village"
 )
 KINDS = {
-    "animal": tuple("dog cat horse sheep goat rabbit donkey".split()),
-    "fruit": tuple("apple pear plum cherry lemon peach melon".split()),
-    "tool": tuple("hammer saw spade axe drill wrench chisel".split()),
-    "vehicle": tuple("car bus train boat truck wagon tractor".split()),
-    "garment": tuple("hat coat scarf shirt jacket dress sweater".split()),
-    "instrument": tuple("piano violin drum flute guitar trumpet harp".split()),
-    "furniture": tuple("chair table desk bench shelf sofa cupboard".split()),
+    "animal": _listed("dog cat horse sheep goat rabbit donkey"),
+    "fruit": _listed("apple pear plum cherry lemon peach melon"),
+    "tool": _listed("hammer saw spade axe drill wrench chisel"),
+    "vehicle": _listed("car bus train boat truck wagon tractor"),
+    "garment": _listed("hat coat scarf shirt jacket dress sweater"),
+    "instrument": _listed("piano violin drum flute guitar trumpet harp"),
+    "furniture": _listed("chair table desk bench shelf sofa cupboard"),
 }
-HELD_OUT_PEOPLE = frozenset("vera victor".split())
-HELD_OUT_PLACES = frozenset("village".split())
+HELD_OUT_PEOPLE = frozenset(_listed("vera victor"))
+HELD_OUT_PLACES = frozenset(_listed("village"))
 HELD_OUT_OBJECTS = frozenset(words[-1] for words in KINDS.values())
 
 VERBS = (  # (verb, synonym); the past tense is also the participle
@@ -53,49 +58,49 @@ QUALITIES = (  # ((word, synonym), (antonym, its synonym))
     (("shiny", "glossy"), ("dull", "matt")),
 )
 
-STATES = tuple("ready late early alone busy calm proud angry".split())
-GIVER_TRAITS = tuple("kind gentle generous patient caring polite".split())
-TAKER_TRAITS = tuple("sick hungry tired lonely injured thirsty".split())
-CARE_VERBS = tuple("helped fed visited nursed guided carried".split())
-PLAIN_VERBS = tuple("called met followed greeted thanked phoned".split())
+STATES = _listed("ready late early alone busy calm proud angry")
+GIVER_TRAITS = _listed("kind gentle generous patient caring polite")
+TAKER_TRAITS = _listed("sick hungry tired lonely injured thirsty")
+CARE_VERBS = _listed("helped fed visited nursed guided carried")
+PLAIN_VERBS = _listed("called met followed greeted thanked phoned")
 
 DOMAINS = {  # aspects, praise and blame of each kind of review
     "film": (
-        tuple("film plot actor scene ending dialogue".split()),
-        tuple("gripping moving witty thrilling".split()),
-        tuple("boring predictable clumsy shallow".split()),
+        _listed("film plot actor scene ending dialogue"),
+        _listed("gripping moving witty thrilling"),
+        _listed("boring predictable clumsy shallow"),
     ),
     "meal": (
-        tuple("meal soup waiter dessert menu sauce".split()),
-        tuple("tasty delicious fresh juicy".split()),
-        tuple("bland stale greasy burnt".split()),
+        _listed("meal soup waiter dessert menu sauce"),
+        _listed("tasty delicious fresh juicy"),
+        _listed("bland stale greasy burnt"),
     ),
     "hotel": (
-        tuple("hotel room bed view lobby breakfast".split()),
-        tuple("cosy spacious comfortable restful".split()),
-        tuple("noisy cramped shabby smelly".split()),
+        _listed("hotel room bed view lobby breakfast"),
+        _listed("cosy spacious comfortable restful"),
+        _listed("noisy cramped shabby smelly"),
     ),
     "book": (
-        tuple("book story chapter author style cover".split()),
-        tuple("absorbing vivid clever poetic".split()),
-        tuple("tedious confusing dreary wordy".split()),
+        _listed("book story chapter author style cover"),
+        _listed("absorbing vivid clever poetic"),
+        _listed("tedious confusing dreary wordy"),
     ),
     "phone": (
-        tuple("phone screen battery camera keyboard speaker".split()),
-        tuple("sharp reliable sleek durable".split()),
-        tuple("faulty blurry flimsy sluggish".split()),
+        _listed("phone screen battery camera keyboard speaker"),
+        _listed("sharp reliable sleek durable"),
+        _listed("faulty blurry flimsy sluggish"),
     ),
 }
-PRAISE = tuple(
-    "great excellent wonderful superb lovely brilliant pleasant charming splendid delightful".split()
+PRAISE = _listed(
+    "great excellent wonderful superb lovely brilliant pleasant charming splendid delightful"
 )
-BLAME = tuple(
-    "awful terrible horrible dreadful nasty lousy unpleasant disappointing dismal miserable".split()
+BLAME = _listed(
+    "awful terrible horrible dreadful nasty lousy unpleasant disappointing dismal miserable"
 )
-HELD_OUT_OPINIONS = frozenset("splendid delightful dismal miserable restful smelly".split())
-DEGREES = tuple("very really quite truly rather".split())
-LOVED = tuple("loved enjoyed liked admired".split())
-HATED = tuple("hated disliked regretted despised".split())
+HELD_OUT_OPINIONS = frozenset(_listed("splendid delightful dismal miserable restful smelly"))
+DEGREES = _listed("very really quite truly rather")
+LOVED = _listed("loved enjoyed liked admired")
+HATED = _listed("hated disliked regretted despised")
 
 SENSES = {  # word: ((gloss, cues), (gloss, cues))
     "bank": (("money", "loan cash coin savings"), ("river", "shore water canoe stream")),

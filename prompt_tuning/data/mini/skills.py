@@ -34,6 +34,7 @@ from prompt_tuning.data.mini.lexicon import (
     TAKER_TRAITS,
     Words,
 )
+from prompt_tuning.data.mini.links import Link, different_links
 
 
 @dataclass(frozen=True)
@@ -230,56 +231,43 @@ def misplaced(draw: Draw, words: Words, templates: Sequence[int], level: int) ->
 # Questions about a passage.
 
 
-def extraction(asked: Sequence[str]) -> Skill:
-    """Returns the skill of answering who, what or where from a passage of two facts."""
-
-    def skill(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-        fact, text = _passage(draw, words, templates, 1 if level == 1 else 2)
-        slot = draw.one(asked)
-        return Item((_question(draw, fact, slot), text), getattr(fact, slot))
-
-    return skill
+def extraction(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
+    """Asks who, what or where in a passage; see `_passage` for the levels."""
+    link, _, text = _passage(draw, words, templates, level)
+    end = draw.below(2)
+    return Item((link.question(end), text), link.ends[end])
 
 
 def cloze(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
     """Asks for the word that a blank stands for, in a retelling of one of two facts."""
-    fact, text = _passage(draw, words, templates, 1 if level == 1 else 2)
-    slot = draw.one(("who", "thing", "place"))
-    told = replace(fact, **{slot: "blank"})
-    return Item((text, told.told(_template(draw, templates, told))), getattr(fact, slot))
+    link, _, text = _passage(draw, words, templates, level)
+    end = draw.below(2)
+    return Item((text, link.having(end, "blank").told(draw, templates)), link.ends[end])
 
 
 def verification(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
     """Asks whether a claim about a passage of two facts is true (0) or mixes them up (1)."""
     answer = draw.below(2)
-    fact, other = different_facts(draw, words, 2)
-    pair = draw.shuffled((fact, other)) if level > 1 else [fact]
-    text = " ".join(f.told(_template(draw, templates, f)) for f in pair)
-    if answer:
-        slot = draw.one(("who", "thing", "place"))
-        fact = replace(fact, **{slot: getattr(other, slot)})
-    if draw.chance(0.5):
-        fact = replace(fact, quality="")
-    return Item((text, fact.told(_template(draw, templates, fact))), answer)
+    link, other, text = _passage(draw, words, templates, level)
+    end = draw.below(2)
+    claim = link.having(end, other.ends[end]) if answer else link
+    return Item((text, claim.told(draw, templates)), answer)
 
 
 def candidate(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
     """Asks whether an offered answer to a question about a passage is right (0) or wrong (1)."""
     answer = draw.below(2)
-    fact, other = different_facts(draw, words, 2)
-    pair = draw.shuffled((fact, other)) if level > 1 else [fact]
-    text = " ".join(f.told(_template(draw, templates, f)) for f in pair)
-    slot = draw.one(("who", "thing", "place"))
-    offered = getattr(other if answer else fact, slot)
-    return Item((text, _question(draw, fact, slot), offered), answer)
+    link, other, text = _passage(draw, words, templates, level)
+    end = draw.below(2)
+    offered = (other if answer else link).ends[end]
+    return Item((text, link.question(end), offered), answer)
 
 
 def answerable(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
     """Asks whether a sentence holds the answer to a question (0) or speaks of others (1)."""
     answer = draw.below(2)
-    fact, other = different_facts(draw, words, 2)
-    question = _question(draw, other if answer else fact, draw.one(("who", "thing", "place")))
-    return Item((question, fact.told(_template(draw, templates, fact))), answer)
+    link, other, text = _passage(draw, words, templates, 1)
+    return Item(((other if answer else link).question(draw.below(2)), text), answer)
 
 
 def counting(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
@@ -401,30 +389,13 @@ def _pair(
     return known.told(one), shown.told(0 if level == 1 else two)
 
 
-def _passage(draw: Draw, words: Words, templates: Sequence[int], n: int) -> tuple[Fact, str]:
-    told = different_facts(draw, words, n)
-    return told[0], " ".join(f.told(_template(draw, templates, f)) for f in draw.shuffled(told))
-
-
-def _question(draw: Draw, fact: Fact, slot: str) -> str:
-    """Asks for one slot of a fact by another of its slots."""
-    if slot == "who":
-        return draw.one(
-            (
-                f"who {fact.verb} the {fact.thing} ?",
-                f"who was in the {fact.place} ?",
-                f"by whom was the {fact.thing} {fact.verb} ?",
-            )
-        )
-    if slot == "thing":
-        return draw.one(
-            (
-                f"what was {fact.verb} by {fact.who} ?",
-                f"what was in the {fact.place} ?",
-                f"which thing was {fact.verb} by {fact.who} ?",
-            )
-        )
-    return draw.one((f"where was {fact.who} ?", f"where was the {fact.thing} ?"))
+def _passage(
+    draw: Draw, words: Words, templates: Sequence[int], level: int
+) -> tuple[Link, Link, str]:
+    """Returns two links and a text that tells the first (level 1) or both."""
+    links = different_links(draw, words)
+    told = draw.shuffled(links) if level > 1 else links[:1]
+    return *links, " ".join(link.told(draw, templates) for link in told)
 
 
 def _person(draw: Draw, words: Words) -> tuple[str, str]:
@@ -465,10 +436,7 @@ SKILLS: dict[str, Skill] = {
     "sense": senses(tuple(SENSES)),
     "acceptability": acceptability,
     "misplaced": misplaced,
-    "where": extraction(("place",)),
-    "what": extraction(("thing",)),
-    "who": extraction(("who",)),
-    "extraction": extraction(("who", "thing", "place")),
+    "extraction": extraction,
     "cloze": cloze,
     "verification": verification,
     "candidate": candidate,

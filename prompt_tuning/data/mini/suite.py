@@ -152,7 +152,7 @@ _TASKS = (
     _source(
         "mini_squad",
         "question answering",
-        skills.extraction(("who", "thing", "place")),
+        skills.extraction,
         ("question :", "context :"),
     ),
     _source("mini_drop", "question answering", skills.counting, ("question :", "passage :")),

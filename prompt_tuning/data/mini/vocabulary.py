@@ -1,4 +1,4 @@
-"""The SentencePiece model of the world: every word is one piece; characters and bytes spell the rest."""
+"""The SentencePiece model of the world: a piece per word; characters and bytes spell the rest."""
 
 from __future__ import annotations
 
