@@ -193,7 +193,10 @@ def _read_npy(file: BinaryIO, path: Path) -> np.ndarray:
         array = np.lib.format.read_array(file, allow_pickle=False)
         if file.read(1):
             raise ValueError("bytes after the array")
-    except (ValueError, EOFError, MemoryError, OverflowError) as error:
+    except OSError:
+        raise
+    # The header is Python text, and NumPy lets whatever its parser raises through.
+    except Exception as error:
         raise _damaged(path) from error
     return array
 

@@ -19,7 +19,9 @@ WIDTHS = {"input": 5, "output": 3}
 
 
 def masks(keys, lengths, *, stack="encoder", rate=0.4):
-    return draw_masks(Dropout(rate, keys), stack, WIDTHS, lengths, num_heads=2)
+    drawn = draw_masks(Dropout(rate, keys), stack, WIDTHS, lengths, num_heads=2)
+    assert drawn is not None
+    return drawn
 
 
 def keys(count, seed=0):
@@ -94,6 +96,6 @@ def test_padding_leaves_the_masks_of_real_keys_as_they_are():
 
 def test_no_dropout_is_the_identity():
     assert draw_masks(None, "encoder", WIDTHS, {"0/attention": 3}, 2) is None
-    assert masks(keys(2), {"0/attention": 3}, rate=0.0) is None
+    assert draw_masks(Dropout(0.0, keys(2)), "encoder", WIDTHS, {"0/attention": 3}, 2) is None
     x = jnp.ones((2, 3, 5))
     assert dropout(x, None, "input") is x

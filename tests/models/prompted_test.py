@@ -135,12 +135,11 @@ def test_float64_gradient_agrees_with_finite_differences(small):
         model = PromptedT5(T5(config), small.model.placement)
         params = jax.tree.map(lambda x: np.asarray(x, np.float64), small.params)
         keys = jax.random.split(jax.random.key(3), 4)
-        batch = Batch(*(np.asarray(x) for x in small.batch))
 
         @jax.jit
         def total(bank):
-            logits = model.logits(params, bank, batch, Dropout(RATE, keys))
-            return jnp.sum(cross_entropy(logits, jnp.asarray(batch.targets), 1e-4))
+            logits = model.logits(params, bank, small.batch, Dropout(RATE, keys))
+            return jnp.sum(cross_entropy(logits, small.batch.targets, 1e-4))
 
         bank = np.asarray(small.bank, np.float64)
         direction = np.random.RandomState(0).standard_normal(bank.shape)

@@ -49,7 +49,8 @@ def test_a_directory_is_loaded_whole(directory, config, weights):
     assert backbone.vocabulary_file == directory / "sentencepiece.model"
     loaded = flatten_dict(backbone.params, sep="/")
     assert loaded.keys() == weights.keys()
-    assert all(np.array_equal(loaded[name], weights[name]) for name in weights)
+    for name, value in loaded.items():
+        np.testing.assert_array_equal(np.asarray(value), weights[name])
 
 
 def test_the_digest_is_that_of_the_embedding_table(directory, weights):
