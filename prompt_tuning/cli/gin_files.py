@@ -173,8 +173,9 @@ def _parse(text: str, file: str) -> Iterator[Any]:
             yield statement
     except SyntaxError as error:
         # gin's own errors have a gin location as second argument, Python's a tuple of their own.
-        line = error.args[1][1] if len(error.args) > 1 else error.lineno
-        reason = " ".join(str(error.args[0]).split())
+        message, *location = error.args
+        line = location[0][1] if location else error.lineno
+        reason = " ".join(str(message).split())
         raise UserError(f"{file}:{line}: gin syntax error: {reason}") from None
     except tokenize.TokenError as error:
         reason, (line, _) = error.args

@@ -91,9 +91,7 @@ def test_an_unknown_command_and_a_missing_gin_file_are_one_line(run, capsys):
     assert run("play") == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].endswith("no command 'plya' (did you mean play?); the commands are play, rest")
-    assert lines[1].endswith(
-        "play needs a gin file; for example: prompt-tuning play --gin_file=x.gin"
-    )
+    assert lines[1].endswith("play needs --gin_file=FILE; see prompt-tuning play --help")
 
 
 def test_a_bug_keeps_its_traceback(run):
