@@ -65,12 +65,15 @@ def ensure_cached(
     """
     check_lengths(lengths)
     opened: dict[str, CachedTask | CachedMixture | None] = {}
+    unusable: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         try:
             opened[name] = entries.load(cache_dir, name, vocabulary, lengths)
         except entries.UnusableError as reason:
-            report(f"tokenising {name} again: {reason}")
+            unusable.setdefault(str(reason), []).append(name)
             opened[name] = None
+    for reason, again in unusable.items():
+        report(f"tokenising {entries.listed(again)} again: {reason}")
     missing = [name for name, entry in opened.items() if entry is None]
     if missing:
         cache_writer.check_writable(cache_dir)

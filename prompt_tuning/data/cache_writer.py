@@ -1,11 +1,13 @@
 """Writes entries of the tokenised cache, whole or not at all."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -129,10 +131,10 @@ def _whole_directory(final: Path) -> Iterator[Path]:
     """Gives a directory to fill, which takes the place of `final` once it is complete."""
     check_writable(final.parent)
     _remove_abandoned(final.parent)
-    directory = Path(tempfile.mkdtemp(dir=final.parent, prefix=_TEMPORARY))
+    directory = _new_directory(final.parent)
     try:
+        directory.mkdir()
         yield directory
-        directory.chmod(0o777 & ~_umask())
         _take_place(directory, final)
     except OSError as error:
         raise _unwritable(final.parent, error) from error
@@ -147,12 +149,12 @@ def _take_place(directory: Path, final: Path) -> None:
         try:
             os.rename(directory, final)
             return
-        except OSError:
-            if not final.exists():
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        aside = tempfile.mkdtemp(dir=final.parent, prefix=_TEMPORARY)
+        aside = _new_directory(final.parent)
         with contextlib.suppress(FileNotFoundError):
-            os.rename(final, os.path.join(aside, "old"))
+            os.rename(final, aside)
         shutil.rmtree(aside, ignore_errors=True)
     raise OSError(f"{final} is being replaced by others over and over")
 
@@ -190,10 +192,8 @@ def _remove_abandoned(cache_dir: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _new_directory(parent: Path) -> Path:
+    return parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
 
 
 def _unwritable(cache_dir: str | Path, error: OSError) -> UserError:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,9 @@ def load(
         UnusableError: The entry is damaged, or was made from other sources than there are now.
     """
     directory = entry_directory(cache_dir, name, vocabulary, lengths)
-    if not directory.is_dir():
-        return None
     try:
+        if not directory.is_dir():
+            return None
         return _open(directory, cache_dir, vocabulary, lengths)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnusableError(f"it is damaged ({error})") from error
@@ -93,6 +93,11 @@ def task_digest(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
+def listed(names: Sequence[str]) -> str:
+    """Returns names for a message: all of a few, or the first three and how many more."""
+    return ", ".join(names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"])
+
+
 def _open(
     directory: Path, cache_dir: str | Path, vocabulary: Vocabulary, lengths: Mapping[str, int]
 ) -> CachedTask | CachedMixture:
@@ -101,7 +106,7 @@ def _open(
         raise UnusableError("it has another format")
     changed = sources.changed(manifest["sources"])
     if changed:
-        raise UnusableError(f"{', '.join(changed)} changed since it was made")
+        raise UnusableError(f"{listed(changed)} changed since it was made")
     for path, size, time in manifest["data_files"]:
         if os.path.exists(path) and _stamp(path) != (size, time):
             raise UnusableError(f"{path} changed since it was made")

@@ -1,9 +1,12 @@
 """Metric functions with SeqIO's signature, on the papers' scale of 0 to 100.
 
 Each takes the postprocessed targets and predictions of a split and returns its values by name.
-scikit-learn and SciPy are imported inside the functions that use them, because they take longer to
-import than a training job takes to start.
+scikit-learn and SciPy are imported inside the functions that use them, because importing them takes
+a good part of the time a training job takes to start.
 """
+
+# The type stubs of scikit-learn and SciPy are wrong about the arguments and results used here.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
 
 import re
 import string
@@ -49,10 +52,14 @@ def macro_f1(
     from sklearn.metrics import f1_score
 
     _check(targets, predictions)
-    mean = f1_score(
-        targets, predictions, labels=list(range(classes)), average="macro", zero_division=0.0
+    each = f1_score(
+        targets,
+        predictions,
+        labels=list(range(classes)),
+        average=None,
+        zero_division=0.0,
     )
-    return {"macro_f1": 100.0 * float(mean)}
+    return {"macro_f1": 100.0 * float(np.mean(each))}
 
 
 def matthews(targets: Sequence[int], predictions: Sequence[int]) -> dict[str, float]:
@@ -72,7 +79,7 @@ def pearson(targets: Sequence[float], predictions: Sequence[float]) -> dict[str,
     _check(targets, predictions)
     if _constant(targets) or _constant(predictions):
         return {"pearson": 0.0}
-    return {"pearson": 100.0 * float(pearsonr(targets, predictions)[0])}
+    return {"pearson": 100.0 * float(pearsonr(targets, predictions).statistic)}
 
 
 def spearman(targets: Sequence[float], predictions: Sequence[float]) -> dict[str, float]:
@@ -82,7 +89,7 @@ def spearman(targets: Sequence[float], predictions: Sequence[float]) -> dict[str
     _check(targets, predictions)
     if _constant(targets) or _constant(predictions):
         return {"spearman": 0.0}
-    return {"spearman": 100.0 * float(spearmanr(targets, predictions)[0])}
+    return {"spearman": 100.0 * float(spearmanr(targets, predictions).statistic)}
 
 
 def exact_match(targets: Sequence[Any], predictions: Sequence[str]) -> dict[str, float]:

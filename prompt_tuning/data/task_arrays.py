@@ -137,7 +137,8 @@ def _preprocessed(
     examples = task.preprocess_precache(examples, seed=_SEED)
     examples = task.preprocess_postcache(examples, sequence_length=dict(lengths), seed=_SEED)
     _check_features(task, examples)
-    return list(examples.ragged_batch(_BATCH))
+    batches: Any = examples.ragged_batch(_BATCH)
+    return list(batches)
 
 
 def _with_vocabulary(task: seqio.Task, vocabulary: Vocabulary) -> seqio.Task:
@@ -161,12 +162,13 @@ def _with_vocabulary(task: seqio.Task, vocabulary: Vocabulary) -> seqio.Task:
 
 
 def _check_features(task: seqio.Task, examples: tf.data.Dataset) -> None:
+    specs: Any = examples.element_spec
     for feature in FEATURES:
-        spec = examples.element_spec.get(feature)
+        spec = specs.get(feature)
         if spec is None:
             raise UserError(
                 f"task {task.name} gives no {feature!r} after its preprocessors, only "
-                f"{', '.join(examples.element_spec)}; add a preprocessor that writes it"
+                f"{', '.join(specs)}; add a preprocessor that writes it"
             )
         if not spec.dtype.is_integer or spec.shape.rank != 1:
             raise UserError(

@@ -91,7 +91,7 @@ def build(
             _write_mixture(where, provider, registered)
     if missing:
         seconds = time.monotonic() - start
-        report(f"tokenised {_listed([task.name for task in missing])} in {seconds:.1f} s")
+        report(f"tokenised {entries.listed([task.name for task in missing])} in {seconds:.1f} s")
 
 
 def main() -> int:
@@ -236,11 +236,6 @@ def _data_files(task: seqio.Task) -> list[tuple[str, int, int]]:
         return []
     files = {file for split in task.splits for file in task.source.list_shards(split)}
     return [entries.data_file_record(file) for file in sorted(files) if os.path.exists(file)]
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
-    return ", ".join(shown)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,218 @@
+"""The cache on disk: entries are whole, keyed by what they depend on, and never used when stale."""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import prompt_tuning
+from prompt_tuning.data import (
+    cache,
+    cache_writer,
+    entries,
+    postprocessors,
+    ragged,
+    references,
+    sources,
+)
+from prompt_tuning.data import metrics as task_metrics
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.types import UserError
+
+LENGTHS = {"inputs": 16, "targets": 4}
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    model = Path(prompt_tuning.__file__).parent / "models" / "t5_mini" / "sentencepiece.model"
+    return Vocabulary(model, 16)
+
+
+def write(cache_dir, vocabulary, name="films", *, labels=("bad", "good"), **changes) -> Path:
+    tokens = ragged.from_sequences([[5, 6, 1], [7, 1]])
+    targets = ragged.from_sequences([[9, 1], [8, 1]])
+    fields = [{"targets_pretokenized": label, "label": i} for i, label in enumerate(labels)]
+    settings = {
+        "splits": {
+            "train": cache_writer.Tokenized(tokens, targets, None),
+            "validation[:50%]": cache_writer.Tokenized(tokens, targets, fields),
+        },
+        "labels": labels,
+        "metrics": [references.refer(task_metrics.accuracy, name)],
+        "postprocessor": {
+            "fn": "prompt_tuning.data.postprocessors:label_index",
+            "kwargs": {"labels": list(labels)},
+        },
+        "origin": cache_writer.Origin(sources.digests([postprocessors.__name__], packages=())),
+    }
+    return cache_writer.write_task(cache_dir, name, vocabulary, LENGTHS, **(settings | changes))
+
+
+def opened(cache_dir, vocabulary, name="films") -> CachedTask:
+    task = cache.find(cache_dir, name, vocabulary, LENGTHS)
+    assert isinstance(task, CachedTask)
+    return task
+
+
+def test_what_is_written_is_read(tmp_path, vocabulary):
+    write(tmp_path, vocabulary)
+    task = opened(tmp_path, vocabulary)
+    assert [row.tolist() for row in task.split("train").inputs] == [[5, 6, 1], [7, 1]]
+    assert task.labels == ("bad", "good")
+    assert task.split("validation[:50%]").target_texts == ["bad", "good"]
+    assert task.evaluate("validation[:50%]", ["bad", "bad"]) == {"accuracy": 50.0}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        entries.entry_directory(tmp_path, "films", vocabulary, LENGTHS).name
+    }
+
+
+def test_missing_splits_name_the_nearest(tmp_path, vocabulary):
+    write(tmp_path, vocabulary)
+    with pytest.raises(UserError, match=r"no split 'trian' \(did you mean train\?\)"):
+        opened(tmp_path, vocabulary).split("trian")
+
+
+def test_other_lengths_vocabulary_or_name_is_another_entry(tmp_path, vocabulary):
+    write(tmp_path, vocabulary)
+    other = Vocabulary(vocabulary.path, 8)
+    assert cache.find(tmp_path, "films", vocabulary, LENGTHS | {"inputs": 17}) is None
+    assert cache.find(tmp_path, "films", other, LENGTHS) is None
+    assert cache.find(tmp_path, "film", vocabulary, LENGTHS) is None
+
+
+def test_digest_follows_the_content_alone(tmp_path, vocabulary):
+    write(tmp_path / "a", vocabulary)
+    write(tmp_path / "b", vocabulary, origin=cache_writer.Origin({}))
+    write(tmp_path / "c", vocabulary, labels=("poor", "good"))
+    a, b, c = (opened(tmp_path / name, vocabulary).digest for name in "abc")
+    assert a == b != c
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "manifest", "edit", "empty"])
+def test_damage_is_noticed(tmp_path, vocabulary, damage):
+    entry = write(tmp_path, vocabulary)
+    tokens, manifest = entry / "train.inputs.tokens.npy", entry / "manifest.json"
+    content = bytearray(tokens.read_bytes())
+    if damage == "truncate":
+        tokens.write_bytes(content[:-4])
+    elif damage == "flip":
+        content[-1] ^= 1
+        tokens.write_bytes(content)
+    elif damage == "remove":
+        tokens.unlink()
+    elif damage == "manifest":
+        manifest.write_text(manifest.read_text()[:-20])
+    elif damage == "edit":
+        manifest.write_text(manifest.read_text().replace('"good"', '"fine"'))
+    else:
+        manifest.write_text("[]")
+    with pytest.raises(entries.UnusableError, match="damaged"):
+        entries.load(tmp_path, "films", vocabulary, LENGTHS)
+    assert cache.find(tmp_path, "films", vocabulary, LENGTHS) is None
+
+
+def test_changed_sources_and_data_files_are_noticed(tmp_path, vocabulary):
+    data = tmp_path / "data.tsv"
+    data.write_text("one\n")
+    gone = (str(tmp_path / "elsewhere.tsv"), 4, 1)  # data need not be on a training machine
+    record = entries.data_file_record(str(data))
+    write(tmp_path, vocabulary, origin=cache_writer.Origin({}, [record, gone]))
+    assert opened(tmp_path, vocabulary).name == "films"
+    data.write_text("one\ntwo\n")
+    with pytest.raises(entries.UnusableError, match=r"data\.tsv changed since it was made"):
+        entries.load(tmp_path, "films", vocabulary, LENGTHS)
+    write(tmp_path, vocabulary, origin=cache_writer.Origin({postprocessors.__name__: "0" * 64}))
+    with pytest.raises(entries.UnusableError, match="postprocessors changed since it was made"):
+        entries.load(tmp_path, "films", vocabulary, LENGTHS)
+
+
+def test_a_mixture_opens_its_tasks(tmp_path, vocabulary):
+    origin = cache_writer.Origin({})
+    rates = {"films": 3.0, "books": 1.0}
+    cache_writer.write_mixture(tmp_path, "all", vocabulary, LENGTHS, rates=rates, origin=origin)
+    with pytest.raises(entries.UnusableError, match="its task films is missing"):
+        entries.load(tmp_path, "all", vocabulary, LENGTHS)
+    write(tmp_path, vocabulary)
+    write(tmp_path, vocabulary, "books")
+    mixture = cache.find(tmp_path, "all", vocabulary, LENGTHS)
+    assert isinstance(mixture, CachedMixture)
+    assert [(part.name, rate) for part, rate in mixture.parts] == list(rates.items())
+
+
+def test_two_writers_and_a_reader_at_once(tmp_path, vocabulary):
+    write(tmp_path, vocabulary)
+    failures = []
+
+    def keep_writing():
+        try:
+            for _ in range(15):
+                write(tmp_path, vocabulary)
+        except Exception as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=keep_writing) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        task = cache.find(tmp_path, "films", vocabulary, LENGTHS)  # None between two renames
+        assert task is None or len(task.parts[0][0].split("train")) == 2
+    for writer in writers:
+        writer.join()
+    assert failures == []
+    assert opened(tmp_path, vocabulary).name == "films"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_writer_that_fails_leaves_nothing(tmp_path, vocabulary):
+    with pytest.raises(TypeError):
+        write(tmp_path, vocabulary, labels=(object(), "good"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_written(tmp_path, vocabulary):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cache directory .*file cannot be written"):
+        write(tmp_path / "file", vocabulary)
+    with pytest.raises(UserError, match=r"cache directory .*file/in cannot be written"):
+        cache.ensure_cached(
+            tmp_path / "file" / "in",
+            ["films"],
+            vocabulary,
+            LENGTHS,
+            modules=(),
+            tfds_data_dir=None,
+            report=print,
+        )
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ({"inputs": 16}, "feature lengths are given for inputs;"),
+        ({"inputs": 16, "targets": 1}, "feature length 1 of targets"),
+    ],
+)
+def test_bad_lengths(tmp_path, vocabulary, lengths, message):
+    with pytest.raises(UserError, match=message):
+        cache.ensure_cached(
+            tmp_path, [], vocabulary, lengths, modules=(), tfds_data_dir=None, report=print
+        )
+
+
+def test_names_cannot_leave_the_directory(tmp_path, vocabulary):
+    entry = write(tmp_path / "cache", vocabulary, "../films")
+    assert entry.parent == tmp_path / "cache"
+    manifest = json.loads((entry / "manifest.json").read_text())
+    files = [file for split in manifest["splits"].values() for file in split["files"]]
+    assert all(os.path.basename(file) == file for file in files)
+
+
+def test_arrays_are_mapped_not_copied(tmp_path, vocabulary):
+    write(tmp_path, vocabulary)
+    tokens = opened(tmp_path, vocabulary).split("train").inputs.tokens
+    assert type(tokens) is np.ndarray
+    assert isinstance(tokens.base, np.memmap)
