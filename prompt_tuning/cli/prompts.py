@@ -72,7 +72,12 @@ def open_prompts(paths: str | Sequence[str], setup: Setup, placement: str) -> Op
     return OpenPrompts(
         prompts=prompts,
         bank=np.stack([prompt.array for prompt in prompts]),
-        names=_distinct([p.metadata.get("name") or Path(path).stem for p, path in zip(prompts, paths, strict=True)]),
+        names=_distinct(
+            [
+                p.metadata.get("name") or Path(path).stem
+                for p, path in zip(prompts, paths, strict=True)
+            ]
+        ),
         model=PromptedT5(T5(backbone.config), find_placement(placement)),
         frozen={layout.name: layout.put(backbone.params) for layout in layouts},
         layouts=layouts,

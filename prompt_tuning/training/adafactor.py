@@ -2,7 +2,9 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from prompt_tuning.types import Array
 
@@ -48,10 +50,14 @@ class Adafactor:
         return optax.chain(
             optax.scale_by_factored_rms(
                 decay_rate=self.decay_exponent,
-                # Optax subtracts its offset from the step.
-                step_offset=-self.step_offset,
+                decay_rate_fn=self._decay,
                 min_dim_size_to_factor=self.min_factored_size,
                 epsilon=self.epsilon,
             ),
             optax.clip_by_block_rms(self.clip_rms),
         )
+
+    def _decay(self, step: ArrayLike, exponent: ArrayLike) -> Array:
+        # In the default float type: float32, unless JAX is set to 64 bits.
+        t = jnp.asarray(step + self.step_offset + 1, jnp.result_type(float))
+        return 1.0 - t**-exponent

@@ -77,9 +77,7 @@ class Checkpoints:
         arrays = self._manager.restore(
             step,
             args=ocp.args.Composite(
-                state=ocp.args.PyTreeRestore(
-                    item={name: 0 for name in names}, restore_args=restore
-                )
+                state=ocp.args.PyTreeRestore(item={name: 0 for name in names}, restore_args=restore)
             ),
         )["state"]
         if progress.pop("digest") != _digest(arrays, progress):

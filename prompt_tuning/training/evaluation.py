@@ -90,9 +90,7 @@ class Evaluator:
             members = [i for i in range(len(items)) if not ranking or labels[i] == group]
             tokens = self._label_tokens(group)
             for batch, decoded in self._decoded([items[i] for i in members], banks, tokens):
-                rows = zip(
-                    batch.item, batch.example, np.asarray(decoded), batch.valid, strict=True
-                )
+                rows = zip(batch.item, batch.example, np.asarray(decoded), batch.valid, strict=True)
                 for item, example, ids, valid in rows:
                     if valid:
                         texts[members[item]][example] = self._vocabulary.decode(ids)

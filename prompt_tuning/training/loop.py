@@ -422,9 +422,7 @@ class _Session:
         layouts = {layout.name: layout for layout in self._layouts}
         rows = {row.name: row for row in self._rows}
         lanes = [
-            self._new_lane(
-                layouts.get(lane["layout"]) or self._least_loaded(), lane["batch_size"]
-            )
+            self._new_lane(layouts.get(lane["layout"]) or self._least_loaded(), lane["batch_size"])
             for lane in saved["lanes"]
         ]
         like = jax.eval_shape(

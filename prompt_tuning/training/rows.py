@@ -41,7 +41,9 @@ class Row:
         if not _NAME.fullmatch(self.name):
             raise UserError(f"{where}: a row's name is made of letters, digits, '.', '_' and '-'")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
-            raise UserError(f"{where}: seed must be a whole number in [0, 2**32), not {self.seed!r}")
+            raise UserError(
+                f"{where}: seed must be a whole number in [0, 2**32), not {self.seed!r}"
+            )
 
     def evaluates_at(self, step: int) -> bool:
         """Says whether the prompt is evaluated after `step` steps."""
