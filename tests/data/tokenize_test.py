@@ -1,0 +1,197 @@
+"""Tokenising through SeqIO in another process: the mini suite's tasks and a user's own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import prompt_tuning
+from prompt_tuning.data import cache
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.mini.suite import SUITE
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.types import UserError
+
+ROOT = Path(prompt_tuning.__file__).parents[1]
+LENGTHS = {"inputs": 24, "targets": 8}
+
+OWN_METRICS = """
+def starts(targets, predictions, letters):
+    hits = [t[:letters] == p[:letters] for t, p in zip(targets, predictions)]
+    return {"starts": 100.0 * sum(hits) / len(hits), "count": len(hits)}
+
+
+def shout(output, example=None, is_target=False, mark="?"):
+    return f"{output.upper()}{mark}{example['id'] if is_target else ''}"
+"""
+
+OWN_TASKS = """
+import functools
+
+import own_metrics
+import seqio
+import tensorflow as tf
+
+print("a task module may print")
+vocabulary = seqio.SentencePieceVocabulary("/nowhere/sentencepiece.model", 100)
+feature = seqio.Feature(vocabulary, add_eos=True)
+
+
+def examples(split, shuffle_files):
+    words = ["film", "meal", "phone"] if split == "train" else ["hotel"]
+    rows = {"text": words, "id": list(range(len(words)))}
+    return tf.data.Dataset.from_tensor_slices(rows)
+
+
+@seqio.map_over_dataset
+def ask(row, question):
+    return {
+        "inputs": tf.strings.join([question, row["text"]], " "),
+        "targets": tf.constant("good"),
+        "id": row["id"],
+        "answers": tf.fill([row["id"] + 1], "good"),
+    }
+
+
+seqio.TaskRegistry.add(
+    "own_task",
+    source=seqio.FunctionDataSource(examples, splits=("train", "validation")),
+    preprocessors=[
+        functools.partial(ask, question="was this good :"),
+        seqio.preprocessors.tokenize,
+        seqio.preprocessors.append_eos_after_trim,
+    ],
+    output_features={"inputs": feature, "targets": feature},
+    metric_fns=[functools.partial(own_metrics.starts, letters=2)],
+    postprocess_fn=functools.partial(own_metrics.shout, mark="!"),
+)
+seqio.MixtureRegistry.add("own_mixture", [("own_task", 1), ("mini_cb", 3.0)])
+"""
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    return Vocabulary(ROOT / "prompt_tuning" / "models" / "t5_mini" / "sentencepiece.model", 16)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Returns a folder with a user's modules, importable while these tests run."""
+    path = tmp_path_factory.mktemp("own")
+    (path / "own_metrics.py").write_text(OWN_METRICS)
+    (path / "own_tasks.py").write_text(OWN_TASKS)
+    sys.path.insert(0, str(path))
+    yield path
+    sys.path.remove(str(path))
+
+
+def ensure(folder, vocabulary, names, report=print, **options):
+    settings = {"modules": ("own_tasks",), "tfds_data_dir": None, "report": report} | options
+    return cache.ensure_cached(folder / "cache", names, vocabulary, LENGTHS, **settings)
+
+
+@pytest.fixture(scope="module")
+def built(folder, vocabulary):
+    """Returns what the first call says and gives: a mixture, a mini task, an open one."""
+    messages = []
+    opened = ensure(folder, vocabulary, ["own_mixture", "mini_cb", "mini_text"], messages.append)
+    return messages, opened
+
+
+def test_first_call_tokenises_and_says_so_once(built):
+    messages, (mixture, task, _) = built
+    (message,) = messages
+    assert message.startswith("tokenised ")
+    assert isinstance(mixture, CachedMixture) and isinstance(task, CachedTask)
+    assert {part.name: rate for part, rate in mixture.parts} == {"own_task": 1.0, "mini_cb": 3.0}
+
+
+@pytest.mark.parametrize("index", [1, 2])
+def test_tokens_are_those_of_the_text(built, vocabulary, index):
+    task = built[1][index]
+    for name, size in SUITE[task.name].sizes.items():
+        split, rows = task.split(name), SUITE[task.name].examples(name)
+        assert len(split) == size
+        for i in range(0, size, 7):
+            assert split.inputs[i].tolist() == [*vocabulary.encode(rows[i]["inputs"])[:23], 1]
+            assert split.targets[i].tolist() == [*vocabulary.encode(rows[i]["targets"])[:7], 1]
+            if name != "train":
+                assert split.fields[i]["targets_pretokenized"] == rows[i]["targets"]
+
+
+def test_metrics_and_labels_come_along(built):
+    _, task, text = built[1]
+    assert (task.labels, text.labels) == (SUITE["mini_cb"].labels, ())
+    wanted = task.split("test").target_texts
+    assert task.evaluate("test", wanted) == {"accuracy": 100.0}
+    assert task.evaluate("test", ["none"] * len(wanted)) == {"accuracy": 0.0}
+    assert text.evaluate("test", text.split("test").target_texts) == {"token_f1": 100.0}
+
+
+def test_a_users_own_task(built, vocabulary):
+    own = next(part for part, _ in built[1][0].parts if part.name == "own_task")
+    inputs = [vocabulary.decode(tokens) for tokens in own.split("train").inputs]
+    assert inputs == [f"was this good : {word}" for word in ("film", "meal", "phone")]
+    (fields,) = own.split("validation").fields
+    assert (fields["id"], fields["answers"]) == (0, ["good"])
+    assert own.postprocessor == {"fn": "own_metrics:shout", "kwargs": {"mark": "!"}}
+    assert own.evaluate("validation", ["going"]) == {"starts": 100.0, "count": 1.0}
+
+
+def test_training_reads_the_cache_without_tensorflow_or_seqio(built, folder, vocabulary):
+    code = f"""
+import json, sys
+from prompt_tuning.data import cache, metrics, pipeline, postprocessors
+from prompt_tuning.data.vocabulary import Vocabulary
+vocabulary = Vocabulary({str(vocabulary.path)!r}, 16)
+opened = cache.ensure_cached({str(folder / "cache")!r}, ["own_mixture", "mini_cb"], vocabulary,
+    {LENGTHS}, modules=("own_tasks",), tfds_data_dir=None, report=print)
+parts = [(task.split("train"), rate) for task, rate in opened[0].parts]
+shapes = pipeline.choose_shapes([split for split, _ in parts], 3, 4)
+batches = pipeline.Batches(parts, batch_size=4, seed=0, shapes=shapes, process_index=0,
+    process_count=1)
+batches.next()
+task = opened[1]
+task.evaluate("test", task.split("test").target_texts)
+print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}})))
+"""
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
+    out = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    (line,) = out.splitlines()  # and nothing was tokenised again
+    assert not {"tensorflow", "seqio", "gin", "clu", "own_tasks"} & set(json.loads(line))
+
+
+def test_changes_and_damage_are_repaired_with_a_message(built, folder, vocabulary):
+    entry = next((folder / "cache").glob("mini_cb-*"))
+    (entry / "train.inputs.tokens.npy").write_bytes(b"damaged")
+    tasks = folder / "own_tasks.py"
+    tasks.write_text(tasks.read_text().replace("was this good", "is this good"))
+    messages = []
+    own, _ = ensure(folder, vocabulary, ["own_task", "mini_cb"], messages.append)
+    assert messages[:2] == [
+        "tokenising own_task again: own_tasks changed since it was made",
+        "tokenising mini_cb again: its train.inputs.tokens.npy is damaged",
+    ]
+    assert vocabulary.decode(own.split("train").inputs[0]) == "is this good : film"
+    messages.clear()
+    ensure(folder, vocabulary, ["own_task", "mini_cb"], messages.append)
+    assert messages == []
+
+
+def test_the_other_process_reports_its_error(folder, vocabulary, monkeypatch):
+    (folder / "builder.py").write_text('print(\'{"error": "no task x; name another"}\')\n')
+    monkeypatch.setattr(cache, "BUILDER", "builder")
+    with pytest.raises(UserError, match=r"^no task x; name another$"):
+        ensure(folder, vocabulary, ["x"])
+
+
+def test_the_other_process_dies(folder, vocabulary, monkeypatch):
+    (folder / "builder.py").write_text("import sys\nsys.exit('no memory left')\n")
+    monkeypatch.setattr(cache, "BUILDER", "builder")
+    with pytest.raises(UserError, match=r"^tokenising stopped: no memory left$"):
+        ensure(folder, vocabulary, ["x"])
