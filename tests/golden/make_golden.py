@@ -5,6 +5,7 @@ seed; what they compute for a few examples, with every placement, is stored besi
 outputs were stored when the model agreed with the reference implementation's golden files.
 """
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -24,21 +25,20 @@ from prompt_tuning.types import Array, Params
 
 Z_LOSS = 1e-4
 
-_SHAPE = {
-    "vocab_size": 40,
-    "emb_dim": 16,
-    "num_heads": 2,
-    "head_dim": 8,
-    "mlp_dim": 24,
-    "num_encoder_layers": 2,
-    "num_decoder_layers": 2,
-}
-CONFIGS = {
-    "t5_1_1": T5Config(
-        name="t5_1_1", activations=("gelu", "linear"), tied_embeddings=False, **_SHAPE
-    ),
-    "t5_1_0": T5Config(name="t5_1_0", activations=("relu",), tied_embeddings=True, **_SHAPE),
-}
+_T5_1_1 = T5Config(
+    name="t5_1_1",
+    vocab_size=40,
+    emb_dim=16,
+    num_heads=2,
+    head_dim=8,
+    mlp_dim=24,
+    num_encoder_layers=2,
+    num_decoder_layers=2,
+    activations=("gelu", "linear"),
+    tied_embeddings=False,
+)
+_T5_1_0 = dataclasses.replace(_T5_1_1, name="t5_1_0", activations=("relu",), tied_embeddings=True)
+CONFIGS = {config.name: config for config in (_T5_1_1, _T5_1_0)}
 
 
 def parameters(config: T5Config, seed: int) -> Params:
