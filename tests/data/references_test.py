@@ -1,11 +1,14 @@
 """References: functions found again by name, and what cannot be."""
 
 import functools
+from typing import Any
 
 import pytest
 
 from prompt_tuning.data import metrics, postprocessors, references
 from prompt_tuning.types import UserError
+
+NOT_PLAIN: Any = object()
 
 
 def test_a_partial_survives_with_its_arguments():
@@ -26,7 +29,7 @@ def test_tuples_are_kept_as_lists():
     [
         (lambda targets, predictions: {}, "cannot be found again by name"),
         (functools.partial(metrics.accuracy, [1]), "binds positional arguments"),
-        (functools.partial(postprocessors.label_index, labels={"no"}), "not plain values"),
+        (functools.partial(metrics.f1, positive=NOT_PLAIN), "not plain values"),
     ],
 )
 def test_functions_that_cannot_be_written_down(function, message):

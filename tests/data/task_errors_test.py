@@ -2,6 +2,7 @@
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import pytest
 import seqio
@@ -17,7 +18,8 @@ FEATURE = seqio.Feature(seqio.SentencePieceVocabulary(str(MODEL), 16), add_eos=T
 
 
 def good_or_bad(split, shuffle_files):
-    return tf.data.Dataset.from_tensor_slices({"inputs": ["film"], "targets": ["good"]})
+    rows: Any = {"inputs": ["film"], "targets": ["good"]}
+    return tf.data.Dataset.from_tensor_slices(rows)
 
 
 def breaks(split, shuffle_files):

@@ -12,13 +12,14 @@ from prompt_tuning.data.vocabulary import Vocabulary
 def test_every_task_of_the_suite_is_registered():
     for name, mini in SUITE.items():
         task = seqio.get_mixture_or_task(name)
+        assert isinstance(task, seqio.Task)
         assert set(task.splits) == set(mini.sizes)
         assert set(task.output_features) == {"inputs", "targets"}
         assert len(task.metric_fns) == 1
 
 
 def test_examples_end_in_eos_even_when_cut():
-    task = seqio.get_mixture_or_task("mini_cb")
+    task = seqio.TaskRegistry.get("mini_cb")
     lengths = {"inputs": 12, "targets": 4}
     for example in task.get_dataset(lengths, "validation", shuffle=False).take(5):
         tokens = example["inputs"].numpy()
@@ -28,7 +29,7 @@ def test_examples_end_in_eos_even_when_cut():
 
 @pytest.mark.parametrize("name", ["mini_cb", "mini_squad"])
 def test_a_seqio_evaluator_can_score(name):
-    task = seqio.get_mixture_or_task(name)
+    task = seqio.TaskRegistry.get(name)
     rows = SUITE[name].examples("test")
     targets = [task.postprocess_fn(row["targets"], example=row, is_target=True) for row in rows]
     wrong = [task.postprocess_fn("none of them", example=row, is_target=False) for row in rows]
@@ -38,16 +39,16 @@ def test_a_seqio_evaluator_can_score(name):
 
 
 def test_rates_are_examples_with_a_cap():
-    task = seqio.get_mixture_or_task("mini_qqp")
+    task = seqio.TaskRegistry.get("mini_qqp")
     count = SUITE["mini_qqp"].sizes["train"]
     assert tasks.proportional_rate(tasks.CAP)(task) == count
     assert tasks.proportional_rate(100)(task) == 100.0
 
 
 def test_mixtures_of_sources():
-    everything = seqio.get_mixture_or_task("mini_sources")
+    everything = seqio.MixtureRegistry.get("mini_sources")
     assert {task.name for task in everything.tasks} == set(SOURCES)
-    inference = seqio.get_mixture_or_task(tasks.mini_family("inference"))
+    inference = seqio.MixtureRegistry.get(tasks.mini_family("inference"))
     assert {task.name for task in inference.tasks} == {"mini_docnli", "mini_mnli", "mini_qnli"}
 
 
@@ -65,8 +66,9 @@ def check_agreement(path, extra_ids, texts):
 
 def test_vocabulary_agrees_with_seqio_on_the_mini_model():
     texts = [row["inputs"] for row in SUITE["mini_qqp"].examples("test")[:20]]
-    task = seqio.get_mixture_or_task("mini_qqp")
+    task = seqio.TaskRegistry.get("mini_qqp")
     vocabulary = task.output_features["inputs"].vocabulary
+    assert isinstance(vocabulary, seqio.SentencePieceVocabulary)
     path, extra_ids = vocabulary.sentencepiece_model_file, vocabulary.extra_ids
     check_agreement(path, extra_ids, [*texts, "", "Zürich <extra_id_1> ??", "naïve café 東京"])
 

@@ -177,6 +177,7 @@ def test_changes_and_damage_are_repaired_with_a_message(built, folder, vocabular
         "tokenising own_task again: own_tasks changed since it was made",
         "tokenising mini_cb again: its train.inputs.tokens.npy is damaged",
     ]
+    assert isinstance(own, CachedTask)
     assert vocabulary.decode(own.split("train").inputs[0]) == "is this good : film"
     messages.clear()
     ensure(folder, vocabulary, ["own_task", "mini_cb"], messages.append)
