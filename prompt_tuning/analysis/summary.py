@@ -1,12 +1,14 @@
 """A table of results by task, whatever the method."""
 
+from collections.abc import Sequence
+
 import rich.box
 import rich.table
 
 from prompt_tuning.analysis.statistics import Row, summarize
 
 
-def summary_table(rows: list[Row], title: str) -> rich.table.Table:
+def summary_table(rows: Sequence[Row], title: str) -> rich.table.Table:
     """Returns a table for the terminal: a line for each task and start, mean over seeds, 0-100."""
     table = rich.table.Table(
         title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, show_edge=False

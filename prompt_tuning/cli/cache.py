@@ -6,7 +6,7 @@ import gin
 from rich.console import Console
 from rich.table import Table
 
-from prompt_tuning.cli import configurables  # noqa: F401: registers what gin files may build
+from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.training.setup import Setup, open_vocabulary
 
 

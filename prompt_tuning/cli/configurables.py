@@ -1,4 +1,4 @@
-"""The library's classes that gin files may build."""
+"""The library's classes that gin files may build; importing this module registers them."""
 
 import gin
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from prompt_tuning.analysis import results
 from prompt_tuning.analysis.summary import summary_table
-from prompt_tuning.cli import configurables  # noqa: F401: registers what gin files may build
+from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts
 from prompt_tuning.training.decoders import Decoder
 from prompt_tuning.training.evaluation import Evaluator

@@ -8,7 +8,7 @@ import gin
 import numpy as np
 from rich.console import Console
 
-from prompt_tuning.cli import configurables  # noqa: F401: registers what gin files may build
+from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts
 from prompt_tuning.data.cached_task import in_memory
 from prompt_tuning.data.shapes import choose_shapes
@@ -71,7 +71,7 @@ def infer(
         opened.vocabulary,
         decoder,
         batch_size=batch_size,
-        shapes=choose_shapes([splits[prompt] for prompt in used], setup.shape_count, 8),
+        shapes=choose_shapes([splits[prompt] for prompt in used], setup.shape_count, 4),
     )
     items = [(prompt, splits[prompt]) for prompt in used]
     answers = evaluator.predict(opened.bank, items, [tuple(labels or ())] * len(items))

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from prompt_tuning.analysis import results
 from prompt_tuning.analysis.summary import summary_table
-from prompt_tuning.cli import configurables  # noqa: F401: registers what gin files may build
+from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.session import Session
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.rows import Row, row_name

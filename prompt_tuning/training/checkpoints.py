@@ -54,7 +54,7 @@ class Checkpoints:
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 return step, *self._read(step)
-            except Exception as error:  # noqa: BLE001: a damaged file can fail in any layer below
+            except Exception as error:
                 summary = (str(error).strip() or type(error).__name__).splitlines()[0]
                 warnings.warn(
                     f"checkpoint {self._directory / str(step)} is damaged and is skipped: "
@@ -77,7 +77,7 @@ class Checkpoints:
         arrays = self._manager.restore(
             step,
             args=ocp.args.Composite(
-                state=ocp.args.PyTreeRestore(item={name: 0 for name in names}, restore_args=restore)
+                state=ocp.args.PyTreeRestore(item=dict.fromkeys(names, 0), restore_args=restore)
             ),
         )["state"]
         if progress.pop("digest") != _digest(arrays, progress):

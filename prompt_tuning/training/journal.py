@@ -1,6 +1,7 @@
 """The record of a run: `metrics.jsonl`, with TensorBoard files beside it."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +15,11 @@ class Journal:
 
     Args:
         path: The JSON lines file.
-        restored: Steps already done by row name; what the file says of later steps of any row is
-            dropped, as those steps are going to run again.
+        restored: Steps already done by row name, infinity for a finished row; what the file says
+            of later steps is dropped, as those are going to run again.
     """
 
-    def __init__(self, path: Path, restored: Mapping[str, int]):
+    def __init__(self, path: Path, restored: Mapping[str, float]):
         self._tensorboard = path.parent / "tensorboard"
         self._writers: dict[str, SummaryWriter] = {}
         self._restored = dict(restored)
@@ -51,16 +52,16 @@ class Journal:
 
     def _writer(self, row: str) -> SummaryWriter:
         if row not in self._writers:
-            purge = self._restored.get(row)
+            done = self._restored.get(row)
             self._writers[row] = SummaryWriter(
                 str(self._tensorboard / row),
-                purge_step=None if purge is None else purge + 1,
+                purge_step=None if done is None else int(done) + 1,
                 write_to_disk=True,
             )
         return self._writers[row]
 
 
-def _truncate(path: Path, restored: Mapping[str, int]) -> None:
+def _truncate(path: Path, restored: Mapping[str, float]) -> None:
     """Drops entries of steps after the restored ones, and a last line that was cut short."""
     if not path.exists():
         return
@@ -70,7 +71,9 @@ def _truncate(path: Path, restored: Mapping[str, int]) -> None:
             entry = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if entry["step"] <= restored.get(entry["row"], -1):
+        # The test score comes last: a row that is not finished has none yet.
+        last = math.inf if entry["kind"] == "test" else entry["step"]
+        if last <= restored.get(entry["row"], -1):
             kept.append(line + "\n")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text("".join(kept), encoding="utf-8")

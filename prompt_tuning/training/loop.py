@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -93,7 +94,7 @@ def tune(
             for one that is not there.
     """
     model = PromptedT5(T5(backbone.config), find_placement(config.placement))
-    layouts = partitioning.layouts()
+    layouts = partitioning.layouts()[: len(rows)]
     stepper = Stepper(model, backbone.params, config.step, layouts, shapes)
     evaluator = Evaluator(
         model,
@@ -170,7 +171,7 @@ class _Session:
 
     def run(self, console: Console, directory: RunDirectory) -> None:
         finished = self._outcomes.finished
-        restored = dict.fromkeys(finished, 2**62)
+        restored: dict[str, float] = dict.fromkeys(finished, math.inf)
         restored |= {run.row.name: run.progress.step for run in self._running}
         done = sum(row.steps for row in self._rows if row.name in finished)
         done += sum(run.progress.step for run in self._running)
@@ -196,8 +197,9 @@ class _Session:
             self._read(len(self._unread))
         due = [run for run in self._running if self._is_due(run)]
         self._evaluate(due)
-        self._finish([run for run in self._running if run.ended])
-        if saving:
+        ended = [run for run in self._running if run.ended]
+        self._finish(ended)
+        if saving or ended:
             self._save()
         self._step()
         for run in self._running:
@@ -390,11 +392,11 @@ class _Session:
 
     def _save(self) -> None:
         self._saved = self._tick
-        states = [run.state for run in self._running]
-        if not states:
-            return
-        arrays = flatten(jax.tree.map(lambda *leaves: np.stack(leaves), *states))
-        arrays["best"] = np.stack([run.best for run in self._running])
+        arrays = {"best": np.zeros((1, *self._prompt_shape), np.float32)}
+        if self._running:
+            states = [run.state for run in self._running]
+            arrays = flatten(jax.tree.map(lambda *leaves: np.stack(leaves), *states))
+            arrays["best"] = np.stack([run.best for run in self._running])
         lanes = [
             {"layout": lane.layout.name, "batch_size": lane.batch_size} for lane in self._lanes
         ]
@@ -429,7 +431,7 @@ class _Session:
             functools.partial(init_state, optimizer=self._config.step.optimizer),
             jax.ShapeDtypeStruct(arrays["best"].shape[1:], jnp.float32),
         )
-        states = unflatten(like, arrays)
+        states = unflatten(like, arrays) if saved["rows"] else None
         for i, entry in enumerate(saved["rows"]):
             row = rows.get(entry["name"])
             if row is None:

@@ -44,7 +44,7 @@ def describe(
         ("memory: frozen weights, per device", _megabytes(_bytes(backbone.params))),
         ("memory: prompt and optimizer of a row", _megabytes(_bytes(state))),
         (
-            f"memory: activations of {batch_size} examples, {config.prompt_length}+{shape[0]} tokens",
+            f"memory: activations, {batch_size} x ({config.prompt_length} + {shape[0]}) tokens",
             _megabytes(activation_bytes(backbone, config, batch_size, shape)),
         ),
     ):

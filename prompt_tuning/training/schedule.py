@@ -1,6 +1,7 @@
 """How long a row trains, how fast, and how often it is evaluated."""
 
 import dataclasses
+import math
 
 from prompt_tuning.types import UserError
 
@@ -26,5 +27,5 @@ class Schedule:
             value = getattr(self, field)
             if not isinstance(value, int) or value < 1:
                 raise UserError(f"{field} must be a positive whole number, not {value!r}")
-        if not self.learning_rate > 0:
-            raise UserError(f"learning_rate must be above 0, not {self.learning_rate!r}")
+        if not 0 < self.learning_rate < math.inf:
+            raise UserError(f"learning_rate must be above 0 and finite, not {self.learning_rate!r}")

@@ -15,6 +15,7 @@ from prompt_tuning.models.weights import Backbone, load_backbone
 from prompt_tuning.types import UserError, nearest
 
 _DTYPES = ("float32", "bfloat16")
+_MULTIPLE = 4  # tokens that padded lengths are a multiple of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ class Setup:
             for part, _ in task.parts
             for split in part.splits.values()
         ]
-        return choose_shapes(splits, self.shape_count, 8)
+        return choose_shapes(splits, self.shape_count, _MULTIPLE)
 
     def keep_compiled_programs(self) -> None:
         """Makes JAX keep compiled programs on disk, so that the next start need not compile."""

@@ -1,4 +1,4 @@
-"""Soft prompt transfer (Vu et al. 2022): source prompt tuning, then target prompt tuning from it."""
+"""Soft prompt transfer (Vu et al. 2022): source prompt tuning, then target tuning from it."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The train step: rows are independent, the frozen model is untouched, failures stay in their row."""
+"""The train step: rows are independent of each other, and a failure stays in its row."""
 
 import dataclasses
 import functools

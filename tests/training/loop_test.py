@@ -1,0 +1,193 @@
+"""The loop: best on validation, side-by-side rows, interruption and resume, and what is on disk."""
+
+import dataclasses
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+
+from prompt_tuning.prompts import files
+from prompt_tuning.training import loop
+from prompt_tuning.training.checkpoints import Checkpoints
+from prompt_tuning.training.starts import FromRow
+from prompt_tuning.types import UserError
+from tests.training import toy
+
+ROWS = [
+    toy.row("first"),
+    toy.row("shorter", seed=1, schedule=dataclasses.replace(toy.SCHEDULE, steps=7)),
+    toy.row("transferred", seed=2, start=FromRow("shorter"), method="spot", source="counting"),
+]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    toy.train(ROWS, folder)
+    return folder
+
+
+def _prompt(folder: Path, row: str, name: str) -> np.ndarray:
+    return files.load(folder / "run" / "prompts" / row / f"{name}.safetensors").array
+
+
+def _entries(folder: Path) -> list[dict]:
+    return [
+        json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()
+    ]
+
+
+def _same_run(one: Path, other: Path) -> None:
+    """Asserts that two runs left the same prompts, bit for bit, and the same metrics."""
+    for row in ROWS:
+        for name in ("best", "last"):
+            left, right = _prompt(one, row.name, name), _prompt(other, row.name, name)
+            np.testing.assert_array_equal(left, right, err_msg=f"{row.name} {name}")
+
+    def known(folder: Path) -> list[str]:
+        return sorted(json.dumps(entry, sort_keys=True) for entry in _entries(folder))
+
+    assert known(one) == known(other)
+
+
+def test_each_row_ends_at_its_own_step_and_is_scored_at_its_best(finished: Path):
+    outcomes = toy.train(ROWS, finished)
+    assert [outcome.curve[-1][0] for outcome in outcomes] == [12, 7, 12]
+    assert [[step for step, _ in outcome.curve] for outcome in outcomes][1] == [0, 4, 7]
+    for outcome, row in zip(outcomes, ROWS, strict=True):
+        best = max(score for _, score in outcome.curve)
+        assert outcome.validation == best
+        assert outcome.step == next(step for step, score in outcome.curve if score == best)
+        assert outcome.prompt == files.digest(_prompt(finished, row.name, "best"))
+
+
+def test_a_transferred_row_starts_from_the_best_prompt_of_its_source(finished: Path):
+    source = files.load(finished / "run" / "prompts" / "shorter" / "best.safetensors")
+    transferred = files.load(finished / "run" / "prompts" / "transferred" / "last.safetensors")
+    assert transferred.metadata["init"] == files.digest(source.array)
+    validation = {
+        (entry["row"], entry["step"]): entry["score"]
+        for entry in _entries(finished)
+        if entry["kind"] == "validation"
+    }
+    assert validation["transferred", 0] == max(
+        score for (row, _), score in validation.items() if row == "shorter"
+    )
+
+
+def test_a_run_repeated_elsewhere_leaves_the_same_prompts(finished: Path, tmp_path: Path):
+    toy.train(ROWS, tmp_path)
+    _same_run(finished, tmp_path)
+
+
+class _KilledError(Exception):
+    pass
+
+
+def _train_and_kill(folder: Path, monkeypatch: pytest.MonkeyPatch, turns: int) -> None:
+    """Trains until a number of the loop's turns are done."""
+    left = iter(range(turns))
+    turn = loop._Session._turn
+
+    def interrupted(session: loop._Session) -> None:
+        if next(left, None) is None:
+            raise _KilledError
+        turn(session)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Session, "_turn", interrupted)
+        with pytest.raises(_KilledError):
+            toy.train(ROWS, folder)
+
+
+@pytest.mark.parametrize("turns", [2, 6, 8, 14])
+def test_an_interrupted_run_ends_with_the_same_prompts(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int
+):
+    _train_and_kill(tmp_path, monkeypatch, turns)
+    toy.train(ROWS, tmp_path)
+    _same_run(finished, tmp_path)
+
+
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before_it(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _train_and_kill(tmp_path, monkeypatch, 8)
+    checkpoints = tmp_path / "run" / "checkpoints"
+    newest = max((path for path in checkpoints.iterdir()), key=lambda path: int(path.name))
+    for file in newest.rglob("*"):
+        if file.is_file() and file.stat().st_size > 200:
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.warns(UserWarning, match=f"{newest.name} is damaged and is skipped"):
+        toy.train(ROWS, tmp_path)
+    _same_run(finished, tmp_path)
+
+
+def test_finished_rows_are_not_trained_again(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    before = (tmp_path / "run" / "prompts" / "first" / "best.safetensors").stat().st_mtime_ns
+    monkeypatch.setattr(loop._Session, "_step", lambda session: pytest.fail("a row was trained"))
+    outcomes = toy.train(ROWS, tmp_path)
+    assert [outcome.row["name"] for outcome in outcomes] == ["first", "shorter", "transferred"]
+    after = (tmp_path / "run" / "prompts" / "first" / "best.safetensors").stat().st_mtime_ns
+    assert before == after
+    assert _entries(tmp_path) == _entries(finished)
+
+
+def test_rows_can_be_added_to_a_finished_run(finished: Path, tmp_path: Path):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    outcomes = toy.train([*ROWS, toy.row("added", seed=5)], tmp_path)
+    assert outcomes[-1].row["name"] == "added"
+    assert len(outcomes) == 4
+
+
+def test_other_settings_in_the_same_directory_are_refused(finished: Path):
+    changed = dataclasses.replace(
+        ROWS[0], schedule=dataclasses.replace(toy.SCHEDULE, learning_rate=0.1)
+    )
+    with pytest.raises(UserError, match=r"first.*give another MODEL_DIR"):
+        toy.train([changed], finished)
+
+
+def test_a_loss_that_is_not_finite_stops_its_row_alone(finished: Path, tmp_path: Path):
+    wild = dataclasses.replace(toy.SCHEDULE)
+    object.__setattr__(wild, "learning_rate", math.inf)  # users cannot set it
+    rows = [*ROWS, toy.row("wild", seed=3, schedule=wild)]
+    outcomes = toy.train(rows, tmp_path)
+    assert outcomes[3].stopped is not None
+    assert outcomes[3].stopped == "the loss or the update of step 1 was not finite"
+    assert [step for step, _ in outcomes[3].curve] == [0]
+    best, last = (_prompt(tmp_path, "wild", name) for name in ("best", "last"))
+    assert np.isfinite(last).all()
+    np.testing.assert_array_equal(best, last)
+    for row in ROWS:
+        np.testing.assert_array_equal(
+            _prompt(tmp_path, row.name, "last"), _prompt(finished, row.name, "last")
+        )
+
+
+def test_the_frozen_weights_are_unchanged_and_on_no_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _train_and_kill(tmp_path, monkeypatch, 6)
+    latest = Checkpoints(tmp_path / "run" / "checkpoints").latest()
+    assert latest is not None
+    trainable = {"prompt", "optimizer", "step", "failed", "best"}
+    assert {name.split(".")[0] for name in latest[1]} == trainable
+
+    frozen = toy.backbone()
+    weights = flatten_dict(frozen.params, sep="/")
+    before = {name: leaf.tobytes() for name, leaf in weights.items()}
+    toy.train(ROWS, tmp_path, backbone=frozen)
+    assert {name: leaf.tobytes() for name, leaf in weights.items()} == before
+
+    written = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in written) < 150_000
+    kernels = [data[:64] for name, data in before.items() if name.endswith("kernel")]
+    assert not any(kernel in path.read_bytes() for path in written for kernel in kernels)

@@ -1,0 +1,141 @@
+"""A world small enough to train in a second: a random T5, and a task of counting tokens."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from rich.console import Console
+
+from prompt_tuning.data import ragged, references
+from prompt_tuning.data.cached_task import CachedSplit, CachedTask
+from prompt_tuning.data.metrics import accuracy
+from prompt_tuning.models.t5 import T5, T5Config
+from prompt_tuning.models.weights import Backbone
+from prompt_tuning.prompts.files import embedding_digest
+from prompt_tuning.training.adafactor import Adafactor
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.loop import tune
+from prompt_tuning.training.outcomes import Outcome
+from prompt_tuning.training.rows import Row
+from prompt_tuning.training.run_directory import RunDirectory
+from prompt_tuning.training.schedule import Schedule
+from prompt_tuning.training.starts import SampledVocab
+from prompt_tuning.training.step import StepConfig
+
+T5_CONFIG = T5Config(
+    name="toy",
+    vocab_size=32,
+    emb_dim=16,
+    num_heads=2,
+    head_dim=8,
+    mlp_dim=24,
+    num_encoder_layers=1,
+    num_decoder_layers=1,
+    activations=("gelu", "linear"),
+    tied_embeddings=False,
+)
+SHAPES = [(8, 2), (16, 2)]
+SCHEDULE = Schedule(steps=12, batch_size=4, learning_rate=0.3, eval_period=4)
+
+
+class Digits:
+    """A vocabulary whose pieces are numbers."""
+
+    def encode(self, text: str) -> list[int]:
+        return [int(word) for word in text.split()]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        ids = [int(i) for i in ids]
+        return " ".join(map(str, ids[: ids.index(1)] if 1 in ids else ids))
+
+
+def backbone() -> Backbone:
+    """Returns a T5 with random weights from a fixed seed."""
+    tokens = np.ones((1, 1), np.int32)
+    shapes = jax.eval_shape(T5(T5_CONFIG).init, jax.random.key(0), tokens, tokens)["params"]
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(
+        lambda leaf: rng.normal(size=leaf.shape, scale=0.3).astype(np.float32), shapes
+    )
+    digest = embedding_digest(params["token_embedder"]["embedding"])
+    return Backbone(T5_CONFIG, params, Path("none"), 0, digest)
+
+
+def task(folder: Path, name: str = "counting") -> CachedTask:
+    """Returns a task whose target is the parity of the input's length."""
+    rng = np.random.default_rng(len(name))
+
+    def split(part: str, size: int) -> CachedSplit:
+        inputs = [[*rng.integers(2, 32, rng.integers(1, 15)), 1] for _ in range(size)]
+        targets = [[5 + len(ids) % 2, 1] for ids in inputs]
+        fields = folder / f"{name}.{part}.jsonl"
+        fields.write_text(
+            "".join(json.dumps({"targets_pretokenized": str(ids[0])}) + "\n" for ids in targets)
+        )
+        return CachedSplit(ragged.from_sequences(inputs), ragged.from_sequences(targets), fields)
+
+    sizes = {"train": 20, "validation": 12, "test": 12}
+    return CachedTask(
+        name=name,
+        digest=f"digest of {name}",
+        splits={part: split(part, size) for part, size in sizes.items()},
+        labels=("5", "6"),
+        metric_functions=(references.refer(accuracy, "toy"),),
+        postprocessor=None,
+        lengths={"inputs": 16, "targets": 2},
+    )
+
+
+def config(**changes: Any) -> TuneConfig:
+    """Returns settings of a run."""
+    optimizer = Adafactor(
+        decay_exponent=0.8,
+        step_offset=0,
+        clip_rms=1.0,
+        weight_decay=1e-5,
+        epsilon=1e-30,
+        min_factored_size=128,
+    )
+    step = StepConfig(optimizer=optimizer, dropout_rate=0.0, z_loss=1e-4, microbatches=1)
+    settings = TuneConfig(
+        prompt_length=3,
+        placement="prefix",
+        step=step,
+        eval_batch_size=16,
+        log_period=2,
+        checkpoint_period=3,
+    )
+    return dataclasses.replace(settings, **changes)
+
+
+def row(name: str, **changes: Any) -> Row:
+    """Returns a row of twelve steps on the task."""
+    settings: dict[str, Any] = {
+        "task": "counting",
+        "start": SampledVocab(None),
+        "seed": 0,
+        "schedule": SCHEDULE,
+        "method": "prompt_tuning",
+        "source": None,
+    }
+    return Row(name=name, **{**settings, **changes})
+
+
+def train(rows: Sequence[Row], folder: Path, **changes: Any) -> list[Outcome]:
+    """Trains rows in `folder / "run"`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "backbone": backbone(),
+        "tasks": {"counting": task(folder)},
+        "shapes": SHAPES,
+        "vocabulary": Digits(),
+        "directory": RunDirectory(folder / "run"),
+        "config": config(),
+        "save_steps": (),
+        "console": Console(quiet=True),
+    }
+    return tune(rows, **{**settings, **changes})
