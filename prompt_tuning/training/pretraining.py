@@ -42,7 +42,8 @@ class Recipe:
         embedding_update_scale: Factor on the updates of the embedding table.
         mastered: Running accuracy, 0-1, from which an exercise counts as mastered.
         least: Examples that every stage gets, however fast it is mastered.
-        replay: Weight of a mastered exercise in the mixture; an unmastered one has up to 1 more.
+        replay: Weight of a mastered exercise in the mixture; an unmastered one has up to 1.5 more in
+            the stage that adds it, and up to 0.5 more later.
     """
 
     seed: int
@@ -61,8 +62,8 @@ class Recipe:
 class Batch(NamedTuple):
     """Token ids of one step: inputs `[B, T]` and targets `[B, L]`, zero at padding."""
 
-    inputs: Array
-    targets: Array
+    inputs: Array | np.ndarray
+    targets: Array | np.ndarray
 
 
 def initial_params(config: T5Config, seed: int) -> Params:
@@ -147,7 +148,7 @@ class Mixture:
 
     def __init__(
         self,
-        make: Callable[[Any], tuple[list[int], list[int]]],
+        make: Callable[[Any], Sequence[list[int]]],
         uniform: Callable[[], float],
         batch_size: int,
         replay: float,
@@ -160,14 +161,14 @@ class Mixture:
             shape: [] for shape in _SHAPES
         }
         self.accuracy: dict[Any, float] = {}
+        self._focus: frozenset[Any] = frozenset()
 
-    def add(self, exercise: Any) -> None:
-        """Starts an exercise, unknown so far."""
-        self.accuracy[exercise] = 0.0
-
-    def retire(self, exercise: Any) -> None:
-        """Ends an exercise."""
-        del self.accuracy[exercise]
+    def change(self, adds: Sequence[Any], retires: Sequence[Any]) -> None:
+        """Starts exercises, unknown so far, and ends others; the new ones come first."""
+        self.accuracy |= dict.fromkeys(adds, 0.0)
+        for exercise in retires:
+            del self.accuracy[exercise]
+        self._focus = frozenset(adds)
 
     def note(self, exercises: Sequence[Any], correct: np.ndarray) -> None:
         """Moves running accuracies by 1 % per example towards what was right."""
@@ -178,11 +179,7 @@ class Mixture:
     def batch(self) -> tuple[list[Any], Batch]:
         """Draws examples until those of one shape fill a batch."""
         names = list(self.accuracy)
-        missing = [min(1.0, 4 * (1 - self.accuracy[name])) for name in names]
-        weights = [
-            0.1 if name.skill == "spans" else self._replay + m
-            for name, m in zip(names, missing, strict=True)
-        ]
+        weights = [self._weight(name) for name in names]
         edges = np.cumsum(weights) / sum(weights)
         while True:
             exercise = names[min(int(np.searchsorted(edges, self._uniform())), len(names) - 1)]
@@ -196,6 +193,12 @@ class Mixture:
                     padded([row[1] for row in rows], shape[0]),
                     padded([row[2] for row in rows], shape[1]),
                 )
+
+    def _weight(self, exercise: Any) -> float:
+        if exercise.skill == "spans":
+            return 0.1  # cannot be mastered: most of its words are free choices
+        missing = min(1.0, 4 * (1 - self.accuracy[exercise]))
+        return self._replay + missing * (1.5 if exercise in self._focus else 0.5)
 
 
 def padded(rows: Sequence[Sequence[int]], length: int) -> np.ndarray:

@@ -58,6 +58,9 @@ QUALITIES = (  # ((word, synonym), (antonym, its synonym))
     (("shiny", "glossy"), ("dull", "matt")),
 )
 
+JOBS = _listed(
+    "baker pilot farmer teacher nurse sailor painter judge cook guard tailor miner lawyer dentist"
+)
 STATES = _listed("ready late early alone busy calm proud angry")
 GIVER_TRAITS = _listed("kind gentle generous patient caring polite")
 TAKER_TRAITS = _listed("sick hungry tired lonely injured thirsty")

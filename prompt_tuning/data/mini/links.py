@@ -1,4 +1,7 @@
-"""Links: short facts that join two things, and questions that ask one end for the other."""
+"""Links: a word and what goes with it (a thing and its quality, a person and a job), as passages.
+
+A passage tells two links of one sort; questions ask from one end of a link for the other.
+"""
 
 from __future__ import annotations
 
@@ -6,58 +9,71 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from prompt_tuning.data.mini.draw import Draw
-from prompt_tuning.data.mini.lexicon import VERBS, Words
+from prompt_tuning.data.mini.lexicon import JOBS, QUALITIES, Words
 
-_DEEDS = ("{0} {verb} {1} .", "{1} was {verb} by {0} .", "it was {0} who {verb} {1} .")
-_STAYS = ("{0} was in {1} .", "in {1} was {0} .", "it was {0} that was in {1} .")
+# The last way of each list goes with sentence template 4, which is held out from pre-training.
+_THINGS = (
+    "here is the {0} and the {1} .",
+    "{who} saw the {0} and the {1} .",
+    "the {0} was near the {1} in the {place} .",
+    "by the {0} stood the {1} .",
+)
+_PEOPLE = (
+    "{0} met {1} .",
+    "we saw {0} with {1} .",
+    "{0} and {1} were in the {place} .",
+    "in came {0} before {1} .",
+)
 
 
 @dataclass(frozen=True)
 class Link:
-    """Holds who did what to which thing, or who or what was where.
+    """Holds a quality and a thing, or a job and a person.
 
     Attributes:
-        ends: The person or thing that comes first, and the thing or place it is joined to.
-        verb: What was done; empty where `ends[1]` is a place.
-        person: Whether `ends[0]` is a person and takes no article.
+        ends: The quality or job, then the thing or person.
+        person: Whether it is about a person.
     """
 
     ends: tuple[str, str]
-    verb: str
     person: bool
-
-    def told(self, draw: Draw, templates: Sequence[int]) -> str:
-        """Tells the link; the third way of telling it goes with the held-out template 4."""
-        usable = 3 if 4 in templates else 2
-        clause = (_DEEDS if self.verb else _STAYS)[draw.below(usable)]
-        return clause.format(*self._phrases(), verb=self.verb)
 
     def question(self, end: int) -> str:
         """Asks for the first (0) or the second (1) end by the other."""
-        first, second = self._phrases()
-        if end == 0:
-            return f"{'who' if self.person else 'what'} {self.verb or 'was in'} {second} ?"
-        return f"what was {self.verb} by {first} ?" if self.verb else f"where was {first} ?"
+        first, second = self.ends
+        if self.person:
+            return f"who was the {first} ?" if end else f"what was {second} ?"
+        return f"what was {first} ?" if end else f"how was the {second} ?"
+
+    def claim(self) -> str:
+        """Says that the two ends belong together."""
+        there = " ".join(self.ends)
+        return f"{there} was there ." if self.person else f"the {there} was there ."
 
     def having(self, end: int, word: str) -> Link:
         """Returns the link with one end replaced."""
-        ends = (word, self.ends[1]) if end == 0 else (self.ends[0], word)
+        ends = (self.ends[0], word) if end else (word, self.ends[1])
         return replace(self, ends=ends)
-
-    def _phrases(self) -> tuple[str, str]:
-        first, second = self.ends
-        return first if self.person else f"the {first}", f"the {second}"
 
 
 def different_links(draw: Draw, words: Words) -> tuple[Link, Link]:
-    """Draws two links of one sort that share no word but their grammar."""
-    deed = draw.chance(0.5)
-    person = deed or draw.chance(0.5)
-    firsts = draw.some(words.people if person else words.objects, 2)
-    seconds = draw.some(words.objects if deed else words.places, 2)
-    verbs = [draw.one(pair) for pair in draw.some(VERBS, 2)] if deed else ["", ""]
-    one, two = (
-        Link((first, second), verb, person)
-        for first, second, verb in zip(firsts, seconds, verbs, strict=True)
-    )
+    """Draws two links of one sort without a common end."""
+    person = draw.chance(0.5)
+    if person:
+        firsts = draw.some(JOBS, 2)
+    else:
+        firsts = [draw.one(draw.one(poles)) for poles in draw.some(QUALITIES, 2)]
+    seconds = draw.some(words.people if person else words.objects, 2)
+    one, two = (Link(ends, person) for ends in zip(firsts, seconds, strict=True))
     return one, two
+
+
+def told(draw: Draw, words: Words, templates: Sequence[int], links: Sequence[Link]) -> str:
+    """Tells two links in one sentence, in the order given."""
+    person = links[0].person
+    ways = 4 if 4 in templates else 3
+    return (_PEOPLE if person else _THINGS)[draw.below(ways)].format(
+        *(" ".join(link.ends) for link in links),
+        who=draw.one(words.people),
+        place=draw.one(words.places),
+    )

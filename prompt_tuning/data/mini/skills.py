@@ -34,7 +34,7 @@ from prompt_tuning.data.mini.lexicon import (
     TAKER_TRAITS,
     Words,
 )
-from prompt_tuning.data.mini.links import Link, different_links
+from prompt_tuning.data.mini.links import Link, different_links, told
 
 
 @dataclass(frozen=True)
@@ -232,26 +232,26 @@ def misplaced(draw: Draw, words: Words, templates: Sequence[int], level: int) ->
 
 
 def extraction(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks who, what or where in a passage; see `_passage` for the levels."""
+    """Asks what goes with a word in a passage."""
     link, _, text = _passage(draw, words, templates, level)
     end = draw.below(2)
     return Item((link.question(end), text), link.ends[end])
 
 
 def cloze(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks for the word that a blank stands for, in a retelling of one of two facts."""
+    """Asks for the word that a blank stands for, in a retelling of one of two links."""
     link, _, text = _passage(draw, words, templates, level)
     end = draw.below(2)
-    return Item((text, link.having(end, "blank").told(draw, templates)), link.ends[end])
+    return Item((text, link.having(end, "blank").claim()), link.ends[end])
 
 
 def verification(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks whether a claim about a passage of two facts is true (0) or mixes them up (1)."""
+    """Asks whether a claim about a passage is true (0) or mixes them up (1)."""
     answer = draw.below(2)
     link, other, text = _passage(draw, words, templates, level)
     end = draw.below(2)
     claim = link.having(end, other.ends[end]) if answer else link
-    return Item((text, claim.told(draw, templates)), answer)
+    return Item((text, claim.claim()), answer)
 
 
 def candidate(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
@@ -266,8 +266,10 @@ def candidate(draw: Draw, words: Words, templates: Sequence[int], level: int) ->
 def answerable(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
     """Asks whether a sentence holds the answer to a question (0) or speaks of others (1)."""
     answer = draw.below(2)
-    link, other, text = _passage(draw, words, templates, 1)
-    return Item(((other if answer else link).question(draw.below(2)), text), answer)
+    link, _, text = _passage(draw, words, templates, level)
+    while answer and not _apart(link, text):
+        link, _ = different_links(draw, words)
+    return Item((link.question(draw.below(2)), text), answer)
 
 
 def counting(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
@@ -392,10 +394,13 @@ def _pair(
 def _passage(
     draw: Draw, words: Words, templates: Sequence[int], level: int
 ) -> tuple[Link, Link, str]:
-    """Returns two links and a text that tells the first (level 1) or both."""
+    """Returns two links and a sentence that tells them."""
     links = different_links(draw, words)
-    told = draw.shuffled(links) if level > 1 else links[:1]
-    return *links, " ".join(link.told(draw, templates) for link in told)
+    return *links, told(draw, words, templates, draw.shuffled(links))
+
+
+def _apart(link: Link, text: str) -> bool:
+    return not set(link.ends) & set(text.split())
 
 
 def _person(draw: Draw, words: Words) -> tuple[str, str]:
