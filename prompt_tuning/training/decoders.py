@@ -120,7 +120,7 @@ class Nucleus:
 
 @dataclasses.dataclass(frozen=True)
 class Rank:
-    """Takes the label whose tokens are most likely; nothing is decoded. Needs a task with labels."""
+    """Takes the label whose tokens are most likely, of tasks that have labels; decodes nothing."""
 
     def __call__(
         self, model, params, bank, encoder_tokens, prompt_id, number, labels, *, length

@@ -2,60 +2,38 @@
 
 import collections
 import concurrent.futures
-import dataclasses
-import functools
 import math
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
-from prompt_tuning.data.pipeline import Batches
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import Backbone
 from prompt_tuning.prompts.placement import find_placement
-from prompt_tuning.training import partitioning
-from prompt_tuning.training.checkpoints import Checkpoints, flatten, unflatten
+from prompt_tuning.training import partitioning, snapshot
+from prompt_tuning.training.checkpoints import Checkpoints
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.decoders import Greedy
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.journal import Journal
 from prompt_tuning.training.lanes import Lane, Stepper
 from prompt_tuning.training.outcomes import Outcome, Outcomes
+from prompt_tuning.training.pool import Pool
 from prompt_tuning.training.progress import ProgressDisplay
 from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.run_directory import RunDirectory
+from prompt_tuning.training.running import Place, Running, place
 from prompt_tuning.training.starts import StartContext, start_key
-from prompt_tuning.training.state import RowState, init_state
+from prompt_tuning.training.state import init_state
 from prompt_tuning.training.step import StepMetrics
 from prompt_tuning.types import UserError
-
-
-@dataclasses.dataclass
-class _Running:
-    """A row in training: what it is, how far it is, and where its state lives."""
-
-    row: Row
-    tasks: tuple[CachedTask, ...]
-    progress: Progress
-    batches: Batches
-    best: np.ndarray
-    lane: Lane
-    slot: int
-
-    @property
-    def state(self) -> RowState:
-        return self.lane.state(self.slot)
-
-    @property
-    def ended(self) -> bool:
-        return self.progress.step >= self.row.steps or self.progress.stopped is not None
 
 
 def tune(
@@ -158,8 +136,9 @@ class _Session:
         self._evaluator = evaluator
         self._outcomes = outcomes
         self._checkpoints = checkpoints
-        self._running: list[_Running] = []
-        self._lanes: list[Lane] = []
+        self._running: list[Running] = []
+        slots = partitioning.rows_per_pass(len(rows))
+        self._pool = Pool(stepper, layouts, slots, self._prompt_shape)
         self._tick = self._saved = 0
         self._unread: collections.deque = collections.deque()
 
@@ -218,7 +197,7 @@ class _Session:
 
         def compile_on(layout: partitioning.Layout) -> None:
             for batch_size in {row.schedule.batch_size for row in waiting}:
-                self._lane(layout, batch_size).compile()
+                self._pool.make(layout, batch_size).compile()
             self._evaluator.compile(bank, layout)
 
         with concurrent.futures.ThreadPoolExecutor(len(self._layouts)) as pool:
@@ -233,7 +212,17 @@ class _Session:
             if row.name not in started and (after is None or after in self._outcomes.finished):
                 prompt = self._first_prompt(row)
                 state = init_state(jnp.asarray(prompt), self._config.step.optimizer)
-                self._place(row, state, Progress(), prompt, self._free_slot(row))
+                self._place(
+                    row,
+                    self._pool.free(row.schedule.batch_size),
+                    state=state,
+                    progress=Progress(),
+                    best=prompt,
+                )
+
+    def _place(self, row: Row, where: Place, **state: Any) -> None:
+        run = place(row, self._tasks[row.task], self._stepper.shapes, where, **state)
+        self._running.append(run)
 
     def _first_prompt(self, row: Row) -> np.ndarray:
         task = self._tasks[row.task]
@@ -247,62 +236,17 @@ class _Session:
         )
         return row.start.prompt(start_key(row.seed), self._prompt_shape, context)
 
-    def _free_slot(self, row: Row) -> tuple[Lane, int]:
-        """Returns an empty slot: of a lane with rows of this batch size, or of a new lane."""
-        for lane in self._lanes:
-            if lane.batch_size == row.schedule.batch_size and lane.free is not None:
-                return lane, lane.free
-        lane = self._new_lane(self._least_loaded(), row.schedule.batch_size)
-        return lane, 0
-
-    def _new_lane(self, layout: partitioning.Layout, batch_size: int) -> Lane:
-        lane = self._lane(layout, batch_size)
-        self._lanes.append(lane)
-        return lane
-
-    def _lane(self, layout: partitioning.Layout, batch_size: int) -> Lane:
-        slots = partitioning.rows_per_pass(len(self._rows))
-        return Lane(self._stepper, layout, slots, self._prompt_shape, batch_size)
-
-    def _least_loaded(self) -> partitioning.Layout:
-        load = collections.Counter(lane.layout.name for lane in self._lanes)
-        return min(self._layouts, key=lambda layout: load[layout.name])
-
-    def _place(
-        self,
-        row: Row,
-        state: RowState,
-        progress: Progress,
-        best: np.ndarray,
-        place: tuple[Lane, int],
-    ) -> None:
-        lane, slot = place
-        lane.load(slot, row, state)
-        parts = self._tasks[row.task].parts
-        batches = Batches(
-            [(task.split("train"), rate) for task, rate in parts],
-            batch_size=row.schedule.batch_size,
-            seed=row.seed,
-            shapes=self._stepper.shapes,
-            process_index=0,
-            process_count=1,
-        )
-        if progress.data:
-            batches.restore(progress.data)
-        tasks = tuple(task for task, _ in parts)
-        self._running.append(_Running(row, tasks, progress, batches, best, lane, slot))
-
     # Steps.
 
     def _step(self) -> None:
         if not self._running:
             return
-        by_lane: dict[Lane, list[_Running]] = collections.defaultdict(list)
+        by_lane: dict[Lane, list[Running]] = collections.defaultdict(list)
         for run in self._running:
-            by_lane[run.lane].append(run)
+            by_lane[run.place.lane].append(run)
         reading = len(self._unread)
         for lane, runs in by_lane.items():
-            metrics = lane.step({run.slot: run.batches.next() for run in runs})
+            metrics = lane.step({run.place.slot: run.batches.next() for run in runs})
             for run in runs:
                 run.progress.step += 1
             self._unread.append((metrics, [(run, run.progress.step) for run in runs]))
@@ -316,9 +260,9 @@ class _Session:
             metrics, runs = self._unread.popleft()
             values = StepMetrics(*map(np.asarray, metrics))
             for run, step in runs:
-                self._log(run, step, StepMetrics(*(value[run.slot] for value in values)))
+                self._log(run, step, StepMetrics(*(value[run.place.slot] for value in values)))
 
-    def _log(self, run: _Running, step: int, metrics: StepMetrics) -> None:
+    def _log(self, run: Running, step: int, metrics: StepMetrics) -> None:
         if run.progress.stopped is not None:
             return
         if metrics.failed:
@@ -339,13 +283,13 @@ class _Session:
 
     # Evaluation.
 
-    def _is_due(self, run: _Running) -> bool:
+    def _is_due(self, run: Running) -> bool:
         step, curve = run.progress.step, run.progress.curve
         if curve and curve[-1][0] == step:
             return False
         return run.ended or run.row.evaluates_at(step) or step in self._save_steps
 
-    def _evaluate(self, due: Sequence[_Running]) -> None:
+    def _evaluate(self, due: Sequence[Running]) -> None:
         if not due:
             return
         bank = self._bank([run.state.prompt for run in due])
@@ -369,7 +313,7 @@ class _Session:
 
     # Running -> finished.
 
-    def _finish(self, ended: Sequence[_Running]) -> None:
+    def _finish(self, ended: Sequence[Running]) -> None:
         if not ended:
             return
         bank = self._bank([run.best for run in ended])
@@ -384,62 +328,32 @@ class _Session:
                 self._display.note(
                     f"{run.row.name} stopped: {run.progress.stopped}; its best prompt is kept"
                 )
-            run.lane.unload(run.slot)
+            run.place.lane.unload(run.place.slot)
             self._running.remove(run)
-        self._lanes = [lane for lane in self._lanes if any(lane.rows)]
+        self._pool.drop_empty()
 
     # Checkpoints.
 
     def _save(self) -> None:
         self._saved = self._tick
-        arrays = {"best": np.zeros((1, *self._prompt_shape), np.float32)}
-        if self._running:
-            states = [run.state for run in self._running]
-            arrays = flatten(jax.tree.map(lambda *leaves: np.stack(leaves), *states))
-            arrays["best"] = np.stack([run.best for run in self._running])
-        lanes = [
-            {"layout": lane.layout.name, "batch_size": lane.batch_size} for lane in self._lanes
-        ]
-        rows = [
-            {
-                "name": run.row.name,
-                "digest": self._outcomes.digest(run.row),
-                "lane": self._lanes.index(run.lane),
-                "slot": run.slot,
-                "progress": dataclasses.asdict(
-                    dataclasses.replace(run.progress, data=run.batches.state())
-                ),
-            }
-            for run in self._running
-        ]
-        self._checkpoints.save(self._tick, arrays, {"lanes": lanes, "rows": rows})
+        lanes, digest = self._pool.lanes, self._outcomes.digest
+        snapshot.save(self._checkpoints, self._tick, lanes, self._running, digest)
 
     def restore(self) -> None:
         """Puts back the rows of the newest sound checkpoint, each where it was."""
-        latest = self._checkpoints.latest()
-        if latest is None:
+        saved = snapshot.load(self._checkpoints, self._config.step.optimizer)
+        if saved is None:
             return
-        self._tick, arrays, saved = latest
-        self._saved = self._tick
-        layouts = {layout.name: layout for layout in self._layouts}
+        self._tick = self._saved = saved.tick
         rows = {row.name: row for row in self._rows}
-        lanes = [
-            self._new_lane(layouts.get(lane["layout"]) or self._least_loaded(), lane["batch_size"])
-            for lane in saved["lanes"]
-        ]
-        like = jax.eval_shape(
-            functools.partial(init_state, optimizer=self._config.step.optimizer),
-            jax.ShapeDtypeStruct(arrays["best"].shape[1:], jnp.float32),
-        )
-        states = unflatten(like, arrays) if saved["rows"] else None
-        for i, entry in enumerate(saved["rows"]):
-            row = rows.get(entry["name"])
+        lanes = [self._pool.add(name, batch_size) for name, batch_size in saved.lanes]
+        for entry in saved.rows:
+            row = rows.get(entry.name)
             if row is None:
                 continue
-            if entry["digest"] != self._outcomes.digest(row):
+            if entry.digest != self._outcomes.digest(row):
                 raise UserError(self._outcomes.conflict(row))
             self._outcomes.finished.pop(row.name, None)
-            state = jax.tree.map(lambda leaf, i=i: leaf[i], states)
-            place = (lanes[entry["lane"]], entry["slot"])
-            self._place(row, state, Progress(**entry["progress"]), arrays["best"][i], place)
-        self._lanes = [lane for lane in self._lanes if any(lane.rows)]
+            where = Place(lanes[entry.lane], entry.slot)
+            self._place(row, where, state=entry.state, progress=entry.progress, best=entry.best)
+        self._pool.drop_empty()

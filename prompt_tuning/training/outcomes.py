@@ -108,7 +108,7 @@ class Outcomes:
         return {name: self._directory.row(name) / "best.safetensors" for name in self.finished}
 
     def digest(self, row: Row) -> str:
-        """Returns what identifies a row's result: its settings, task, model, and source's digest."""
+        """Returns what identifies a row's result: its settings, task, model and source."""
         if row.name not in self._digests:
             self._digests[row.name] = "waiting"
             source = None
