@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -81,6 +82,15 @@ def one_layer(golden_maker: ModuleType) -> T5Config:
     """Returns the config of the golden T5 1.1, shortened."""
     config = golden_maker.CONFIGS["t5_1_1"]
     return dataclasses.replace(config, num_encoder_layers=1, num_decoder_layers=1)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def quick_compilation() -> Iterator[None]:
+    """Compiles without most optimisations: nearly all of the time of these tests is compilation."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="session")

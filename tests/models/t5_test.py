@@ -2,19 +2,26 @@
 
 import math
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
+from prompt_tuning.models import t5
+from prompt_tuning.models.layers import Dropout, DropoutMasks
 from prompt_tuning.models.t5 import T5
+
+RATE = 0.25
 
 
 class PlainT5:
     """Computes the logits of one example, written after Raffel et al. 2020 and Shazeer 2020."""
 
-    def __init__(self, config, params):
+    def __init__(self, config, params, masks=None):
         self.config = config
+        self.masks = masks or {}
         flat = flatten_dict(params, sep="/")
         self.weights = {name: np.asarray(value, np.float64) for name, value in flat.items()}
 
@@ -30,15 +37,25 @@ class PlainT5:
         causal = encoded is not None
         own = "self_attention" if causal else "attention"
         norm = "pre_self_attention_layer_norm" if causal else "pre_attention_layer_norm"
+        x = self.drop(x, f"{name}/input")
         for i in range(2):
             layer = f"{name}/layers_{i}"
             y = self.norm(x, f"{layer}/{norm}")
-            x = x + self.attend(y, y, f"{layer}/{own}", self.bias(name, len(x), causal))
+            y = self.attend(y, y, f"{layer}/{own}", self.bias(name, len(x), causal))
+            x = x + self.drop(y, f"{layer}/{own}_output")
             if causal:
                 y = self.norm(x, f"{layer}/pre_cross_attention_layer_norm")
-                x = x + self.attend(y, encoded, f"{layer}/encoder_decoder_attention", None)
-            x = x + self.feed_forward(self.norm(x, f"{layer}/pre_mlp_layer_norm"), f"{layer}/mlp")
-        return self.norm(x, f"{name}/{name}_norm")
+                y = self.attend(y, encoded, f"{layer}/encoder_decoder_attention", None)
+                x = x + self.drop(y, f"{layer}/encoder_decoder_attention_output")
+            y = self.feed_forward(self.norm(x, f"{layer}/pre_mlp_layer_norm"), f"{layer}/mlp")
+            x = x + self.drop(y, f"{layer}/mlp_output")
+        return self.drop(self.norm(x, f"{name}/{name}_norm"), f"{name}/output")
+
+    def drop(self, x, site):
+        """Keeps what the mask of `site` keeps; without masks, everything."""
+        if not self.masks:
+            return x
+        return x * self.masks[site.replace("layers_", "")] / (1 - RATE)
 
     def norm(self, x, name):
         return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * self.weights[f"{name}/scale"]
@@ -53,8 +70,14 @@ class PlainT5:
             value = y @ self.weights[f"{name}/value/kernel"][:, part]
             scores = query @ key.T + (0.0 if bias is None else bias[head])
             weights = np.exp(scores - scores.max(-1, keepdims=True))
-            mixed.append(weights / weights.sum(-1, keepdims=True) @ value)
+            weights = weights / weights.sum(-1, keepdims=True)
+            mixed.append(self.drop_keys(weights, name, head) @ value)
         return np.concatenate(mixed, -1) @ self.weights[f"{name}/out/kernel"]
+
+    def drop_keys(self, weights, name, head):
+        if not self.masks:
+            return weights
+        return weights * self.masks[name.replace("layers_", "")][head] / (1 - RATE)
 
     def bias(self, name, length, causal):
         table = self.weights[f"{name}/relpos_bias/rel_embedding"]
@@ -72,7 +95,7 @@ class PlainT5:
             gate = x @ self.weights[f"{name}/wi_0/kernel"]
             gate = 0.5 * gate * (1 + np.tanh(math.sqrt(2 / math.pi) * (gate + 0.044715 * gate**3)))
             hidden = gate * (x @ self.weights[f"{name}/wi_1/kernel"])
-        return hidden @ self.weights[f"{name}/wo/kernel"]
+        return self.drop(hidden, f"{name}/hidden") @ self.weights[f"{name}/wo/kernel"]
 
 
 def bucket(distance, causal):
@@ -85,6 +108,42 @@ def bucket(distance, causal):
         math.log(distance / (count // 2)) / math.log(128 / (count // 2)) * (count // 2)
     )
     return base + min(large, count - 1)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Replaces the drawing of masks by one that also notes them, as `stack/site`, for example 0."""
+    noted = {}
+
+    def draw_masks(drop, stack, features, attention, num_heads):
+        if drop is None:
+            return None
+        random = np.random.RandomState(len(noted))
+        width = {site: random.rand(1, size) > RATE for site, size in features.items()}
+        keys = {site: random.rand(1, num_heads, size) > RATE for site, size in attention.items()}
+        noted.update({f"{stack}/{site}": mask[0] for site, mask in (width | keys).items()})
+        return DropoutMasks(
+            RATE, *({k: jnp.asarray(v) for k, v in d.items()} for d in (width, keys))
+        )
+
+    monkeypatch.setattr(t5, "draw_masks", draw_masks)
+    return noted
+
+
+def test_dropout_acts_on_every_place_that_it_should(golden_maker, drawn):
+    config = golden_maker.CONFIGS["t5_1_1"]
+    params = golden_maker.parameters(config, 5)
+    tokens = np.array([[5, 9, 3, 1]], np.int32)
+    decoder_tokens = np.array([[0, 7, 8]], np.int32)
+
+    def decode(model):
+        drop = Dropout(RATE, jax.random.split(jax.random.key(0), 1))
+        encoded = model.encode(model.embed(tokens), tokens > 0, drop)
+        return model.decode(encoded, tokens > 0, decoder_tokens, drop)
+
+    logits = jax.jit(lambda params: nn.apply(decode, T5(config))({"params": params}))(params)
+    expected = PlainT5(config, params, drawn).logits(tokens[0], decoder_tokens[0])
+    np.testing.assert_allclose(logits[0], expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", ["t5_1_1", "t5_1_0"])
