@@ -14,8 +14,8 @@ from prompt_tuning.training import loop, partitioning
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.outcomes import Outcome
 from prompt_tuning.training.plan import describe
-from prompt_tuning.training.rows import Row
-from prompt_tuning.training.run_directory import RunDirectory, write_text
+from prompt_tuning.training.rows import Row, check_rows
+from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup, open_vocabulary
 
 
@@ -30,6 +30,7 @@ class Work:
     directory: RunDirectory
     tuning: TuneConfig
     save_steps: tuple[int, ...]
+    operative_config: str
     console: Console
 
     @property
@@ -51,6 +52,7 @@ class Work:
             directory=self.directory,
             config=self.tuning,
             save_steps=self.save_steps,
+            operative_config=self.operative_config,
             console=self.console,
         )
 
@@ -77,6 +79,7 @@ class Session:
 
     def dry_run(self, rows: Sequence[Row]) -> None:
         """Prints what training the rows needs; no task is tokenised and nothing is compiled."""
+        check_rows(rows, microbatches=self.tuning.step.microbatches, save_steps=self.save_steps)
         lengths = self.setup.feature_lengths
         shape = (lengths["inputs"], lengths["targets"])
         table = describe(rows, self.setup.open_backbone(), self.tuning, shape)
@@ -91,14 +94,13 @@ class Session:
             most_rows: Rows that will train at the same time, at most.
         """
         partitioning.use_cpu_cores(most_rows)
-        self.setup.keep_compiled_programs()
         backbone = self.setup.open_backbone()
+        self.setup.keep_compiled_programs()
         vocabulary = open_vocabulary(backbone)
         tasks = self.setup.open_tasks(
             self.task_names, vocabulary, tfds_data_dir=self.tfds_data_dir, console=self.console
         )
         shapes = self.setup.choose_shapes(tasks)
-        write_text(directory.path / "operative_config.gin", operative_config)
         self.console.print(
             f"{backbone.config.name} on {jax.device_count()} {jax.default_backend()} device(s), "
             f"{len(tasks)} task(s), batches of {', '.join(f'{t}+{n}' for t, n in shapes)} "
@@ -113,5 +115,6 @@ class Session:
             directory=directory,
             tuning=self.tuning,
             save_steps=self.save_steps,
+            operative_config=operative_config,
             console=self.console,
         )

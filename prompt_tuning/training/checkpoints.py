@@ -1,5 +1,6 @@
 """Checkpoints of the trainable state, in Orbax. The frozen weights are never among them."""
 
+import functools
 import hashlib
 import json
 import logging
@@ -15,7 +16,7 @@ _KEPT = 2
 
 
 class Checkpoints:
-    """Saves and restores a run's trainable state under a directory.
+    """Saves and restores a run's trainable state under a directory, which the first save makes.
 
     A checkpoint is written under a temporary name and renamed when complete. It holds a digest of
     its content; one that does not read back whole is skipped for the one before it.
@@ -23,11 +24,7 @@ class Checkpoints:
 
     def __init__(self, directory: Path):
         logging.getLogger("absl").setLevel(logging.WARNING)
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=_KEPT, create=True, enable_async_checkpointing=False
-        )
         self._directory = directory.absolute()
-        self._manager = ocp.CheckpointManager(self._directory, options=options)
 
     def save(self, step: int, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
         """Writes checkpoint `step`.
@@ -51,6 +48,8 @@ class Checkpoints:
 
         Damaged ones are named in a warning and removed, so that their numbers can be used again.
         """
+        if not self._directory.is_dir():
+            return None
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 return step, *self._read(step)
@@ -66,7 +65,15 @@ class Checkpoints:
 
     def close(self) -> None:
         """Waits for what is being written."""
-        self._manager.close()
+        if "_manager" in self.__dict__:
+            self._manager.close()
+
+    @functools.cached_property
+    def _manager(self) -> ocp.CheckpointManager:
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=_KEPT, create=True, enable_async_checkpointing=False
+        )
+        return ocp.CheckpointManager(self._directory, options=options)
 
     def _read(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         progress = self._manager.restore(

@@ -15,8 +15,9 @@ class Journal:
 
     Args:
         path: The JSON lines file.
-        restored: Steps already done by row name, infinity for a finished row; what the file says
-            of later steps is dropped, as those are going to run again.
+        restored: Steps already done by row name: infinity for a finished row, -1 for one that is
+            going to start. What the file says of later steps is dropped, as those are going to run
+            again; rows without an entry keep theirs.
     """
 
     def __init__(self, path: Path, restored: Mapping[str, float]):
@@ -73,7 +74,7 @@ def _truncate(path: Path, restored: Mapping[str, float]) -> None:
             continue
         # The test score comes last: a row that is not finished has none yet.
         last = math.inf if entry["kind"] == "test" else entry["step"]
-        if last <= restored.get(entry["row"], -1):
+        if last <= restored.get(entry["row"], math.inf):
             kept.append(line + "\n")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text("".join(kept), encoding="utf-8")

@@ -27,8 +27,8 @@ from prompt_tuning.training.lanes import Lane, Stepper
 from prompt_tuning.training.outcomes import Outcome, Outcomes
 from prompt_tuning.training.pool import Pool
 from prompt_tuning.training.progress import ProgressDisplay
-from prompt_tuning.training.rows import Progress, Row
-from prompt_tuning.training.run_directory import RunDirectory
+from prompt_tuning.training.rows import Progress, Row, check_rows
+from prompt_tuning.training.run_directory import RunDirectory, write_text
 from prompt_tuning.training.running import Place, Running, place
 from prompt_tuning.training.starts import StartContext, start_key
 from prompt_tuning.training.state import init_state
@@ -46,6 +46,7 @@ def tune(
     directory: RunDirectory,
     config: TuneConfig,
     save_steps: Sequence[int],
+    operative_config: str,
     console: Console,
 ) -> list[Outcome]:
     """Trains every row to its end, and scores each on test at its checkpoint best on validation.
@@ -62,15 +63,17 @@ def tune(
         directory: Where the run's files are.
         config: Settings that all rows share.
         save_steps: Steps after which a row's prompt is also kept as `step_<n>.safetensors`.
+        operative_config: What runs, as text that is kept in the directory.
         console: Where to show progress.
 
     Returns:
         One outcome per row, in order.
 
     Raises:
-        UserError: The directory holds a row of the same name with other settings, or a row waits
-            for one that is not there.
+        UserError: The directory holds a row of the same name with other settings, a row cannot
+            start, or it waits for one that is not there. Nothing is written then.
     """
+    check_rows(rows, microbatches=config.step.microbatches, save_steps=save_steps)
     model = PromptedT5(T5(backbone.config), find_placement(config.placement))
     layouts = partitioning.layouts()[: len(rows)]
     stepper = Stepper(model, backbone.params, config.step, layouts, shapes)
@@ -98,7 +101,9 @@ def tune(
         outcomes=outcomes,
         checkpoints=checkpoints,
     )
+    session.check_starts()
     session.restore()
+    write_text(directory.path / "operative_config.gin", operative_config)
     session.compile(console)
     try:
         session.run(console, directory)
@@ -150,7 +155,8 @@ class _Session:
 
     def run(self, console: Console, directory: RunDirectory) -> None:
         finished = self._outcomes.finished
-        restored: dict[str, float] = dict.fromkeys(finished, math.inf)
+        restored: dict[str, float] = {row.name: -1 for row in self._rows}
+        restored |= dict.fromkeys(finished, math.inf)
         restored |= {run.row.name: run.progress.step for run in self._running}
         done = sum(row.steps for row in self._rows if row.name in finished)
         done += sum(run.progress.step for run in self._running)
@@ -204,6 +210,12 @@ class _Session:
             list(pool.map(compile_on, self._layouts))
 
     # Waiting -> running.
+
+    def check_starts(self) -> None:
+        """Makes the first prompt of every row that waits for no other, to find what is wrong."""
+        for row in self._rows:
+            if row.name not in self._outcomes.finished and row.start.after is None:
+                self._first_prompt(row)
 
     def _start_ready(self) -> None:
         started = {run.row.name for run in self._running} | set(self._outcomes.finished)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,18 @@ from prompt_tuning.types import UserError
 
 
 class RunDirectory:
-    """Gives the paths under a run's directory, and makes the directory.
+    """Gives the paths under a run's directory. What is written first makes the directory.
 
     Raises:
         UserError: If the directory cannot be made or written to.
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         try:
-            self.prompts.mkdir(parents=True, exist_ok=True)
-            probe = self.path / f".probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
+            there = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+            with tempfile.TemporaryDirectory(prefix=".probe-", dir=there):
+                pass
         except OSError as error:
             raise UserError(
                 f"cannot write to MODEL_DIR '{path}': {error.strerror}; give a directory you own"
@@ -66,5 +66,8 @@ def write_text(path: Path, text: str) -> None:
     """Writes text so that a reader sees the old file or the whole new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -136,6 +136,7 @@ def train(rows: Sequence[Row], folder: Path, **changes: Any) -> list[Outcome]:
         "directory": RunDirectory(folder / "run"),
         "config": config(),
         "save_steps": (),
+        "operative_config": "",
         "console": Console(quiet=True),
     }
     return tune(rows, **{**settings, **changes})
