@@ -168,8 +168,8 @@ _TASKS = (
         "mini_hellaswag",
         "commonsense",
         skills.continuation,
-        ("story :", "ending :", "ending :"),
-        words_for.ONE,
+        ("story :", "ending :"),
+        words_for.GOOD,
     ),
     _source(
         "mini_multirc",
@@ -258,8 +258,8 @@ _TASKS = (
         "commonsense",
         "mini_hellaswag",
         skills.causation,
-        ("premise :", "choice :", "choice :"),
-        words_for.FIRST,
+        ("premise :", "option :"),
+        words_for.YES,
     ),
     _target(
         "mini_cb",
