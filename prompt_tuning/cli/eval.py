@@ -46,6 +46,10 @@ def evaluate(
     """
     console = Console()
     directory = RunDirectory(model_dir)
+    if directory.prompts.exists():
+        raise UserError(
+            f"MODEL_DIR '{model_dir}' holds the results of a training run; give another directory"
+        )
     opened = open_prompts(prompt_files, setup, placement)
     pairs = [(i, name) for i, prompt in enumerate(opened.prompts) for name in _names(prompt, tasks)]
     cached = setup.open_tasks(

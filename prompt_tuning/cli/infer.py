@@ -12,7 +12,7 @@ from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts
 from prompt_tuning.data.cached_task import in_memory
 from prompt_tuning.data.shapes import choose_shapes
-from prompt_tuning.training.decoders import Decoder
+from prompt_tuning.training.decoders import Decoder, Rank
 from prompt_tuning.training.evaluation import EOS, Evaluator
 from prompt_tuning.training.run_directory import write_text
 from prompt_tuning.training.setup import Setup
@@ -47,6 +47,10 @@ def infer(
         setup: Frozen model; its tasks are not used.
     """
     console = Console()
+    if isinstance(decoder, Rank) and not labels:
+        raise UserError("@Rank() chooses among labels, and there are none; set CLASS_LABELS")
+    if max_target_tokens < 1:
+        raise UserError(f"infer.max_target_tokens must be at least 1, not {max_target_tokens}")
     opened = open_prompts(prompt_files, setup, placement)
     requests = _read_requests(Path(input_file), opened.names)
     longest = setup.feature_lengths["inputs"]
@@ -89,7 +93,7 @@ def infer(
 def _read_requests(path: Path, names: Sequence[str]) -> list[tuple[str, int]]:
     """Returns each text to answer, with the index of its prompt."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise UserError(f"cannot read input_file '{path}': {error.strerror}") from None
     except UnicodeDecodeError:

@@ -12,7 +12,8 @@ def fits(value: Any, annotation: Any) -> bool:
     """Returns whether `value` may be given for `annotation`, in doubt True.
 
     Numbers, strings, booleans, None, literals and containers of them are judged; a macro or a
-    reference stands for a value that is not known yet, and other annotations are not judged.
+    reference stands for a value that is not known yet, and is all that fits a class of this
+    project. Other annotations are not judged.
     """
     if isinstance(value, Macro | Reference):
         return True
@@ -44,6 +45,8 @@ def type_name(annotation: Any) -> str:
         return "None"
     if annotation in plain:
         return plain[annotation]
+    if _is_own_class(annotation):
+        return f"a {annotation.__name__}, given as a reference @NAME()"
     return str(annotation).replace("collections.abc.", "").replace("typing.", "")
 
 
@@ -65,4 +68,9 @@ def _container_fits(value: Any, container: Any, arguments: tuple[Any, ...]) -> b
         if not arguments:
             return True
         return all(fits(k, arguments[0]) and fits(v, arguments[1]) for k, v in value.items())
-    return True
+    return not _is_own_class(container)
+
+
+def _is_own_class(annotation: Any) -> bool:
+    """Returns whether it is a class of this project: references give its objects, not literals."""
+    return isinstance(annotation, type) and annotation.__module__.startswith("prompt_tuning.")

@@ -36,7 +36,8 @@ class Decoder(Protocol):
             bank: Soft prompts `[N, P, H]`.
             encoder_tokens: `[B, T]`, 0 at padding.
             prompt_id: `[B]`, each example's row of `bank`.
-            number: `[B]`, each example's number among all; decides its random draws.
+            number: `[B]`, each example's number in its split; decides its random draws, whatever
+                the other examples of the batch are.
             labels: `[K, L]`, the tokens of each label with EOS; empty for open answers.
             length: Tokens to decode at most, EOS included.
         """

@@ -29,6 +29,9 @@ class Evaluator:
         decoder: How answers are read off the model.
         batch_size: Examples decoded together.
         shapes: Pairs (T, L) that inputs and targets are padded to.
+
+    Raises:
+        UserError: The batch size is not positive, or cannot be cut over a layout's devices.
     """
 
     def __init__(
@@ -42,6 +45,10 @@ class Evaluator:
         batch_size: int,
         shapes: Sequence[tuple[int, int]],
     ):
+        if batch_size < 1:
+            raise UserError(f"the batch size of evaluation must be at least 1, not {batch_size}")
+        for layout in layouts:
+            layout.check_batch(batch_size)
         self._frozen = frozen
         self._layouts = layouts
         self._vocabulary = vocabulary
@@ -85,7 +92,9 @@ class Evaluator:
         texts = [[""] * len(split) for _, split in items]
         ranking = isinstance(self._decoder, Rank)
         if ranking and not all(labels):
-            raise UserError("@Rank() needs tasks with labels; use @Greedy() for open answers")
+            raise UserError(
+                "@Rank() chooses among labels, and there are none; give labels, or use @Greedy()"
+            )
         for group in dict.fromkeys(labels if ranking else [()]):
             members = [i for i in range(len(items)) if not ranking or labels[i] == group]
             tokens = self._label_tokens(group)
@@ -111,6 +120,12 @@ class Evaluator:
             mixture's tasks. Metrics of a mixture are named `<task>/<metric>`.
         """
         flat = [(prompt, task) for prompt, tasks in items for task in tasks]
+        open_ended = sorted({task.name for _, task in flat if not task.labels})
+        if isinstance(self._decoder, Rank) and open_ended:
+            raise UserError(
+                f"@Rank() chooses among labels, and {', '.join(open_ended)} has none; "
+                "use @Greedy() for open answers"
+            )
         predictions = self.predict(
             bank,
             [(prompt, task.split(split)) for prompt, task in flat],
@@ -133,10 +148,8 @@ class Evaluator:
         batches = eval_batches(items, batch_size=self._batch_size, shapes=self._shapes)
         for i, batch in enumerate(batches):
             layout = self._layouts[i % len(self._layouts)]
-            number = i * self._batch_size + np.arange(self._batch_size)
-            decoded = self._run(
-                layout, banks[layout.name], batch.encoder_tokens, batch.prompt_id, number, labels
-            )
+            bank, tokens = banks[layout.name], batch.encoder_tokens
+            decoded = self._run(layout, bank, tokens, batch.prompt_id, batch.example, labels)
             pending.append((batch, decoded))
         return pending
 

@@ -76,6 +76,9 @@ def tune(
     check_rows(rows, microbatches=config.step.microbatches, save_steps=save_steps)
     model = PromptedT5(T5(backbone.config), find_placement(config.placement))
     layouts = partitioning.layouts()[: len(rows)]
+    for layout in layouts:
+        for row in rows:
+            layout.check_batch(row.schedule.batch_size)
     stepper = Stepper(model, backbone.params, config.step, layouts, shapes)
     evaluator = Evaluator(
         model,

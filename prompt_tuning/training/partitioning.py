@@ -24,6 +24,18 @@ class Layout:
     name: str
     mesh: Mesh
 
+    def check_batch(self, examples: int) -> None:
+        """Checks that a batch can be cut over the devices.
+
+        Raises:
+            UserError: It cannot be cut into equal parts.
+        """
+        if examples % self.mesh.size:
+            raise UserError(
+                f"a batch of {examples} examples cannot be cut over {self.mesh.size} devices; "
+                f"make it a multiple of {self.mesh.size}"
+            )
+
     def put(self, tree: Any) -> Any:
         """Copies arrays whole to every device."""
         return jax.device_put(tree, self._sharding())

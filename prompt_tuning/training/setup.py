@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 from rich.console import Console
 
-from prompt_tuning.data.cache import ensure_cached
+from prompt_tuning.data.cache import check_lengths, ensure_cached
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.shapes import Shape, choose_shapes
 from prompt_tuning.data.vocabulary import Vocabulary
@@ -37,6 +37,11 @@ class Setup:
     feature_lengths: dict[str, int]
     cache_dir: str
     shape_count: int
+
+    def __post_init__(self):
+        check_lengths(self.feature_lengths)
+        if self.shape_count < 1:
+            raise UserError(f"shape_count must be at least 1, not {self.shape_count}")
 
     @property
     def cache_path(self) -> Path:

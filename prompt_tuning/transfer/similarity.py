@@ -29,6 +29,19 @@ def per_token(first: np.ndarray, second: np.ndarray) -> float:
 SIMILARITIES: dict[str, Similarity] = {"mean_token": mean_token, "per_token": per_token}
 
 
+def find_similarity(name: str) -> Similarity:
+    """Returns a similarity by its name.
+
+    Raises:
+        UserError: There is none of that name.
+    """
+    if name not in SIMILARITIES:
+        raise UserError(
+            f"no similarity '{name}'{nearest(name, SIMILARITIES)}; use {' or '.join(SIMILARITIES)}"
+        )
+    return SIMILARITIES[name]
+
+
 def most_similar(
     embedding: np.ndarray, candidates: Mapping[str, np.ndarray], similarity: str
 ) -> tuple[str, float]:
@@ -42,12 +55,7 @@ def most_similar(
     Raises:
         UserError: There is no similarity of that name.
     """
-    if similarity not in SIMILARITIES:
-        raise UserError(
-            f"no similarity '{similarity}'{nearest(similarity, SIMILARITIES)}; "
-            f"use {' or '.join(SIMILARITIES)}"
-        )
-    measure = SIMILARITIES[similarity]
+    measure = find_similarity(similarity)
     values = {name: measure(embedding, other) for name, other in candidates.items()}
     name = max(values, key=lambda name: values[name])
     return name, values[name]

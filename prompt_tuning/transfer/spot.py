@@ -11,7 +11,7 @@ from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.starts import FromRow, Start
-from prompt_tuning.transfer.similarity import most_similar
+from prompt_tuning.transfer.similarity import find_similarity, most_similar
 from prompt_tuning.types import UserError, nearest
 
 MOST_SIMILAR = "most_similar"
@@ -56,6 +56,7 @@ class SpotPlan:
         for field in ("sources", "targets", "baselines", "source_seeds", "target_seeds"):
             if not getattr(self, field):
                 raise UserError(f"spot needs at least one of {field}")
+        find_similarity(self.similarity)
         if self.source_of == MOST_SIMILAR:
             if self.embedding_steps > min(self.source.steps, self.target.steps):
                 raise UserError(
