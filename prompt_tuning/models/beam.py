@@ -5,10 +5,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from prompt_tuning.models.decoder import DecodeState
 from prompt_tuning.models.decoding import EOS, is_filler
 from prompt_tuning.models.layers import Cache
 from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import DecodeState
 from prompt_tuning.types import Array, Params, UserError
 
 

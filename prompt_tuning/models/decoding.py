@@ -9,8 +9,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from prompt_tuning.models.decoder import DecodeState
 from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import DecodeState
 from prompt_tuning.types import Array, Params, UserError
 
 EOS = 1

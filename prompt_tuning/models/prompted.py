@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from prompt_tuning.models.decoder import DecodeState
 from prompt_tuning.models.layers import Dropout
-from prompt_tuning.models.t5 import T5, DecodeState
+from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts.bank import select
 from prompt_tuning.prompts.placement import Placement
 from prompt_tuning.types import Array, Params

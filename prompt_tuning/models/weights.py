@@ -19,7 +19,8 @@ import safetensors
 import safetensors.numpy
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from prompt_tuning.models.t5 import T5, T5Config
+from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import Params, UserError, nearest
 

@@ -12,9 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.decoder import DecodeState
 from prompt_tuning.models.layers import Cache
 from prompt_tuning.models.prompted import Batch, PromptedT5
-from prompt_tuning.models.t5 import T5, DecodeState, T5Config
+from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.types import Array, Params
 

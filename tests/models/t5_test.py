@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from prompt_tuning.models import t5
+from prompt_tuning.models import decoder, encoder
 from prompt_tuning.models.layers import Dropout, DropoutMasks
 from prompt_tuning.models.t5 import T5
 
@@ -126,7 +126,8 @@ def drawn(monkeypatch):
             RATE, *({k: jnp.asarray(v) for k, v in d.items()} for d in (width, keys))
         )
 
-    monkeypatch.setattr(t5, "draw_masks", draw_masks)
+    for stack in (encoder, decoder):
+        monkeypatch.setattr(stack, "draw_masks", draw_masks)
     return noted
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from prompt_tuning.data.mini.corpus import Exercise
 from prompt_tuning.data.mini.draw import Draw
-from prompt_tuning.models.t5 import T5Config
+from prompt_tuning.models.config import T5Config
 from prompt_tuning.training import pretraining
 
 CONFIG = T5Config(

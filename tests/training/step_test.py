@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import T5, T5Config
+from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.state import (

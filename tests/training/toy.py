@@ -13,7 +13,8 @@ from rich.console import Console
 from prompt_tuning.data import ragged, references
 from prompt_tuning.data.cached_task import CachedSplit, CachedTask
 from prompt_tuning.data.metrics import accuracy
-from prompt_tuning.models.t5 import T5, T5Config
+from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import Backbone
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.training.adafactor import Adafactor

@@ -1,0 +1,143 @@
+"""T5's decoder, over whole targets or one token at a time."""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.layers import (
+    Attention,
+    Cache,
+    Dropout,
+    DropoutMasks,
+    Mlp,
+    RelativeBias,
+    RmsNorm,
+    causal_bias,
+    draw_masks,
+    dropout,
+)
+from prompt_tuning.types import Array
+
+
+class DecodeState(NamedTuple):
+    """Holds what decoding one more token needs.
+
+    Attributes:
+        self_cache: Per layer, keys and values of the tokens so far, `[B, L, heads, head_dim]`.
+        cross_cache: Per layer, keys and values of the encoder output, `[B, P+T, heads, head_dim]`.
+        encoder_bias: `[B, 1, 1, P+T]`, large and negative at padding.
+        index: Number of tokens decoded so far.
+    """
+
+    self_cache: tuple[Cache, ...]
+    cross_cache: tuple[Cache, ...]
+    encoder_bias: Array
+    index: Array
+
+
+class Decoder(nn.Module):
+    """Runs the decoder blocks over embedded, shifted targets."""
+
+    config: T5Config
+
+    def setup(self):
+        c = self.config
+        self.relpos_bias = RelativeBias(
+            c.num_heads, c.relative_buckets, c.relative_max_distance, False, c.dtype
+        )
+        self.layers = [DecoderLayer(c, name=f"layers_{i}") for i in range(c.num_decoder_layers)]
+        self.decoder_norm = RmsNorm(c.dtype)
+        if not c.tied_embeddings:
+            self.logits_dense = nn.Dense(c.vocab_size, use_bias=False, dtype=jnp.dtype(c.dtype))
+
+    def __call__(
+        self, x: Array, encoded: Array, encoder_bias: Array, drop: Dropout | None
+    ) -> Array:
+        positions = jnp.arange(x.shape[1], dtype=jnp.int32)
+        bias = self.relpos_bias(positions, positions)
+        bias = bias + causal_bias(positions, positions, bias.dtype)
+        masks = self._draw_masks(drop, x.shape[1], encoded.shape[1])
+        x = dropout(x, masks, "input")
+        for i, layer in enumerate(self.layers):
+            cross = layer.encoder_decoder_attention.keys_values(encoded)
+            x, _ = layer(x, None, bias, cross, encoder_bias, masks, str(i))
+        return dropout(self.decoder_norm(x), masks, "output")
+
+    def step(self, x: Array, state: DecodeState) -> tuple[Array, tuple[Cache, ...]]:
+        """Runs one position `[B, 1, H]` and returns it with the caches that now hold it."""
+        keys = jnp.arange(state.self_cache[0].keys.shape[1], dtype=jnp.int32)
+        query = state.index[None]
+        bias = self.relpos_bias(query, keys)
+        bias = bias + causal_bias(query, keys, bias.dtype)
+        caches = []
+        for layer, cache, cross in zip(
+            self.layers, state.self_cache, state.cross_cache, strict=True
+        ):
+            x, cache = layer(x, (cache, state.index), bias, cross, state.encoder_bias, None, "")
+            caches.append(cache)
+        return self.decoder_norm(x), tuple(caches)
+
+    def cross_caches(self, encoded: Array) -> tuple[Cache, ...]:
+        """Returns each layer's keys and values of the encoder output `[B, T, H]`."""
+        return tuple(layer.encoder_decoder_attention.keys_values(encoded) for layer in self.layers)
+
+    def _draw_masks(
+        self, drop: Dropout | None, length: int, encoded_length: int
+    ) -> DropoutMasks | None:
+        c = self.config
+        features = {"input": c.emb_dim, "output": c.emb_dim}
+        attention = {}
+        for i in range(c.num_decoder_layers):
+            attention[f"{i}/self_attention"] = length
+            attention[f"{i}/encoder_decoder_attention"] = encoded_length
+            features[f"{i}/self_attention_output"] = c.emb_dim
+            features[f"{i}/encoder_decoder_attention_output"] = c.emb_dim
+            features[f"{i}/mlp/hidden"] = c.mlp_dim
+            features[f"{i}/mlp_output"] = c.emb_dim
+        return draw_masks(drop, "decoder", features, attention, c.num_heads)
+
+
+class DecoderLayer(nn.Module):
+    """One decoder block: self-attention, attention to the encoder, feed-forward."""
+
+    config: T5Config
+
+    def setup(self):
+        c = self.config
+        self.pre_self_attention_layer_norm = RmsNorm(c.dtype)
+        self.self_attention = Attention(c.num_heads, c.head_dim, c.emb_dim, c.dtype)
+        self.pre_cross_attention_layer_norm = RmsNorm(c.dtype)
+        self.encoder_decoder_attention = Attention(c.num_heads, c.head_dim, c.emb_dim, c.dtype)
+        self.pre_mlp_layer_norm = RmsNorm(c.dtype)
+        self.mlp = Mlp(c.mlp_dim, c.emb_dim, c.activations, c.dtype)
+
+    def __call__(
+        self,
+        x: Array,
+        cached: tuple[Cache, Array] | None,
+        bias: Array,
+        cross: Cache,
+        cross_bias: Array,
+        masks: DropoutMasks | None,
+        site: str,
+    ) -> tuple[Array, Cache]:
+        y = self.pre_self_attention_layer_norm(x)
+        cache = self.self_attention.keys_values(y)
+        if cached is not None:
+            past, index = cached
+            cache = Cache(
+                jax.lax.dynamic_update_slice_in_dim(past.keys, cache.keys, index, axis=1),
+                jax.lax.dynamic_update_slice_in_dim(past.values, cache.values, index, axis=1),
+            )
+        y = self.self_attention(y, cache, bias, masks, f"{site}/self_attention")
+        x = x + dropout(y, masks, f"{site}/self_attention_output")
+        y = self.pre_cross_attention_layer_norm(x)
+        y = self.encoder_decoder_attention(
+            y, cross, cross_bias, masks, f"{site}/encoder_decoder_attention"
+        )
+        x = x + dropout(y, masks, f"{site}/encoder_decoder_attention_output")
+        y = self.mlp(self.pre_mlp_layer_norm(x), masks, f"{site}/mlp")
+        return x + dropout(y, masks, f"{site}/mlp_output"), cache
