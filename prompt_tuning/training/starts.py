@@ -165,13 +165,16 @@ class FromFile:
 
     def prompt(self, key: Array, shape: tuple[int, int], context: StartContext) -> np.ndarray:
         prompt = self._load()
-        files.check(
-            prompt,
-            backbone=context.backbone,
-            backbone_digest=context.backbone_digest,
-            prompt_length=shape[0],
-            hidden_size=shape[1],
-        )
+        try:
+            files.check(
+                prompt,
+                backbone=context.backbone,
+                backbone_digest=context.backbone_digest,
+                prompt_length=shape[0],
+                hidden_size=shape[1],
+            )
+        except UserError as error:
+            raise UserError(f"{self.path}: {error}") from None
         return prompt.array
 
     def _load(self) -> files.Prompt:

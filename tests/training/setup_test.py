@@ -1,0 +1,51 @@
+"""The set-up refuses what no model and no data can have."""
+
+from typing import Any
+
+import pytest
+
+from prompt_tuning.training.setup import Setup
+from prompt_tuning.types import UserError
+from tests.training import toy
+
+SETTINGS = {
+    "backbone": "t5_mini",
+    "dtype": "bfloat16",
+    "task_modules": (),
+    "feature_lengths": {"inputs": 64, "targets": 16},
+    "cache_dir": "~/cache",
+    "shape_count": 4,
+}
+
+
+def _setup(**changes: Any) -> Setup:
+    return Setup(**{**SETTINGS, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shape_count": 0}, "shape_count must be at least 1, not 0"),
+        ({"feature_lengths": {"input": 64}}, "feature lengths are given for input; give them for"),
+        ({"feature_lengths": {"inputs": 1, "targets": 16}}, "feature length 1 of inputs"),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes: dict[str, Any], message: str):
+    with pytest.raises(UserError, match=message):
+        _setup(**changes)
+
+
+def test_the_backbone_computes_in_the_dtype_and_keeps_its_parameters():
+    backbone = _setup().open_backbone()
+    assert backbone.config.dtype == "bfloat16"
+    assert backbone.params["token_embedder"]["embedding"].dtype == "float32"
+    with pytest.raises(UserError, match=r"no compute dtype 'bfloat61' \(did you mean bfloat16"):
+        _setup(dtype="bfloat61").open_backbone()
+
+
+def test_shapes_cover_every_split(tmp_path):
+    task = toy.task(tmp_path)
+    longest = max(int(split.inputs.lengths.max()) for split in task.splits.values())
+    shapes = _setup(shape_count=2).choose_shapes({"counting": task})
+    assert len(shapes) == 2
+    assert shapes[-1] == (-(-longest // 4) * 4, 2)
