@@ -96,9 +96,9 @@ class Outcomes:
         self._digests: dict[str, str] = {}
         self.finished: dict[str, Outcome] = {}
         for row in rows:
-            outcome = self._read(row)
+            digest, outcome = self.digest(row), self._read(row)
             if outcome is not None:
-                if outcome.digest != self.digest(row):
+                if outcome.digest != digest:
                     raise UserError(self.conflict(row))
                 self.finished[row.name] = outcome
 

@@ -1,0 +1,87 @@
+"""Evaluation: prompts that share batches score as each does alone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from prompt_tuning.data.cached_task import CachedTask
+from prompt_tuning.models.prompted import PromptedT5
+from prompt_tuning.models.t5 import T5
+from prompt_tuning.prompts.placement import prefix
+from prompt_tuning.training import partitioning
+from prompt_tuning.training.decoders import Beam, Decoder, Greedy, Nucleus, Rank
+from prompt_tuning.training.evaluation import Evaluator
+from prompt_tuning.types import UserError
+from tests.training import toy
+
+BANK = np.random.default_rng(1).normal(size=(3, 3, 16), scale=5.0).astype(np.float32)
+DECODERS = [Greedy(), Beam(2, 0.6), Nucleus(1.0, 0.95, 0), Rank()]
+
+
+def _evaluator(decoder: Decoder, batch_size: int = 8) -> Evaluator:
+    layouts = partitioning.layouts()
+    params = toy.backbone().params
+    return Evaluator(
+        PromptedT5(T5(toy.T5_CONFIG), prefix),
+        {layout.name: layout.put(params) for layout in layouts},
+        layouts,
+        toy.Digits(),  # pyright: ignore[reportArgumentType]
+        decoder,
+        batch_size=batch_size,
+        shapes=toy.SHAPES,
+    )
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> list[CachedTask]:
+    """Two tasks, the second with other labels."""
+    folder = tmp_path_factory.mktemp("tasks")
+    other = dataclasses.replace(toy.task(folder, "other"), labels=("7 8", "9"))
+    return [toy.task(folder), other]
+
+
+@pytest.mark.parametrize("decoder", DECODERS, ids=lambda decoder: type(decoder).__name__)
+def test_mixed_batches_answer_as_each_prompt_does_alone(decoder: Decoder, tasks: list[CachedTask]):
+    evaluator = _evaluator(decoder)
+    items = [(0, tasks[0]), (2, tasks[1]), (1, tasks[0])]
+    splits = [(prompt, task.split("test")) for prompt, task in items]
+    labels = [task.labels for _, task in items]
+    together = evaluator.predict(BANK, splits, labels)
+    alone = [
+        evaluator.predict(BANK, [split], [of_item])[0]
+        for split, of_item in zip(splits, labels, strict=True)
+    ]
+    assert together == alone
+    assert together[0] != together[2]
+    if isinstance(decoder, Rank):
+        assert set(together[0]) <= {"5", "6"} and set(together[1]) <= {"7 8", "9"}
+
+
+def test_a_mixture_is_scored_on_each_of_its_tasks(tasks: list[CachedTask]):
+    evaluator = _evaluator(Rank())
+    named = [tasks[0], dataclasses.replace(tasks[0], name="again", labels=("6",))]
+    mixture, one, two = evaluator.score(
+        BANK, [(1, named), (1, named[:1]), (1, named[1:])], "validation"
+    )
+    assert mixture == {
+        "counting/accuracy": one["accuracy"],
+        "again/accuracy": two["accuracy"],
+        "score": (one["accuracy"] + two["accuracy"]) / 2,
+    }
+    sixes = [text == "6" for text in tasks[0].split("validation").target_texts]
+    assert two["accuracy"] == pytest.approx(100 * np.mean(sixes))
+
+
+def test_labels_are_needed_to_rank(tasks: list[CachedTask]):
+    evaluator = _evaluator(Rank())
+    answers = dataclasses.replace(tasks[0], labels=())
+    with pytest.raises(UserError, match="among labels, and counting has none; use @Greedy"):
+        evaluator.score(BANK, [(0, [answers])], "test")
+    with pytest.raises(UserError, match="and there are none; give labels"):
+        evaluator.predict(BANK, [(0, answers.split("test"))], [()])
+
+
+def test_a_batch_has_examples():
+    with pytest.raises(UserError, match="batch size of evaluation must be at least 1, not 0"):
+        _evaluator(Greedy(), batch_size=0)
