@@ -34,8 +34,8 @@ INSTRUCTIONS = {
     "counting": ("count the things", "how many are there"),
     "coreference": ("who is meant", "name the person"),
     "reference": ("is this the person meant", "does the pronoun refer to this", "check the person"),
-    "causation": ("is this the cause or effect", "are these linked", "check the reason"),
-    "continuation": ("can this come next", "does it go on so", "check the next event"),
+    "causation": ("choose the cause or effect", "what is the reason or result", "which is linked"),
+    "continuation": ("what comes next", "choose the next event", "how does it go on"),
     "story": ("continue the story", "tell the rest"),
 }
 _GLOSS = ("tell the sense", "which sense is it")  # a sense's first lesson has an open answer

@@ -20,6 +20,12 @@ UP = ("up", "down")
 AGREE = ("agree", "disagree")
 PAIRS = (YES, TRUE, GOOD, RIGHT, SAME, PLUS, HIGH, FINE, UP, AGREE)
 
+FIRST = ("first", "second")
+ONE = ("one", "two")
+ALPHA = ("alpha", "beta")
+TOP = ("top", "bottom")
+CHOICES = (FIRST, ONE, ALPHA, TOP)
+
 YES3 = ("yes", "maybe", "no")
 TRUE3 = ("true", "unknown", "false")
 ALL3 = ("all", "some", "none")
@@ -42,8 +48,8 @@ _ANSWERED = {
     "candidate": (RIGHT, PAIRS, (TRUE,)),
     "answerable": (YES, PAIRS, (RIGHT,)),
     "reference": (SAME, PAIRS, (YES, TRUE)),
-    "causation": (RIGHT, PAIRS, (YES,)),
-    "continuation": (YES, PAIRS, (GOOD,)),
+    "causation": (ONE, CHOICES, (FIRST,)),
+    "continuation": (FIRST, CHOICES, (ONE,)),
 }
 
 

@@ -31,8 +31,8 @@ _CORPUS: dict[str, tuple[Layout, ...]] = {
     "cloze": (*_TWO, ("context :", "question :")),
     "sense": (*_THREE, ("word :", "line :", "line :")),
     "candidate": (*_THREE, ("text :", "query :", "claim :")),
-    "causation": (*_TWO, ("story :", "ending :")),
-    "continuation": (*_TWO, ("premise :", "option :")),
+    "causation": (*_THREE, ("story :", "ending :", "ending :")),
+    "continuation": (*_THREE, ("premise :", "choice :", "choice :")),
 }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from prompt_tuning.data.mini import links
 from prompt_tuning.data.mini.draw import Draw
 from prompt_tuning.data.mini.facts import (
     Fact,
@@ -35,6 +34,7 @@ from prompt_tuning.data.mini.lexicon import (
     TAKER_TRAITS,
     Words,
 )
+from prompt_tuning.data.mini.links import Link, different_links, told
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ def answerable(draw: Draw, words: Words, templates: Sequence[int], level: int) -
     answer = draw.below(2)
     link, _, text = _passage(draw, words, templates, level)
     while answer and not _apart(link, text):
-        link, _ = links.different_links(draw, words)
+        link, _ = different_links(draw, words)
     return Item((link.question(draw.below(2)), text), answer)
 
 
@@ -299,23 +299,27 @@ def reference_claim(draw: Draw, words: Words, templates: Sequence[int], level: i
 
 
 def causation(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks whether one happening is the effect (or the cause) of another (0) or not (1)."""
+    """Asks which of two happenings is the effect (or the cause) of a third."""
     here, there = draw.some(CAUSES, 2)
     answer, back = draw.below(2), draw.below(2)
-    when = draw.one(("", "today ", "last week ", "that day ", "on monday ", "in the end "))
-    joint = "because" if back else "so"
-    return Item((f"{when}{here[back]} {joint}", (there if answer else here)[1 - back]), answer)
+    choices = [here[1 - back], there[1 - back]]
+    if answer:
+        choices.reverse()
+    return Item((here[back] + (" because ?" if back else " so ?"), *choices), answer)
 
 
 def continuation(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks whether an event can come next in a story (0) or belongs to another (1)."""
+    """Asks which of two events comes next in a story."""
     here, there = draw.some(SCRIPTS, 2)
     who, pronoun = _person(draw, words)
     answer, at = draw.below(2), 1 + draw.below(3)
+    choices = [here[at], there[1 + draw.below(3)]]
+    if answer:
+        choices.reverse()
     told = f"{who} {here[at - 1]} ."
     if at > 1 and draw.chance(0.5):
         told = f"{who} {here[at - 2]} . {pronoun} {here[at - 1]} ."
-    return Item((told, f"{pronoun} {there[1 + draw.below(3)] if answer else here[at]} ."), answer)
+    return Item((told, *(f"{pronoun} {choice}" for choice in choices)), answer)
 
 
 def story(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
@@ -389,13 +393,13 @@ def _pair(
 
 def _passage(
     draw: Draw, words: Words, templates: Sequence[int], level: int
-) -> tuple[links.Link, links.Link, str]:
+) -> tuple[Link, Link, str]:
     """Returns two links and a sentence that tells them."""
-    one, two = links.different_links(draw, words)
-    return one, two, links.told(draw, words, templates, draw.shuffled((one, two)))
+    links = different_links(draw, words)
+    return *links, told(draw, words, templates, draw.shuffled(links))
 
 
-def _apart(link: links.Link, text: str) -> bool:
+def _apart(link: Link, text: str) -> bool:
     return not set(link.ends) & set(text.split())
 
 

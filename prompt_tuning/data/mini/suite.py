@@ -168,8 +168,8 @@ _TASKS = (
         "mini_hellaswag",
         "commonsense",
         skills.continuation,
-        ("story :", "ending :"),
-        words_for.GOOD,
+        ("story :", "ending :", "ending :"),
+        words_for.ONE,
     ),
     _source(
         "mini_multirc",
@@ -258,8 +258,8 @@ _TASKS = (
         "commonsense",
         "mini_hellaswag",
         skills.causation,
-        ("premise :", "option :"),
-        words_for.YES,
+        ("premise :", "choice :", "choice :"),
+        words_for.FIRST,
     ),
     _target(
         "mini_cb",

@@ -36,7 +36,7 @@ def world_words() -> tuple[str, ...]:
         for level in (1, 2, 3):
             for _ in range(1000):
                 words.update(" ".join(example(draw, Exercise(skill, level))).split())
-    for sets in (labels.PAIRS, labels.TRIPLES, *INSTRUCTIONS.values()):
+    for sets in (labels.PAIRS, labels.CHOICES, labels.TRIPLES, *INSTRUCTIONS.values()):
         for entry in sets:
             words.update(entry if isinstance(entry, tuple) else entry.split())
     words.update(lexicon.HELD_OUT)
