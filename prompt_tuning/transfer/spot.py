@@ -58,9 +58,11 @@ class SpotPlan:
                 raise UserError(f"spot needs at least one of {field}")
         find_similarity(self.similarity)
         if self.source_of == MOST_SIMILAR:
-            if self.embedding_steps > min(self.source.steps, self.target.steps):
+            shortest = min(self.source.steps, self.target.steps)
+            if not 1 <= self.embedding_steps <= shortest:
                 raise UserError(
-                    f"embedding_steps is {self.embedding_steps}, more steps than the tasks train"
+                    f"embedding_steps is {self.embedding_steps}; give a step in [1, {shortest}], "
+                    "which all tasks reach"
                 )
         elif isinstance(self.source_of, str):
             raise UserError(
