@@ -1,10 +1,14 @@
 """Checkpoints of the trainable state, in Orbax. The frozen weights are never among them."""
 
+import contextlib
 import functools
 import hashlib
 import json
 import logging
+import signal
+import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,23 @@ import orbax.checkpoint as ocp
 _KEPT = 2
 
 
+@contextlib.contextmanager
+def _interruptible_later() -> Iterator[None]:
+    """Lets ctrl-C wait for the end of the block: Orbax's event loops would complain of it."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    received = []
+    signal.signal(signal.SIGINT, lambda *arguments: received.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if received:
+        before(*received[0])
+
+
 class Checkpoints:
     """Saves and restores a run's trainable state under a directory, which the first save makes.
 
@@ -23,9 +44,11 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path):
-        logging.getLogger("absl").setLevel(logging.WARNING)
+        # Orbax also warns of what a killed run left, which it removes.
+        logging.getLogger("absl").setLevel(logging.ERROR)
         self._directory = directory.absolute()
 
+    @_interruptible_later()
     def save(self, step: int, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
         """Writes checkpoint `step`.
 
@@ -43,6 +66,7 @@ class Checkpoints:
             ),
         )
 
+    @_interruptible_later()
     def latest(self) -> tuple[int, dict[str, np.ndarray], dict[str, Any]] | None:
         """Returns number, arrays and progress of the newest sound checkpoint, or None.
 
@@ -63,6 +87,7 @@ class Checkpoints:
                 self._manager.delete(step)
         return None
 
+    @_interruptible_later()
     def close(self) -> None:
         """Waits for what is being written."""
         if "_manager" in self.__dict__:

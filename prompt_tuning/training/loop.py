@@ -351,6 +351,7 @@ class _Session:
 
     def _save(self) -> None:
         self._saved = self._tick
+        self._journal.flush()  # A run resumed from here writes later steps only.
         lanes, digest = self._pool.lanes, self._outcomes.digest
         snapshot.save(self._checkpoints, self._tick, lanes, self._running, digest)
 

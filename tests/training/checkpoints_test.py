@@ -1,5 +1,7 @@
 """Checkpoints: what is read is what was written, and the newest sound one is read."""
 
+import collections
+import signal
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -52,3 +54,19 @@ def test_all_that_are_damaged_are_skipped_and_removed(tmp_path: Path):
     with pytest.warns(UserWarning, match="is damaged and is skipped"):
         assert Checkpoints(tmp_path).latest() is None
     assert not list(tmp_path.iterdir())
+
+
+class _Interrupting(collections.UserDict):
+    """Sends ctrl-C when it is read."""
+
+    def keys(self):
+        signal.raise_signal(signal.SIGINT)
+        return super().keys()
+
+
+def test_an_interrupt_waits_until_the_checkpoint_is_whole(tmp_path: Path):
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(3, {"prompt": np.ones((2, 3), np.float32)}, _Interrupting())  # pyright: ignore
+    assert (Checkpoints(tmp_path).latest() or pytest.fail("none"))[0] == 3
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

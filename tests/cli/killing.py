@@ -1,0 +1,49 @@
+"""Kills a command again and again, then lets it end."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+from tests.cli.conftest import launch
+
+MOMENTS = ((3, signal.SIGKILL), (7, signal.SIGINT), (12, signal.SIGKILL))
+"""Lines of `metrics.jsonl` to wait for, and the signal that follows."""
+
+
+def run_with_interruptions(command: str, config: Path, model_dir: Path, seed: int) -> None:
+    """Runs a saved configuration in another directory; it is killed at `MOMENTS`.
+
+    Each signal is sent up to 0.2 seconds after its moment, as `seed` has it. Before them all, the
+    command is killed while it starts.
+    """
+    words = (command, f"--gin_file={config}", f"--gin.MODEL_DIR='{model_dir}'")
+    draw = random.Random(seed)
+    starting = launch(*words)
+    time.sleep(draw.uniform(0.5, 3.0))
+    starting.kill()
+    starting.communicate()
+    for lines, with_signal in MOMENTS:
+        process = launch(*words)
+        while _lines(model_dir) < lines and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(draw.uniform(0.0, 0.2))
+        process.send_signal(with_signal)
+        _, err = process.communicate()
+        if with_signal == signal.SIGINT:
+            assert process.returncode == 130
+            assert err == "interrupted; run the same command again to resume\n", err
+        else:
+            assert process.returncode == -with_signal
+    last = launch(*words)
+    out, err = last.communicate()
+    assert last.returncode == 0, err
+    assert not err
+    assert "Resuming: " in out
+
+
+def _lines(model_dir: Path) -> int:
+    try:
+        return (model_dir / "metrics.jsonl").read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
