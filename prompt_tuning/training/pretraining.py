@@ -43,8 +43,8 @@ class Recipe:
         embedding_update_scale: Factor on the updates of the embedding table.
         mastered: Running accuracy, 0-1, from which an exercise counts as mastered.
         least: Examples that every stage gets, however fast it is mastered.
-        replay: Weight of a mastered exercise in the mixture; an unmastered one has up to 1.5 more in
-            the stage that adds it, and up to 0.5 more later.
+        replay: Weight of a mastered exercise in the mixture; an unmastered one has up to 1.5 more
+            in the stage that adds it, and up to 0.5 more later.
     """
 
     seed: int
@@ -100,7 +100,7 @@ def initial_params(config: T5Config, seed: int) -> Params:
 def loss_and_correct(config: T5Config, params: Params, batch: Batch) -> tuple[Array, Array]:
     """Returns the loss in nats per example, and which examples `[B]` are right at every token."""
     shifted = jnp.pad(batch.targets, ((0, 0), (1, 0)))[:, :-1]
-    logits = T5(config).apply({"params": params}, batch.inputs, shifted)
+    logits: Any = T5(config).apply({"params": params}, batch.inputs, shifted)
     real = batch.targets > 0
     nats = optax.softmax_cross_entropy_with_integer_labels(logits, batch.targets)
     loss = jnp.where(real, nats, 0.0).sum() / batch.inputs.shape[0]

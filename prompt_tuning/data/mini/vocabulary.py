@@ -6,6 +6,7 @@ import functools
 import io
 import string
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
@@ -49,10 +50,11 @@ def build(path: Path) -> None:
     It is a unigram model put together by hand, so that it depends on nothing but the world: a
     word costs less than any spelling of it, and text is lower-cased and NFKC-normalised.
     """
-    proto = sentencepiece_model_pb2.ModelProto()
+    messages: Any = sentencepiece_model_pb2  # its classes are made at run time
+    proto = messages.ModelProto()
     proto.ParseFromString(_template())
     del proto.pieces[:]
-    piece = sentencepiece_model_pb2.ModelProto.SentencePiece
+    piece = messages.ModelProto.SentencePiece
 
     def add(text: str, score: float, kind: int = piece.NORMAL) -> None:
         proto.pieces.add(piece=text, score=score, type=kind)
