@@ -111,7 +111,8 @@ def _read_requests(path: Path, names: Sequence[str]) -> list[tuple[str, int]]:
             raise UserError(f'{place}: no text under "inputs"; write {{"inputs": "..."}}')
         prompt = entry.get("prompt")
         if prompt is not None and prompt not in names:
-            raise UserError(f"{place}: no prompt is called {prompt!r}{nearest(str(prompt), names)}")
+            known = f"{nearest(str(prompt), names)}; the prompts are {', '.join(names)}"
+            raise UserError(f"{place}: no prompt is called {prompt!r}{known}")
         wanted = range(len(names)) if prompt is None else [names.index(prompt)]
         requests += [(entry["inputs"], index) for index in wanted]
     if not requests:

@@ -126,6 +126,12 @@ class Evaluator:
                 f"@Rank() chooses among labels, and {', '.join(open_ended)} has none; "
                 "use @Greedy() for open answers"
             )
+        for _, task in flat:
+            if task.split(split).fields_file is None:
+                raise UserError(
+                    f"the {split} split of {task.name} keeps tokens alone and cannot be scored; "
+                    "use validation or test"
+                )
         predictions = self.predict(
             bank,
             [(prompt, task.split(split)) for prompt, task in flat],

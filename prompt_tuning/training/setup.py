@@ -1,6 +1,7 @@
 """What every command opens first: the frozen model, its vocabulary, and the tokenised tasks."""
 
 import dataclasses
+import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -74,8 +75,16 @@ class Setup:
         """Opens tasks and mixtures by name; those not yet in the cache are tokenised first.
 
         Raises:
-            UserError: There is no such task, or it cannot be tokenised.
+            UserError: There is no such task or module, or a task cannot be tokenised.
         """
+        for module in self.task_modules:
+            # Importing it is left to tokenising; here a mistake is found though all is cached.
+            top = module.partition(".")[0]
+            if not top or importlib.util.find_spec(top) is None:
+                raise UserError(
+                    f"cannot import the task module '{module}' (MIXTURE_OR_TASK_MODULE); "
+                    "install it or put its directory on PYTHONPATH"
+                )
         names = list(dict.fromkeys(names))
         cached = ensure_cached(
             self.cache_path,

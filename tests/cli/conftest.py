@@ -18,6 +18,7 @@ from prompt_tuning.prompts import files
 TASKS = ("mini_sst2", "mini_cr", "mini_yelp")
 TINY = {
     "TASK_FEATURE_LENGTHS": {"inputs": 64, "targets": 16},
+    "PROMPT_LENGTH": 10,
     "BATCH_SIZE": 4,
     "CHECKPOINT_PERIOD": 7,
     "TuneConfig.log_period": 5,
