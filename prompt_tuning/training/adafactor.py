@@ -1,10 +1,10 @@
 """Adafactor as prompt tuning uses it (Shazeer and Stern 2018; Lester et al. 2021, section 3)."""
 
 import dataclasses
+from typing import Any
 
 import jax.numpy as jnp
 import optax
-from jax.typing import ArrayLike
 
 from prompt_tuning.types import Array
 
@@ -42,6 +42,7 @@ class Adafactor:
         self, gradient: Array, state: optax.OptState, prompt: Array, learning_rate: Array
     ) -> tuple[Array, optax.OptState]:
         """Returns the next `prompt` `[P, H]` and state, given the gradient of the summed loss."""
+        scaled: Any
         scaled, state = self._scaling().update(gradient, state, prompt)
         rate = learning_rate.astype(prompt.dtype)
         return prompt - rate * scaled - self.weight_decay * prompt, state
@@ -57,7 +58,7 @@ class Adafactor:
             optax.clip_by_block_rms(self.clip_rms),
         )
 
-    def _decay(self, step: ArrayLike, exponent: ArrayLike) -> Array:
+    def _decay(self, step: Any, exponent: Any) -> Array:
         # In the default float type: float32, unless JAX is set to 64 bits.
         t = jnp.asarray(step + self.step_offset + 1, jnp.result_type(float))
         return 1.0 - t**-exponent

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from prompt_tuning.data.pipeline import HostBatch
@@ -80,7 +81,7 @@ class Lane:
         self.rows: list[Row | None] = [None] * slots
         self._stepper = stepper
         self._settings: tuple[tuple[int, ...], RowSettings] | None = None
-        empty = init_state(np.zeros(prompt_shape, np.float32), stepper.config.optimizer)
+        empty = init_state(jnp.zeros(prompt_shape, jnp.float32), stepper.config.optimizer)
         self._state = layout.put(stack([empty] * slots))
 
     @property
@@ -109,13 +110,13 @@ class Lane:
                 np.zeros((self.batch_size, tokens), np.int32),
                 np.zeros((self.batch_size, targets), np.int32),
             )
-            self._advance({0: empty}, self.layout.put(self._make_settings(())))
+            self._advance({0: empty}, self._make_settings(()))
 
     def step(self, batches: Mapping[int, HostBatch]) -> StepMetrics:
         """Advances the rows in the slots of `batches` by one step, without waiting for it."""
         slots = tuple(batches)
         if self._settings is None or self._settings[0] != slots:
-            self._settings = (slots, self.layout.put(self._make_settings(slots)))
+            self._settings = (slots, self._make_settings(slots))
         return self._advance(batches, self._settings[1])
 
     def _advance(self, batches: Mapping[int, HostBatch], settings: RowSettings) -> StepMetrics:
@@ -123,18 +124,17 @@ class Lane:
         shape = (len(self.rows), self.batch_size)
         tokens = np.zeros((*shape, length), np.int32)
         targets = np.zeros((*shape, target_length), np.int32)
-        for slot, batch in batches.items():
-            tokens[slot, :, : batch.encoder_tokens.shape[1]] = batch.encoder_tokens
-            targets[slot, :, : batch.targets.shape[1]] = batch.targets
-        put = self.layout.put_batch(TrainBatch(tokens, targets), axis=1)
+        for slot, host in batches.items():
+            tokens[slot, :, : host.encoder_tokens.shape[1]] = host.encoder_tokens
+            targets[slot, :, : host.targets.shape[1]] = host.targets
+        batch = TrainBatch(*self.layout.put_batch((tokens, targets), axis=1))
         frozen = self._stepper.frozen[self.layout.name]
-        self._state, metrics = self._stepper.step(self._state, frozen, put, settings)
+        self._state, metrics = self._stepper.step(self._state, frozen, batch, settings)
         return metrics
 
     def _make_settings(self, slots: tuple[int, ...]) -> RowSettings:
         rates = [row.schedule.learning_rate if row else 0.0 for row in self.rows]
         seeds = [row.seed if row else 0 for row in self.rows]
         active = [slot in slots for slot in range(len(self.rows))]
-        return RowSettings(
-            np.asarray(rates, np.float32), np.asarray(seeds, np.uint32), np.asarray(active)
-        )
+        host = (np.asarray(rates, np.float32), np.asarray(seeds, np.uint32), np.asarray(active))
+        return RowSettings(*self.layout.put(host))

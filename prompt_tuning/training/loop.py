@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
@@ -273,7 +274,7 @@ class _Session:
         """Reads the metrics of `count` earlier passes: those of this step are still running."""
         for _ in range(count):
             metrics, runs = self._unread.popleft()
-            values = StepMetrics(*map(np.asarray, metrics))
+            values = jax.device_get(metrics)
             for run, step in runs:
                 self._log(run, step, StepMetrics(*(value[run.place.slot] for value in values)))
 
@@ -307,12 +308,12 @@ class _Session:
     def _evaluate(self, due: Sequence[Running]) -> None:
         if not due:
             return
-        bank = self._bank([run.state.prompt for run in due])
+        bank = self._bank([np.asarray(run.state.prompt) for run in due])
         items = [(i, run.tasks) for i, run in enumerate(due)]
         scores = self._evaluator.score(bank, items, "validation")
         for run, prompt, metrics in zip(due, bank, scores, strict=False):
             if run.progress.record(metrics["score"]):
-                run.best = prompt
+                run.best = prompt.copy()
                 self._outcomes.save_prompt(run.row, "best", prompt, run.progress)
             if run.progress.step in self._save_steps:
                 name = f"step_{run.progress.step}"
@@ -338,7 +339,8 @@ class _Session:
             assert best_step is not None
             self._journal.write("test", run.row.name, best_step, metrics)
             self._journal.finish(run.row.name)
-            self._outcomes.finish(run.row, run.state.prompt, run.best, run.progress, metrics)
+            last = np.asarray(run.state.prompt)
+            self._outcomes.finish(run.row, last, run.best, run.progress, metrics)
             if run.progress.stopped:
                 self._display.note(
                     f"{run.row.name} stopped: {run.progress.stopped}; its best prompt is kept"

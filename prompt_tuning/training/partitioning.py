@@ -88,5 +88,5 @@ def rows_per_pass(rows: int) -> int:
     return 1 if jax.default_backend() == "cpu" else min(rows, 16)
 
 
-def _mesh(devices: Sequence[jax.Device]) -> Mesh:
+def _mesh(devices: Sequence[Any]) -> Mesh:
     return Mesh(np.asarray(devices), ("examples",))

@@ -67,9 +67,9 @@ def activation_bytes(
     """
     model = PromptedT5(T5(backbone.config), find_placement(config.placement))
     batch = Batch(
-        encoder_tokens=np.ones((batch_size, shape[0]), np.int32),
-        targets=np.ones((batch_size, shape[1]), np.int32),
-        prompt_id=np.zeros(batch_size, np.int32),
+        encoder_tokens=jnp.ones((batch_size, shape[0]), jnp.int32),
+        targets=jnp.ones((batch_size, shape[1]), jnp.int32),
+        prompt_id=jnp.zeros(batch_size, jnp.int32),
     )
 
     def loss(bank, params, batch):

@@ -28,7 +28,10 @@ def test_a_tree_survives_being_named():
 def test_the_newest_two_are_kept_bit_for_bit(tmp_path: Path):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     for step in (3, 6, 9):
-        arrays = {"prompt": np.full((2, 3), step / 7, np.float32), "step": np.int32([step])}
+        arrays = {
+            "prompt": np.full((2, 3), step / 7, np.float32),
+            "step": np.asarray([step], np.int32),
+        }
         checkpoints.save(step, arrays, {"rows": [{"score": step / 3}]})
     step, arrays, progress = Checkpoints(tmp_path / "checkpoints").latest() or pytest.fail("none")
     assert (step, progress) == (9, {"rows": [{"score": 3.0}], "arrays": ["prompt", "step"]})

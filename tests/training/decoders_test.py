@@ -1,5 +1,7 @@
 """Decoders answer as what they wrap does."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,32 +26,36 @@ LABELS = jnp.asarray([[7, 1, 0], [9, 4, 1], [6, 1, 0]])
 
 
 @pytest.fixture(scope="module")
-def inputs():
+def inputs() -> tuple[PromptedT5, Any, jax.Array, jax.Array, jax.Array]:
     return MODEL, toy.backbone().params, BANK, TOKENS, PROMPT_ID
 
 
 def test_greedy(inputs):
-    tokens = Greedy()(*inputs, NUMBER, LABELS, length=4)
+    tokens = Greedy()(*inputs, number=NUMBER, labels=LABELS, length=4)
     np.testing.assert_array_equal(tokens, greedy(*inputs, length=4))
 
 
 def test_beam_search_gives_its_best_sequence(inputs):
-    tokens = Beam(beams=3, alpha=0.6)(*inputs, NUMBER, LABELS, length=4)
+    tokens = Beam(beams=3, alpha=0.6)(*inputs, number=NUMBER, labels=LABELS, length=4)
     best = beam_search(*inputs, beams=3, length=4, alpha=0.6)[0][:, 0]
     np.testing.assert_array_equal(tokens, best)
     assert tokens.shape == (4, 4)
 
 
 def test_nucleus_sampling_draws_by_seed_and_number(inputs):
-    tokens = Nucleus(temperature=2.0, top_p=0.9, seed=3)(*inputs, NUMBER, LABELS, length=4)
+    tokens = Nucleus(temperature=2.0, top_p=0.9, seed=3)(
+        *inputs, number=NUMBER, labels=LABELS, length=4
+    )
     keys = jnp.stack([jax.random.fold_in(jax.random.key(3), n) for n in (5, 0, 9, 2)])
-    drawn = sample(*inputs, keys, length=4, temperature=2.0, top_p=0.9)
+    drawn = sample(*inputs, keys=keys, length=4, temperature=2.0, top_p=0.9)
     np.testing.assert_array_equal(tokens, drawn)
-    other = Nucleus(temperature=2.0, top_p=0.9, seed=4)(*inputs, NUMBER, LABELS, length=4)
+    other = Nucleus(temperature=2.0, top_p=0.9, seed=4)(
+        *inputs, number=NUMBER, labels=LABELS, length=4
+    )
     assert (tokens != other).any()
 
 
 def test_rank_gives_the_tokens_of_the_likeliest_label(inputs):
-    tokens = Rank()(*inputs, NUMBER, LABELS, length=4)
-    likeliest = np.argmax(rank(*inputs, LABELS), axis=1)
+    tokens = Rank()(*inputs, number=NUMBER, labels=LABELS, length=4)
+    likeliest = np.argmax(rank(*inputs, labels=LABELS), axis=1)
     np.testing.assert_array_equal(tokens, np.asarray(LABELS)[likeliest])

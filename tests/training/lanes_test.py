@@ -82,8 +82,9 @@ def test_a_freed_slot_is_taken_again_before_a_new_lane_is_made(stepper: Stepper)
     pool = Pool(stepper, partitioning.layouts(), 2, (3, 16))
     places = []
     for i in range(3):
-        places.append(pool.free(4))
-        _load(*places[-1], i)
+        place = pool.free(4)
+        places.append(place)
+        _load(place.lane, place.slot, i)
     assert [(pool.lanes.index(lane), slot) for lane, slot in places] == [(0, 0), (0, 1), (1, 0)]
     assert [lane.layout.name for lane in pool.lanes] == ["cpu:0", "cpu:1"]
     assert pool.free(8).lane not in [place.lane for place in places]

@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,7 +183,7 @@ def test_the_frozen_weights_are_unchanged_and_on_no_disk(
     assert {name.split(".")[0] for name in latest[1]} == trainable
 
     frozen = toy.backbone()
-    weights = flatten_dict(frozen.params, sep="/")
+    weights: dict[str, Any] = flatten_dict(frozen.params, sep="/")
     before = {name: leaf.tobytes() for name, leaf in weights.items()}
     toy.train(ROWS, tmp_path, backbone=frozen)
     assert {name: leaf.tobytes() for name, leaf in weights.items()} == before

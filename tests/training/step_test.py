@@ -79,12 +79,12 @@ def _batch(index: int, tokens: int, targets: int) -> TrainBatch:
     """A batch of one row with examples of different lengths, up to `tokens` and `targets`."""
     rng = np.random.default_rng(100 + index)
 
-    def ragged(length: int) -> np.ndarray:
+    def ragged(length: int) -> jax.Array:
         out = np.zeros((1, B, length), np.int32)
         for example in out[0]:
             size = rng.integers(1, length + 1)
             example[: size - 1], example[size - 1] = rng.integers(2, 40, size - 1), 1
-        return out
+        return jnp.asarray(out)
 
     return TrainBatch(ragged(tokens), ragged(targets))
 
@@ -96,8 +96,8 @@ def _settings(rates: list[float], seeds: list[int]) -> RowSettings:
 
 
 def _padded(batch: TrainBatch) -> TrainBatch:
-    def pad(x: np.ndarray, length: int) -> np.ndarray:
-        return np.pad(x, ((0, 0), (0, 0), (0, length - x.shape[2])))
+    def pad(x: jax.Array, length: int) -> jax.Array:
+        return jnp.pad(x, ((0, 0), (0, 0), (0, length - x.shape[2])))
 
     return TrainBatch(pad(batch.encoder_tokens, MOST_TOKENS), pad(batch.targets, MOST_TARGETS))
 
@@ -115,7 +115,7 @@ def _together_and_alone(
     batches = [[_batch(10 * t + i, *lengths[i]) for i in range(count)] for t in range(steps)]
     bank = stack(rows)
     for of_step in batches:
-        joined = [np.concatenate(parts) for parts in zip(*map(_padded, of_step), strict=True)]
+        joined = [jnp.concatenate(parts) for parts in zip(*map(_padded, of_step), strict=True)]
         bank, _ = step(bank, params, TrainBatch(*joined), _settings(rates, seeds))
     alone = []
     for i, row in enumerate(rows):
@@ -181,7 +181,7 @@ def test_a_row_that_fails_stops_alone_and_keeps_its_last_good_prompt():
     rows = [_row(0, 3), _row(1, 6), _row(2, 9)]
     broken = rows[1]._replace(prompt=rows[1].prompt.at[0, 0].set(jnp.inf))
     joined = [
-        np.concatenate(parts)
+        jnp.concatenate(parts)
         for parts in zip(
             *(_padded(_batch(i, MOST_TOKENS, MOST_TARGETS)) for i in range(3)), strict=True
         )
