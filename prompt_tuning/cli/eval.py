@@ -9,6 +9,7 @@ from prompt_tuning.analysis import results
 from prompt_tuning.analysis.summary import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts
+from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.training.decoders import Decoder
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.run_directory import RunDirectory, write_text
@@ -51,7 +52,11 @@ def evaluate(
             f"MODEL_DIR '{model_dir}' holds the results of a training run; give another directory"
         )
     opened = open_prompts(prompt_files, setup, placement)
-    pairs = [(i, name) for i, prompt in enumerate(opened.prompts) for name in _names(prompt, tasks)]
+    pairs = [
+        (i, task)
+        for i, (name, prompt) in enumerate(zip(opened.names, opened.prompts, strict=True))
+        for task in _tasks(name, prompt, tasks)
+    ]
     cached = setup.open_tasks(
         [name for _, name in pairs],
         opened.vocabulary,
@@ -96,13 +101,10 @@ def evaluate(
     console.print(f"Results are in {directory.results}", highlight=False)
 
 
-def _names(prompt, tasks: str | Sequence[str] | None) -> list[str]:
+def _tasks(name: str, prompt: Prompt, tasks: str | Sequence[str] | None) -> list[str]:
     if tasks is not None:
         return [tasks] if isinstance(tasks, str) else list(tasks)
     own = prompt.metadata.get("task")
     if not own:
-        raise UserError(
-            f"the prompt '{prompt.metadata.get('name', '')}' does not say what task it is for; "
-            "set evaluate.tasks"
-        )
+        raise UserError(f"the prompt '{name}' does not say what task it is for; set evaluate.tasks")
     return [own]

@@ -95,7 +95,9 @@ def _read_requests(path: Path, names: Sequence[str]) -> list[tuple[str, int]]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
-        raise UserError(f"cannot read input_file '{path}': {error.strerror}") from None
+        raise UserError(
+            f"cannot read input_file '{path}': {error.strerror}; set INPUT_FILE to JSON lines"
+        ) from None
     except UnicodeDecodeError:
         raise UserError(f"input_file '{path}' is not UTF-8 text; give JSON lines") from None
     requests = []

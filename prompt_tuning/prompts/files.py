@@ -128,7 +128,8 @@ def load(path: str | os.PathLike) -> Prompt:
         return _read_safetensors(path)
     except OSError as error:
         raise UserError(
-            f"prompt file {path}: cannot read it ({error.strerror or 'input/output error'})"
+            f"prompt file {path}: cannot read it ({error.strerror or 'input/output error'});"
+            " give the path of a prompt file"
         ) from error
 
 

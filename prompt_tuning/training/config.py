@@ -31,4 +31,6 @@ class TuneConfig:
         find_placement(self.placement)
         for field in ("prompt_length", "eval_batch_size", "log_period", "checkpoint_period"):
             if getattr(self, field) < 1:
-                raise UserError(f"{field} must be at least 1, not {getattr(self, field)}")
+                raise UserError(
+                    f"TuneConfig.{field} must be at least 1, not {getattr(self, field)}"
+                )

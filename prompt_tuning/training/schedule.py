@@ -26,6 +26,8 @@ class Schedule:
         for field in ("steps", "batch_size", "eval_period"):
             value = getattr(self, field)
             if not isinstance(value, int) or value < 1:
-                raise UserError(f"{field} must be a positive whole number, not {value!r}")
+                raise UserError(f"Schedule.{field} must be a positive whole number, not {value!r}")
         if not 0 < self.learning_rate < math.inf:
-            raise UserError(f"learning_rate must be above 0 and finite, not {self.learning_rate!r}")
+            raise UserError(
+                f"Schedule.learning_rate must be above 0 and finite, not {self.learning_rate!r}"
+            )

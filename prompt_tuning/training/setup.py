@@ -42,7 +42,7 @@ class Setup:
     def __post_init__(self):
         check_lengths(self.feature_lengths)
         if self.shape_count < 1:
-            raise UserError(f"shape_count must be at least 1, not {self.shape_count}")
+            raise UserError(f"Setup.shape_count must be at least 1, not {self.shape_count}")
 
     @property
     def cache_path(self) -> Path:

@@ -31,9 +31,9 @@ class StepConfig:
 
     def __post_init__(self):
         if not 0.0 <= self.dropout_rate < 1.0:
-            raise UserError(f"dropout_rate must be in [0, 1), not {self.dropout_rate}")
+            raise UserError(f"StepConfig.dropout_rate must be in [0, 1), not {self.dropout_rate}")
         if self.microbatches < 1:
-            raise UserError(f"microbatches must be at least 1, not {self.microbatches}")
+            raise UserError(f"StepConfig.microbatches must be at least 1, not {self.microbatches}")
 
 
 class StepMetrics(NamedTuple):

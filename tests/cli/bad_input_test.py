@@ -94,7 +94,7 @@ CASES: list[tuple[str, Bindings, str]] = [
     ("eval", {"SPLIT": "tests"}, "task mini_sst2 has no split 'tests' (did you mean test?)"),
     ("eval", {"SPLIT": "train"}, "the train split of mini_sst2 keeps tokens alone and cannot be"),
     # Numbers
-    ("train", {"TRAIN_STEPS": -5}, "steps must be a positive whole number, not -5"),
+    ("train", {"TRAIN_STEPS": -5}, "Schedule.steps must be a positive whole number, not -5"),
     ("train", {"TRAIN_STEPS": 2.5}, "TRAIN_STEPS (Schedule.steps uses it) must be an integer"),
     ("train", {"BATCH_SIZE": 0}, "batch_size must be a positive whole number, not 0"),
     ("train", {"LEARNING_RATE": -0.3}, "learning_rate must be above 0 and finite, not -0.3"),
@@ -127,7 +127,11 @@ CASES: list[tuple[str, Bindings, str]] = [
     ("eval", {"PROMPT_FILES": "{folder}/cut.safetensors"}, "{folder}/cut.safetensors: damaged, or"),
     ("eval", {"PROMPT_FILES": "{folder}/text.safetensors"}, "{folder}/text.safetensors: damaged"),
     ("eval", {"PROMPT_FILES": "{folder}/wide.npy"}, "{folder}/wide.npy: prompt without metadata"),
-    ("eval", {"PROMPT_FILES": "{folder}/short.npy"}, "does not say what task it is for; set eval"),
+    (
+        "eval",
+        {"PROMPT_FILES": "{folder}/short.npy"},
+        "the prompt 'short' does not say what task it is for",
+    ),
     (
         "eval",
         {"PROMPT_FILES": ("{folder}/sound.safetensors", "{folder}/short.npy")},
