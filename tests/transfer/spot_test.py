@@ -96,11 +96,11 @@ def test_the_source_is_chosen_by_early_prompts_alone(tmp_path: Path):
     rng = np.random.default_rng(0)
     own, other = rng.normal(size=(2, 3, 16))
     for row in plan.first_rows:
-        like_the_target = row.task in ("near", "small") and row.start != Uniform("paper")
-        # The scores and the later prompts say the opposite.
-        for name, value in (("step_4", like_the_target), ("best", not like_the_target)):
+        # The best prompts, and those of the second baseline, are like the other source's.
+        for name, like_the_target in (("step_4", ("near", "small")), ("best", ("far", "small"))):
+            similar = row.task in like_the_target and row.start != Uniform("paper")
             noise = 0.1 * rng.normal(size=own.shape)
-            _save(directory.row(row.name), name, (own if value else other) + noise)
+            _save(directory.row(row.name), name, (own if similar else other) + noise)
     assert plan.choose_sources(directory) == {"small": "near"}
     assert plan.save_steps == (4,)
     assert _plan().choose_sources(directory) == {"small": "far"}
