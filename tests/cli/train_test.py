@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from prompt_tuning.analysis import results
+from prompt_tuning.cli.main import COMMANDS
 from tests.cli.conftest import entries, flags, launch, prompts, tiny, tree
 from tests.cli.killing import run_with_interruptions
 
@@ -94,3 +95,9 @@ def test_a_dry_run_is_quick_and_leaves_nothing(tmp_path: Path):
     assert (process.returncode, err) == (0, "")
     assert "TRAIN_STEPS = 400" in out and "trainable parameters of a row" in out
     assert not list(tmp_path.iterdir())
+
+
+def test_the_examples_of_other_commands_name_a_prompt_it_leaves(trained: Path):
+    path = f"prompts/{ROWS[0]}/best.safetensors"
+    assert (trained / path).is_file()
+    assert all(f"/tmp/train/{path}" in COMMANDS[name].example for name in ("eval", "infer"))

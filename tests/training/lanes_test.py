@@ -73,7 +73,7 @@ def test_a_slot_without_a_batch_does_not_move(stepper: Stepper):
     _load(lane, 0, 0)
     _load(lane, 2, 2)
     before = lane.state(0)
-    lane.step({2: _batch(2, 8)})
+    lane.step({2: _batch(2, 16)})
     np.testing.assert_array_equal(lane.state(0).prompt, before.prompt)
     assert [int(lane.state(slot).step) for slot in (0, 2)] == [0, 11]
 

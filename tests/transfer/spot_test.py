@@ -116,7 +116,9 @@ def test_a_run_starts_targets_at_their_sources_best_prompts(
     tasks = {name: toy.task(tmp_path, name) for name in plan.tasks}
 
     def tune(rows) -> list[Outcome]:
-        return toy.train(rows, tmp_path, tasks=tasks, save_steps=(0, *plan.save_steps))
+        save_steps = (0, *plan.save_steps)
+        shapes = toy.SHAPES[-1:]
+        return toy.train(rows, tmp_path, tasks=tasks, shapes=shapes, save_steps=save_steps)
 
     outcomes = {outcome.row["name"]: outcome for outcome in run(plan, tune, directory)}
     assert len(outcomes) == 2 + 4 + 2
