@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
+from prompt_tuning.data.cached_task import CachedMixture
 from prompt_tuning.prompts import files
 from prompt_tuning.training import loop
 from prompt_tuning.training.checkpoints import Checkpoints
@@ -192,3 +193,14 @@ def test_the_frozen_weights_are_unchanged_and_on_no_disk(
     assert sum(path.stat().st_size for path in written) < 150_000
     kernels = [data[:64] for name, data in before.items() if name.endswith("kernel")]
     assert not any(kernel in path.read_bytes() for path in written for kernel in kernels)
+
+
+def test_a_mixture_is_trained_on_and_scored_on_each_of_its_tasks(tmp_path: Path):
+    parts = ((toy.task(tmp_path), 1.0), (toy.task(tmp_path, "other"), 3.0))
+    tasks = {"both": CachedMixture("both", "digest", parts)}
+    row = toy.row("mixed", task="both", schedule=dataclasses.replace(toy.SCHEDULE, steps=4))
+    (outcome,) = toy.train([row], tmp_path, tasks=tasks)
+    assert set(outcome.metrics) == {"counting/accuracy", "other/accuracy"}
+    assert outcome.score == pytest.approx(np.mean(list(outcome.metrics.values())))
+    entry = next(entry for entry in _entries(tmp_path) if entry["kind"] == "validation")
+    assert {"counting/accuracy", "other/accuracy", "score"} < set(entry)
