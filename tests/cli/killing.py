@@ -1,5 +1,6 @@
 """Kills a command again and again, then lets it end."""
 
+import os
 import random
 import signal
 import time
@@ -24,8 +25,13 @@ def run_with_interruptions(command: str, config: Path, model_dir: Path, seed: in
     starting.kill()
     starting.communicate()
     for lines, with_signal in MOMENTS:
+        before = _journal(model_dir)[0]
         process = launch(*words)
-        while _lines(model_dir) < lines and process.poll() is None:
+        # A command that resumes writes a new file first.
+        while process.poll() is None:
+            file, written = _journal(model_dir)
+            if file != before and written >= lines:
+                break
             time.sleep(0.002)
         time.sleep(draw.uniform(0.0, 0.2))
         process.send_signal(with_signal)
@@ -42,8 +48,10 @@ def run_with_interruptions(command: str, config: Path, model_dir: Path, seed: in
     assert "Resuming: " in out
 
 
-def _lines(model_dir: Path) -> int:
+def _journal(model_dir: Path) -> tuple[int, int]:
+    """Returns which file the journal is, and its lines."""
     try:
-        return (model_dir / "metrics.jsonl").read_bytes().count(b"\n")
+        with (model_dir / "metrics.jsonl").open("rb") as file:
+            return os.fstat(file.fileno()).st_ino, file.read().count(b"\n")
     except FileNotFoundError:
-        return 0
+        return 0, 0
