@@ -2,9 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,16 @@ def tiny(cache_dir: Path, model_dir: Path, **bindings: Any) -> list[str]:
 
 
 def launch(*words: str) -> subprocess.Popen:
-    """Starts a command in a process of its own."""
+    """Starts a command in a process of its own, which ctrl-C reaches as at a terminal."""
+    # A test run in the background ignores SIGINT, and what it starts would do the same.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _start(words)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _start(words: Sequence[str]) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "prompt_tuning.cli.main", *words],
         stdout=subprocess.PIPE,

@@ -67,6 +67,15 @@ class _Interrupting(collections.UserDict):
         return super().keys()
 
 
+@pytest.fixture
+def interruptible():
+    """Lets SIGINT interrupt, as at a terminal: a test run in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_until_the_checkpoint_is_whole(tmp_path: Path):
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(KeyboardInterrupt):
