@@ -9,6 +9,7 @@ from prompt_tuning.analysis import results
 from prompt_tuning.analysis.summary import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts
+from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.training.decoders import Decoder
 from prompt_tuning.training.evaluation import Evaluator
@@ -87,7 +88,7 @@ def evaluate(
                 "source": own,
                 "target": name,
                 "seed": int(seed) if seed.isdigit() else None,
-                "metric": "+".join(metric for metric in metrics if metric != "score"),
+                "metric": metric_label(name for name in metrics if name != "score"),
                 "score": metrics["score"],
                 "step": int(step) if step.isdigit() else None,
                 "steps": None,

@@ -11,7 +11,7 @@ a good part of the time a training job takes to start.
 import re
 import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,11 @@ import numpy as np
 def score(metrics: Mapping[str, float]) -> float:
     """Returns the one number a task counts as: the mean of its metrics (Vu et al. 2022)."""
     return float(np.mean(list(metrics.values())))
+
+
+def metric_label(names: Iterable[str]) -> str:
+    """Names what a score is the mean of: `f1+accuracy`; a mixture's tasks are not repeated."""
+    return "+".join(dict.fromkeys(name.rpartition("/")[2] for name in names))
 
 
 def accuracy(targets: Sequence[Any], predictions: Sequence[Any]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.models.weights import Backbone
 from prompt_tuning.prompts import files
 from prompt_tuning.training.config import TuneConfig
@@ -56,7 +57,7 @@ class Outcome:
             "source": self.row["source"],
             "target": self.row["task"],
             "seed": self.row["seed"],
-            "metric": "+".join(self.metrics),
+            "metric": metric_label(self.metrics),
             "score": self.score,
             "step": self.step,
             "steps": self.row["schedule"]["steps"],

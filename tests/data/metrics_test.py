@@ -75,3 +75,8 @@ def test_score_is_the_mean_of_the_metrics():
 def test_unequal_numbers_are_refused():
     with pytest.raises(ValueError, match="2 targets and 1 predictions"):
         metrics.accuracy(["a", "b"], ["a"])
+
+
+def test_a_label_names_each_metric_once():
+    assert metrics.metric_label(["f1", "accuracy"]) == "f1+accuracy"
+    assert metrics.metric_label(["first/accuracy", "second/accuracy", "second/f1"]) == "accuracy+f1"
