@@ -88,7 +88,7 @@ def evaluate(
                 "source": own,
                 "target": name,
                 "seed": int(seed) if seed.isdigit() else None,
-                "metric": metric_label(name for name in metrics if name != "score"),
+                "metric": metric_label(metric for metric in metrics if metric != "score"),
                 "score": metrics["score"],
                 "step": int(step) if step.isdigit() else None,
                 "steps": None,

@@ -10,12 +10,11 @@ from prompt_tuning.data.cached_task import CachedSplit, CachedTask
 from prompt_tuning.data.metrics import score
 from prompt_tuning.data.pipeline import eval_batches
 from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.models.decoding import EOS
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.training.decoders import Decoder, Rank
 from prompt_tuning.training.partitioning import Layout
 from prompt_tuning.types import Params, UserError
-
-EOS = 1
 
 
 class Evaluator:

@@ -119,7 +119,7 @@ class Outcomes:
                 source = self.digest(self._rows[row.start.after])
                 if source == "waiting":
                     raise UserError(f"row '{row.name}' waits for itself; give it another start")
-            backbone = [self._backbone.config.name, self._backbone.digest]
+            backbone = [dataclasses.asdict(self._backbone.config), self._backbone.digest]
             shared = dataclasses.asdict(self._config)
             # When and how often things are logged or decoded changes no result.
             for name in ("eval_batch_size", "log_period", "checkpoint_period"):

@@ -204,3 +204,10 @@ def test_a_mixture_is_trained_on_and_scored_on_each_of_its_tasks(tmp_path: Path)
     assert outcome.score == pytest.approx(np.mean(list(outcome.metrics.values())))
     entry = next(entry for entry in _entries(tmp_path) if entry["kind"] == "validation")
     assert {"counting/accuracy", "other/accuracy", "score"} < set(entry)
+
+
+def test_another_compute_dtype_in_the_same_directory_is_refused(finished: Path):
+    frozen = toy.backbone()
+    config = dataclasses.replace(frozen.config, dtype="bfloat16")
+    with pytest.raises(UserError, match=r"first.*give another MODEL_DIR"):
+        toy.train(ROWS, finished, backbone=dataclasses.replace(frozen, config=config))
