@@ -11,6 +11,7 @@ from prompt_tuning.training import run_directory
 from prompt_tuning.types import UserError
 
 COLUMNS: Mapping[str, tuple[type, ...]] = {
+    "backbone": (str,),
     "method": (str,),
     "init": (str, type(None)),
     "source": (str, type(None)),

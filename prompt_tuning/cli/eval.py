@@ -83,6 +83,7 @@ def evaluate(
         seed = prompt.metadata.get("seed", "")
         rows.append(
             {
+                "backbone": opened.model.model.config.name,
                 "method": "prompt_tuning" if own == name else "zero_shot",
                 "init": "file",
                 "source": own,

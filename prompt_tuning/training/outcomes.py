@@ -27,6 +27,7 @@ class Outcome:
 
     Attributes:
         row: The row as a JSON object.
+        backbone: Name of the frozen model.
         digest: Identifies the row's settings, task and model.
         curve: `[step, validation score]` of each evaluation.
         step: Step of the checkpoint best on validation.
@@ -39,6 +40,7 @@ class Outcome:
     """
 
     row: dict[str, Any]
+    backbone: str
     digest: str
     curve: list[list[float]]
     step: int
@@ -52,6 +54,7 @@ class Outcome:
     def result(self) -> dict[str, Any]:
         """Returns this row's entry in `results.json`."""
         return {
+            "backbone": self.backbone,
             "method": self.row["method"],
             "init": self.row["start"]["init"],
             "source": self.row["source"],
@@ -174,6 +177,7 @@ class Outcomes:
         self.save_prompt(row, "last", last, progress)
         outcome = Outcome(
             row=row.describe(),
+            backbone=self._backbone.config.name,
             digest=self.digest(row),
             curve=progress.curve,
             step=progress.best_step,

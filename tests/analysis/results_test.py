@@ -8,6 +8,7 @@ from prompt_tuning.analysis import results
 from prompt_tuning.types import UserError
 
 ROW = {
+    "backbone": "t5_mini",
     "method": "spot",
     "init": "file",
     "source": "s",

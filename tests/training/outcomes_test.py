@@ -40,6 +40,7 @@ def finished(tmp_path: Path) -> Path:
 
 def test_a_finished_row_is_known_again_with_its_result(finished: Path):
     assert _outcomes(finished, [toy.row("a")]).finished["a"].result() == {
+        "backbone": "toy",
         "method": "prompt_tuning",
         "init": "sampled_vocab",
         "source": None,
