@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from prompt_tuning.analysis.spot_table import STARTS
 from prompt_tuning.analysis.statistics import (
     CLASS_LABELS,
     SAMPLED_VOCABULARY,
@@ -14,7 +15,6 @@ from prompt_tuning.analysis.statistics import (
     Row,
     target_rows,
 )
-from prompt_tuning.analysis.tables import STARTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import gin
 from rich.console import Console
 
-from prompt_tuning.analysis import plots, results, tables
+from prompt_tuning.analysis import plots, results, spot_table
 from prompt_tuning.analysis.statistics import target_rows
 from prompt_tuning.analysis.summary import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
@@ -68,7 +68,7 @@ def report(
     labels: Mapping[str, Sequence[str]],
     console: Console,
 ) -> None:
-    """Writes `results.json` and `report/`, and prints the tables.
+    """Writes `results.json` and `report/`, and prints the spot_table.
 
     Args:
         outcomes: All rows of the run.
@@ -85,14 +85,14 @@ def report(
         for row in rows
         if row["source"] is not None
     }
-    table = tables.spot_table(rows, shares)
+    table = spot_table.spot_table(rows, shares)
     directory.report.mkdir(parents=True, exist_ok=True)
-    write_text(directory.report / "spot.md", tables.markdown(table))
-    write_text(directory.report / "spot.csv", tables.comma_separated(table))
+    write_text(directory.report / "spot.md", spot_table.markdown(table))
+    write_text(directory.report / "spot.csv", spot_table.comma_separated(table))
     plots.curves_plot(rows, directory.report / "curves.png")
     if sources:
         console.print(summary_table(sources, "Source prompt tuning, test scores"))
-    console.print(tables.rendered(table))
+    console.print(spot_table.rendered(table))
     console.print(
         f"\nLearning curves: {directory.report / 'curves.png'}\n"
         f"Tables: {directory.report}; scores: {directory.results}; prompts: {directory.prompts}",

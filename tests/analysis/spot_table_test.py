@@ -6,7 +6,7 @@ import io
 import pytest
 from rich.console import Console
 
-from prompt_tuning.analysis import tables
+from prompt_tuning.analysis import spot_table
 from prompt_tuning.analysis.statistics import CLASS_LABELS, SAMPLED_VOCABULARY, SPOT
 
 
@@ -40,7 +40,7 @@ def rows():
 
 def test_markdown_has_every_target_the_mean_and_the_comparisons(rows):
     words = {"first_target": True, "second_target": False}
-    lines = tables.markdown(tables.spot_table(rows, words)).splitlines()
+    lines = spot_table.markdown(spot_table.spot_table(rows, words)).splitlines()
     assert lines[2] == (
         "| target | source | class labels | sampled vocab | SPoT | SPoT - labels | words |"
     )
@@ -58,7 +58,7 @@ def test_the_terminal_table_fits_and_loses_no_name(rows):
     console = Console(width=100, file=screen, force_terminal=False)
     long_name = "a_target_with_a_rather_long_name_indeed"
     renamed = [{**r, "target": r["target"].replace("first_target", long_name)} for r in rows]
-    console.print(tables.rendered(tables.spot_table(renamed, {long_name: True})))
+    console.print(spot_table.rendered(spot_table.spot_table(renamed, {long_name: True})))
     shown = screen.getvalue()
     assert max(map(len, shown.splitlines())) <= 100
     first_column = "".join(line.split(" ")[0] for line in shown.splitlines())
@@ -66,7 +66,9 @@ def test_the_terminal_table_fits_and_loses_no_name(rows):
 
 
 def test_csv_keeps_numbers_whole(rows):
-    lines = list(csv.DictReader(io.StringIO(tables.comma_separated(tables.spot_table(rows)))))
+    lines = list(
+        csv.DictReader(io.StringIO(spot_table.comma_separated(spot_table.spot_table(rows))))
+    )
     spot = next(x for x in lines if (x["target"], x["start"]) == ("second_target", "SPoT"))
     assert (spot["mean"], spot["n"], spot["source"]) == ("68.5", "2", "a_source_task")
     assert float(spot["std"]) == pytest.approx(0.5**0.5)
@@ -74,5 +76,5 @@ def test_csv_keeps_numbers_whole(rows):
 
 def test_a_missing_start_and_a_single_seed_are_shown_as_such(rows):
     some = [r for r in rows if r["seed"] == 0 and r["init"] != "class_labels"]
-    text = tables.markdown(tables.spot_table(some))
+    text = spot_table.markdown(spot_table.spot_table(some))
     assert "| first_target | a_source_task | - | 60.0 | 80.0 | - |" in text

@@ -1,14 +1,11 @@
 """The table of a transfer run: on each target, transfer beside prompt tuning without it."""
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 
-import rich.box
 import rich.console
-import rich.table
 
+from prompt_tuning.analysis import table as rendering
 from prompt_tuning.analysis.statistics import (
     CLASS_LABELS,
     SAMPLED_VOCABULARY,
@@ -22,6 +19,7 @@ from prompt_tuning.analysis.statistics import (
     spread,
     target_rows,
 )
+from prompt_tuning.analysis.table import Cell, Column, Score, Table
 
 STARTS: Mapping[Condition, str] = {
     CLASS_LABELS: "class labels",
@@ -104,39 +102,28 @@ def spot_table(rows: Sequence[Row], shares_words: Mapping[str, bool] | None = No
 
 def rendered(table: SpotTable) -> rich.console.Group:
     """Returns the table for the terminal, at most 100 columns wide; rich's console prints it."""
-    header = _header(table)
-    scores = _plain_table(header, text_columns=2)
-    for line in table.lines:
-        scores.add_row(*_cells(line, header), end_section=line is table.lines[-1])
-    scores.add_row(*_cells(table.mean, header), style="bold")
-    first, *rest = _comparison_rows(table)
-    comparisons = _plain_table(first, text_columns=1)
-    for row in rest:
-        comparisons.add_row(*row)
-    return rich.console.Group(_CAPTION, scores, "", _COMPARISON_CAPTION, comparisons)
+    return rich.console.Group(
+        rendering.rendered(_score_table(table)), "", rendering.rendered(_comparison_table(table))
+    )
 
 
 def markdown(table: SpotTable) -> str:
     """Returns the table and its comparisons in Markdown."""
-    header = _header(table)
-    body = [_cells(line, header) for line in table.lines]
-    body.append([f"**{cell}**" if cell else "" for cell in _cells(table.mean, header)])
-    scores = _markdown_table([header, *body], text_columns=2)
-    comparisons = _markdown_table(_comparison_rows(table), text_columns=1)
-    return f"{_CAPTION}:\n\n{scores}\n{_COMPARISON_CAPTION}:\n\n{comparisons}"
+    scores, comparisons = _score_table(table), _comparison_table(table)
+    return f"{rendering.markdown(scores)}\n{rendering.markdown(comparisons)}"
 
 
 def comma_separated(table: SpotTable) -> str:
     """Returns the table as CSV, one line for each target and start, numbers unrounded."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["target", "source", "start", "mean", "std", "n", "shares_words"])
+    lines = []
     for line in (*table.lines, table.mean):
         for start, name in STARTS.items():
             found = line.scores[start]
             numbers = [found.mean, found.std, found.n] if found else [None, None, 0]
-            writer.writerow([line.target, line.source, name, *numbers, line.shares_words])
-    return out.getvalue()
+            cells = [line.target, line.source, name, *numbers, line.shares_words]
+            lines.append(rendering.Line(cells))
+    names = ("target", "source", "start", "mean", "std", "n", "shares_words")
+    return rendering.comma_separated(Table([Column(name) for name in names], lines))
 
 
 def _scores(rows: Sequence[Row], start: Condition, target: str) -> Spread | None:
@@ -167,47 +154,32 @@ def _comparisons(rows: Sequence[Row]) -> list[Comparison]:
     return found
 
 
-def _comparison_rows(table: SpotTable) -> list[list[str]]:
-    """Returns a header and a row for each other start, a column for each moment."""
+def _comparison_table(table: SpotTable) -> Table:
+    """Returns a line for each other start, a column for each moment."""
     moments = list(dict.fromkeys(c.moment for c in table.comparisons))
     others = list(dict.fromkeys(c.other for c in table.comparisons))
     cells = {(c.other, c.moment): c for c in table.comparisons}
-    rows = [["SPoT -", *moments, "pairs"]]
+    lines = []
     for other in others:
         found = [cells.get((other, moment)) for moment in moments]
         pairs = max(c.difference.n for c in found if c)
-        rows.append([STARTS[other], *(str(c) if c else "-" for c in found), str(pairs)])
-    return rows
+        shown = [str(c) if c else None for c in found]
+        lines.append(rendering.Line([STARTS[other], *shown, pairs]))
+    columns = [Column("SPoT -"), *(Column(name, numeric=True) for name in (*moments, "pairs"))]
+    return Table(columns, lines, _COMPARISON_CAPTION)
 
 
-def _plain_table(header: Sequence[str], text_columns: int) -> rich.table.Table:
-    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for index, name in enumerate(header):
-        if index < text_columns:
-            table.add_column(name, overflow="fold")
-        else:
-            lines = name.split(", ") if ", " in name else name.rsplit(" ", 1)
-            table.add_column("\n".join(lines), justify="right", no_wrap=True)
-    return table
+def _score_table(table: SpotTable) -> Table:
+    words = any(line.shares_words is not None for line in table.lines)
+    numeric = [*STARTS.values(), "SPoT - labels", *(["words"] if words else [])]
+    columns = [Column("target"), Column("source"), *(Column(n, numeric=True) for n in numeric)]
+    lines = [rendering.Line(_cells(line, words)) for line in table.lines]
+    lines.append(rendering.Line(_cells(table.mean, words), strong=True))
+    return Table(columns, lines, _CAPTION)
 
 
-def _markdown_table(rows: Sequence[Sequence[str]], text_columns: int) -> str:
-    header, *body = rows
-    rules = ["---" if index < text_columns else "---:" for index in range(len(header))]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (header, rules, *body))
-
-
-def _header(table: SpotTable) -> list[str]:
-    words = ["words"] if any(line.shares_words is not None for line in table.lines) else []
-    return ["target", "source", *STARTS.values(), "SPoT - labels", *words]
-
-
-def _cells(line: Line, header: Sequence[str]) -> list[str]:
-    cells = [line.target, line.source]
-    for found in line.scores.values():
-        std = f" ± {found.std:.1f}" if found and found.std is not None else ""
-        cells.append(f"{found.mean:.1f}{std}" if found else "-")
-    cells.append("-" if line.difference is None else f"{line.difference:+.1f}")
-    if "words" in header:
-        cells.append({True: "shared", False: "other", None: ""}[line.shares_words])
-    return cells
+def _cells(line: Line, words: bool) -> list[Cell]:
+    difference = None if line.difference is None else f"{line.difference:+.1f}"
+    scores = [Score(found) for found in line.scores.values()]
+    shared = {True: "shared", False: "other", None: ""}[line.shares_words]
+    return [line.target, line.source, *scores, difference, *([shared] if words else [])]

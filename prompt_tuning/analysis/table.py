@@ -1,0 +1,199 @@
+"""A table, and its four renderings: for the terminal, Markdown, CSV and LaTeX."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterable, Sequence
+
+import rich.box
+import rich.console
+import rich.table
+import rich.text
+
+from prompt_tuning.analysis.statistics import Spread
+
+MISSING = "-"
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """Our score, None where it is missing, beside the published one, None where there is none."""
+
+    found: Spread | None
+    published: float | None = None
+
+    def __str__(self) -> str:
+        """Writes `82.0 ± 0.3 [82.8]`: mean, standard deviation, and the published score."""
+        return " ".join(_parts(self))
+
+
+Cell = str | int | float | bool | Score | None
+"""A cell: None is missing; a float is shown with one decimal, and kept whole in CSV."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column's heading; numbers stand at its right edge and are never broken."""
+
+    name: str
+    numeric: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A line of cells; a strong one, such as a mean, is set off from those before it."""
+
+    cells: Sequence[Cell]
+    strong: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Columns and lines, with a title above and a note below."""
+
+    columns: Sequence[Column]
+    lines: Sequence[Line]
+    title: str = ""
+    note: str = ""
+
+
+def rendered(table: Table) -> rich.console.Group:
+    """Returns the table for rich's console, which folds texts where the terminal is narrow."""
+    plain = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for column in table.columns:
+        if column.numeric:
+            plain.add_column(_heading(column.name), justify="right", no_wrap=True)
+        else:
+            plain.add_column(column.name, overflow="fold")
+    for line, after in zip(table.lines, [*table.lines[1:], None], strict=True):
+        cells = [rich.text.Text("\n".join(_parts(cell))) for cell in line.cells]
+        ends = after is not None and after.strong and not line.strong
+        plain.add_row(*cells, end_section=ends, style="bold" if line.strong else None)
+    above = [rich.text.Text(table.title)] if table.title else []
+    below = [rich.text.Text(table.note)] if table.note else []
+    return rich.console.Group(*above, plain, *below)
+
+
+def text(table: Table, width: int) -> str:
+    """Returns the table as plain text `width` wide, or as wide as its numbers need."""
+    needed = 0
+    for index, column in enumerate(table.columns):
+        parts = [part for line in table.lines for part in _parts(line.cells[index])]
+        widest = max(map(len, [*_heading(column.name).split("\n"), *parts]))
+        needed += 3 + (widest if column.numeric else min(widest, 16))
+    screen = io.StringIO()
+    console = rich.console.Console(file=screen, width=max(width, needed), color_system=None)
+    console.print(rendered(table))
+    return "".join(f"{line.rstrip()}\n" for line in screen.getvalue().splitlines())
+
+
+def markdown(table: Table) -> str:
+    """Returns the table in Markdown."""
+    header = [column.name for column in table.columns]
+    rules = ["---:" if column.numeric else "---" for column in table.columns]
+    body = [
+        [f"**{cell}**" if line.strong and cell else cell for cell in map(_escaped, line.cells)]
+        for line in table.lines
+    ]
+    lines = "".join(f"| {' | '.join(cells)} |\n" for cells in (header, rules, *body))
+    title = f"{table.title}:\n\n" if table.title else ""
+    note = f"\n{table.note}\n" if table.note else ""
+    return title + lines + note
+
+
+def comma_separated(table: Table) -> str:
+    """Returns the table as CSV, numbers unrounded, missing ones empty.
+
+    A column of scores becomes several: the mean under its name, `std`, `n`, and `published` where
+    the column has a published score.
+    """
+    columns = list(zip(*(line.cells for line in table.lines), strict=True)) or [()] * len(
+        table.columns
+    )
+    header: list[str] = []
+    values: list[Sequence[Cell]] = []
+    for column, cells in zip(table.columns, columns, strict=True):
+        for name, part in _csv_columns(column.name, cells):
+            header.append(name)
+            values.append(part)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(zip(*values, strict=True))
+    return out.getvalue()
+
+
+def latex(table: Table) -> str:
+    """Returns the table in LaTeX, for the package booktabs."""
+    header = " & ".join(_latex_text(column.name) for column in table.columns)
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_latex_text('. '.join(filter(None, (table.title, table.note))))}}}",
+        rf"\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in table.columns)}}}",
+        r"\toprule",
+        rf"{header} \\",
+        r"\midrule",
+    ]
+    plain_before = False
+    for line in table.lines:
+        if line.strong and plain_before:
+            lines.append(r"\midrule")
+        plain_before = not line.strong
+        cells = [_latex_text(" ".join(_parts(cell))) for cell in line.cells]
+        cells = [rf"\textbf{{{cell}}}" if line.strong and cell else cell for cell in cells]
+        # After a line's end, LaTeX would read an opening bracket as the end's argument.
+        guard = "{}" if cells[0].startswith("[") else ""
+        lines.append(rf"{guard}{' & '.join(cells)} \\")
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+}
+
+
+def _parts(cell: Cell) -> list[str]:
+    """Returns what is shown of a cell; a published score is a part of its own."""
+    if cell is None:
+        return [MISSING]
+    if isinstance(cell, float):
+        return [f"{cell:.1f}"]
+    if not isinstance(cell, Score):
+        return [str(cell)]
+    published = [] if cell.published is None else [f"[{cell.published:.1f}]"]
+    if cell.found is None:
+        return [MISSING, *published]
+    std = "" if cell.found.std is None else f" ± {cell.found.std:.1f}"
+    return [f"{cell.found.mean:.1f}{std}", *published]
+
+
+def _heading(name: str) -> str:
+    return "\n".join(name.split(", ") if ", " in name else name.rsplit(" ", 1))
+
+
+def _escaped(cell: Cell) -> str:
+    return " ".join(_parts(cell)).replace("|", "\\|")
+
+
+def _latex_text(plain: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in plain)
+
+
+def _csv_columns(name: str, cells: Sequence[Cell]) -> Iterable[tuple[str, Sequence[Cell]]]:
+    scores = [cell if isinstance(cell, Score) else Score(None) for cell in cells]
+    if not any(isinstance(cell, Score) for cell in cells):
+        yield name, cells
+        return
+    found = [score.found for score in scores]
+    yield name, [each and each.mean for each in found]
+    yield f"{name} std", [each and each.std for each in found]
+    yield f"{name} n", [each.n if each else 0 for each in found]
+    if any(score.published is not None for score in scores):
+        yield f"{name} published", [score.published for score in scores]

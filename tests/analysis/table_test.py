@@ -1,0 +1,103 @@
+"""One table in its four renderings, each against the whole expected text."""
+
+import csv
+import io
+
+import pytest
+
+from prompt_tuning.analysis.statistics import Spread
+from prompt_tuning.analysis.table import (
+    Column,
+    Line,
+    Score,
+    Table,
+    comma_separated,
+    latex,
+    markdown,
+    text,
+)
+
+TABLE = Table(
+    columns=[Column("task"), Column("50% done", numeric=True), Column("steps", numeric=True)],
+    lines=[
+        Line(["a_b|c", Score(Spread(82.04, 0.25, 3), 82.8), 100]),
+        Line(["[x]", Score(Spread(7.0, None, 1)), 20]),
+        Line(["d", Score(None, 60.0), None]),
+        Line(["mean", Score(None), 1.25], strong=True),
+    ],
+    title="Scores",
+    note="Means & deviations",
+)
+
+
+def test_the_terminal_has_a_published_score_below_ours():
+    assert text(TABLE, width=80) == (
+        "Scores\n"
+        "              50%\n"
+        "task         done  steps\n"
+        "─────────────────────────\n"
+        "a_b|c  82.0 ± 0.2    100\n"
+        "           [82.8]\n"
+        "[x]           7.0     20\n"
+        "d               -      -\n"
+        "           [60.0]\n"
+        "\n"
+        "mean            -    1.2\n"
+        "Means & deviations\n"
+    )
+
+
+def test_a_narrow_terminal_folds_texts_and_no_number():
+    long = Table([Column("task"), Column("score", numeric=True)], [Line(["t" * 40, 12.25])])
+    shown = text(long, width=10)
+    assert shown.count("t") == 41
+    assert "12.2" in shown
+
+
+def test_markdown_escapes_bars_and_marks_strong_lines():
+    assert markdown(TABLE) == (
+        "Scores:\n\n"
+        "| task | 50% done | steps |\n"
+        "| --- | ---: | ---: |\n"
+        "| a_b\\|c | 82.0 ± 0.2 [82.8] | 100 |\n"
+        "| [x] | 7.0 | 20 |\n"
+        "| d | - [60.0] | - |\n"
+        "| **mean** | **-** | **1.2** |\n"
+        "\nMeans & deviations\n"
+    )
+
+
+def test_latex_escapes_and_never_opens_a_line_with_a_bracket():
+    assert latex(TABLE) == (
+        "% needs \\usepackage{booktabs}\n"
+        "\\begin{table}\n"
+        "\\centering\n"
+        "\\caption{Scores. Means \\& deviations}\n"
+        "\\begin{tabular}{lrr}\n"
+        "\\toprule\n"
+        "task & 50\\% done & steps \\\\\n"
+        "\\midrule\n"
+        "a\\_b|c & 82.0 $\\pm$ 0.2 [82.8] & 100 \\\\\n"
+        "{}[x] & 7.0 & 20 \\\\\n"
+        "d & - [60.0] & - \\\\\n"
+        "\\midrule\n"
+        "\\textbf{mean} & \\textbf{-} & \\textbf{1.2} \\\\\n"
+        "\\bottomrule\n"
+        "\\end{tabular}\n"
+        "\\end{table}\n"
+    )
+
+
+def test_csv_keeps_numbers_whole_and_missing_ones_empty():
+    assert list(csv.reader(io.StringIO(comma_separated(TABLE)))) == [
+        ["task", "50% done", "50% done std", "50% done n", "50% done published", "steps"],
+        ["a_b|c", "82.04", "0.25", "3", "82.8", "100"],
+        ["[x]", "7.0", "", "1", "", "20"],
+        ["d", "", "", "0", "60.0", ""],
+        ["mean", "", "", "0", "", "1.25"],
+    ]
+
+
+@pytest.mark.parametrize("render", [markdown, latex, comma_separated, lambda t: text(t, 80)])
+def test_a_table_without_lines_has_its_heading(render):
+    assert "task" in render(Table(TABLE.columns, []))
