@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import itertools
 from collections.abc import Iterable, Sequence
 
 import rich.box
@@ -65,7 +66,7 @@ def rendered(table: Table) -> rich.console.Group:
             plain.add_column(_heading(column.name), justify="right", no_wrap=True)
         else:
             plain.add_column(column.name, overflow="fold")
-    for line, after in zip(table.lines, [*table.lines[1:], None], strict=True):
+    for line, after in itertools.zip_longest(table.lines, table.lines[1:]):
         cells = [rich.text.Text("\n".join(_parts(cell))) for cell in line.cells]
         ends = after is not None and after.strong and not line.strong
         plain.add_row(*cells, end_section=ends, style="bold" if line.strong else None)
