@@ -14,13 +14,15 @@ import gin
 import gin.config
 
 from prompt_tuning.cli import configuration, gin_files
-from prompt_tuning.cli.configuration import Config, flatten
+from prompt_tuning.cli.configuration import Config, flatten, used_by
 from prompt_tuning.cli.gin_files import REQUIRED, Binding, Key, Macro, Reference, Statements
 from prompt_tuning.cli.value_types import fits, type_name
 from prompt_tuning.types import UserError, nearest
 
 COMMAND_LINE_PARAMETERS = ("dry_run", "tfds_data_dir", "operative_config")
 """Parameters that a command may have and that the command line sets, not gin."""
+SWEEP = "SWEEP"
+"""The macro that no parameter uses: the command line reads it (`sweep.py`)."""
 
 
 def parse(files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[str]) -> Config:
@@ -31,14 +33,12 @@ def parse(files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[
             of a wrong type, a macro that nothing uses or that has no value; it names the place and
             the nearest names that exist.
     """
-    statements = gin_files.read(files, bindings, search_paths)
-    known = Statements(tuple(map(_with_known_names, statements.bindings)), statements.imports)
-    config = configuration.merge(known)
-    _check_macros(config)
-    for binding in config.bindings.values():
-        if not binding.key.is_macro:
-            _check_type(config, binding)
-    return config
+    return _checked(gin_files.read(files, bindings, search_paths))
+
+
+def override(config: Config, bindings: Sequence[Binding]) -> Config:
+    """Returns `config` with further bindings, which win; checks it as `parse` does."""
+    return _checked(Statements((*config.bindings.values(), *bindings), config.imports))
 
 
 def operative(config: Config, command: str) -> Config:
@@ -48,13 +48,14 @@ def operative(config: Config, command: str) -> Config:
         UserError: when a value that the command needs is not set, or when a binding of the command
             line has no effect on it.
     """
-    used = configuration.used_by(config, command)
+    used = used_by(config, command)
     for key, users in configuration.unset(used):
         purpose = f" ({', '.join(map(str, users))} uses it)" if users else ""
         raise UserError(f"{key}{purpose} is not set; {_how_to_set(key)}")
     _check_parameters_are_bound(used, command)
     for key, binding in config.bindings.items():
-        if binding.from_command_line and key not in used.bindings:
+        swept = str(key) == SWEEP
+        if binding.from_command_line and key not in used.bindings and not swept:
             close = nearest(str(key), map(str, used.bindings))
             raise UserError(f"{binding.place}: it has no effect on {command!r}{close}")
     return used
@@ -93,6 +94,16 @@ def gin_parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]
 
 # gin can look up one name publicly, but cannot list its names, which the nearest ones need.
 _REGISTRY = gin.config._REGISTRY
+
+
+def _checked(statements: Statements) -> Config:
+    known = Statements(tuple(map(_with_known_names, statements.bindings)), statements.imports)
+    config = configuration.merge(known)
+    _check_macros(config)
+    for binding in config.bindings.values():
+        if not binding.key.is_macro:
+            _check_type(config, binding)
+    return config
 
 
 def _with_known_names(binding: Binding) -> Binding:
@@ -146,7 +157,7 @@ def _check_macros(config: Config) -> None:
                     close = nearest(item.name, bound)
                     raise UserError(f"{binding.place}: the macro %{item.name} has no value{close}")
     for key, binding in config.bindings.items():
-        if key.is_macro and str(key) not in used:
+        if key.is_macro and str(key) not in used and str(key) != SWEEP:
             close = nearest(str(key), used)
             raise UserError(f"{binding.place}: nothing uses the macro {key}{close}")
         if key.is_macro:

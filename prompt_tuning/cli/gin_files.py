@@ -111,6 +111,18 @@ def read(files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[s
     )
 
 
+def setting(name: str, value: Any, place: str) -> Binding:
+    """Returns the binding of `name`, written as in a gin file, to a value that is read already.
+
+    Raises:
+        UserError: for a name that no gin file could bind.
+    """
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{place}: {name!r} is not the name of a macro or a parameter")
+    (statement,) = _parse(f"{name} = None", place)
+    return dataclasses.replace(_binding(statement, place), value=value)
+
+
 class _PlainValues(config_parser.ParserDelegate):
     """Makes gin's parser return `Macro` and `Reference`, so that reading needs no configurables."""
 

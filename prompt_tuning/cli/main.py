@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import errno
+import functools
 import importlib
 import inspect
 import os
@@ -102,7 +103,9 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
 
 def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
     # Imported here because JAX, which comes with it, would make --help wait.
-    from prompt_tuning.cli import gin_config
+    from rich.console import Console
+
+    from prompt_tuning.cli import gin_config, sweep
     from prompt_tuning.types import UserError, nearest
 
     name, *rest = words
@@ -120,20 +123,34 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
         importlib.import_module(each.module)
     search_paths = [path for item in flags.gin_search_paths for path in item.split(",") if path]
     config = gin_config.parse(flags.gin_file, bindings, search_paths)
+    taken = inspect.signature(gin_config.configurables()[command.function]).parameters
+    if flags.tfds_data_dir and "tfds_data_dir" not in taken:
+        raise UserError(f"--tfds_data_dir: it has no effect on {name!r}; leave it out")
+    call = functools.partial(_call, command.function, flags)
+    swept = sweep.points(config, command.function)
+    if swept:
+        model_dir = None if flags.dry_run else sweep.directory(config)
+        sweep.run(swept, call, model_dir, Console())
+        return
     text = gin_config.operative_config(config, command.function)
+    if flags.dry_run:
+        print(text)
+    call(text)
+
+
+def _call(name: str, flags: argparse.Namespace, text: str) -> None:
+    """Calls the function of a command with what `text` binds and the flags that it takes."""
+    from prompt_tuning.cli import gin_config
+
+    function = gin_config.configurables()[name]
+    taken = inspect.signature(function).parameters
     given = {
         "dry_run": flags.dry_run,
         "tfds_data_dir": flags.tfds_data_dir,
         "operative_config": text,
     }
-    function = gin_config.configurables()[command.function]
-    taken = inspect.signature(function).parameters
-    if flags.tfds_data_dir and "tfds_data_dir" not in taken:
-        raise UserError(f"--tfds_data_dir: it has no effect on {name!r}; leave it out")
-    arguments = gin_config.arguments(text, command.function)
+    arguments = gin_config.arguments(text, name)
     arguments |= {parameter: value for parameter, value in given.items() if parameter in taken}
-    if flags.dry_run:
-        print(text)
     if "dry_run" in taken or not flags.dry_run:
         function(**arguments)
 

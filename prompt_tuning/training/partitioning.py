@@ -1,5 +1,6 @@
 """Where arrays live: rows over the cores of a CPU, or a batch over the chips of an accelerator."""
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -55,13 +56,14 @@ def use_cpu_cores(rows: int) -> None:
 
     On a CPU a row's activations should stay in one core's cache, so rows are spread over the
     cores and each matrix product stays on its own. A single row keeps the products spread.
-    Accelerators are not affected.
+    Accelerators are not affected. A process keeps the devices that it first computed on.
     """
     count = min(rows, len(os.sched_getaffinity(0)))
     if count > 1:
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
-        jax.config.update("jax_num_cpu_devices", count)
+        with contextlib.suppress(RuntimeError):  # It has computed before, at another point.
+            jax.config.update("jax_num_cpu_devices", count)
 
 
 def layouts() -> list[Layout]:

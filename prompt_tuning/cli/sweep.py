@@ -1,0 +1,188 @@
+"""Sweeps: one command at several points, each with settings and a directory of its own.
+
+`SWEEP = {"length=1": {"PROMPT_LENGTH": 1}, ...}` in a gin file, or on the command line, makes a
+command that has a MODEL_DIR run once per point, in order, in `MODEL_DIR/<point>/`. Points that are
+finished are passed over, so that a sweep that was stopped goes on where it was.
+"""
+
+import dataclasses
+import gc
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import rich.box
+from rich.console import Console
+from rich.table import Table
+
+from prompt_tuning.analysis import results
+from prompt_tuning.analysis.statistics import summarize
+from prompt_tuning.cli import gin_config, gin_files
+from prompt_tuning.cli.configuration import Config
+from prompt_tuning.cli.gin_files import Binding, Key, Macro
+from prompt_tuning.training.run_directory import RunDirectory, write_json
+from prompt_tuning.types import UserError
+
+_SWEEP = Key("", gin_config.SWEEP, "")
+_MODEL_DIR = Key("", "MODEL_DIR", "")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One run of a sweep.
+
+    Attributes:
+        name: Names it, and its directory.
+        settings: What it sets, as a line of text.
+        text: Its resolved configuration.
+    """
+
+    name: str
+    settings: str
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """Identifies the configuration."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def points(config: Config, command: str) -> list[Point]:
+    """Returns the points at which a command runs; none where it runs as `config` stands.
+
+    All points are resolved and their settings checked, so that a mistake in the last one is found
+    before the first one runs.
+
+    Raises:
+        UserError: The sweep is no dictionary of dictionaries, names a point that cannot be a
+            directory, sets what does not exist or has no effect, or sets what the command line
+            sets too.
+    """
+    sweep = config.bindings.get(_SWEEP)
+    if sweep is None or sweep.value is None:
+        return []
+    if _MODEL_DIR not in gin_config.used_by(config, command).bindings:
+        if sweep.from_command_line:
+            raise UserError(
+                f"{sweep.place}: it has no effect on {command!r}, which has no MODEL_DIR"
+            )
+        return []
+    if not _is_sweep(sweep.value):
+        raise UserError(
+            f"{sweep.place}: SWEEP must be a dictionary of points, each a dictionary of settings, "
+            'as in {"length=1": {"PROMPT_LENGTH": 1}}'
+        )
+    return [_point(config, command, name, sweep) for name in sweep.value]
+
+
+def directory(config: Config) -> Path:
+    """Returns the directory of the sweep, which holds those of the points."""
+    return RunDirectory(_model_dir(config)).path
+
+
+def run(
+    swept: Sequence[Point], call: Callable[[str], None], model_dir: Path | None, console: Console
+) -> None:
+    """Runs points one after another, and prints a summary of their results.
+
+    Args:
+        swept: The points.
+        call: Runs the command, given the text of its configuration.
+        model_dir: Directory of the sweep; None runs every point and keeps no record (a dry run).
+        console: Where to print.
+    """
+    record = None if model_dir is None else model_dir / "sweep.json"
+    finished = {} if record is None else _read(record)
+    for number, point in enumerate(swept, start=1):
+        heading = f"[{number}/{len(swept)}] {point.name}: {point.settings}"
+        if finished.get(point.name) == point.digest:
+            console.print(f"{heading}: finished before", highlight=False, markup=False)
+            continue
+        console.print(heading, highlight=False, markup=False)
+        call(point.text)
+        if record is not None:
+            finished[point.name] = point.digest
+            write_json(record, finished)
+        gc.collect()  # The model of this point must go before that of the next one comes.
+        jax.clear_caches()
+    if model_dir is not None:
+        console.print(_summary(swept, model_dir))
+
+
+def _is_sweep(value: object) -> bool:
+    if not isinstance(value, dict) or not value:
+        return False
+    return all(
+        isinstance(name, str) and isinstance(settings, dict) and all(map(_is_text, settings))
+        for name, settings in value.items()
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _point(config: Config, command: str, name: str, sweep: Binding) -> Point:
+    place = f"point '{name}' ({sweep.place})"
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{place}: a point's name is made of letters, digits and any of . _ = + -")
+    settings = [gin_files.setting(key, value, place) for key, value in sweep.value[name].items()]
+    for setting in settings:
+        if setting.key in (_MODEL_DIR, _SWEEP):
+            raise UserError(f"{place}: a point cannot set {setting.key}")
+        before = config.bindings.get(setting.key)
+        if before is not None and before.from_command_line:
+            raise UserError(f"{before.place}: the sweep sets {setting.key} at each point")
+    changed = gin_config.override(config, settings)
+    used = gin_config.operative(changed, command)
+    for setting in settings:
+        if setting.key not in used.bindings:
+            raise UserError(f"{place}: {setting.key} has no effect on {command!r}")
+    folder = gin_files.setting("MODEL_DIR", str(Path(_model_dir(used)) / name), place)
+    text = gin_config.operative_config(gin_config.override(changed, [folder]), command)
+    try:
+        gin_config.arguments(text, command)  # What it builds checks values.
+    except UserError as error:
+        raise UserError(f"{place}: {str(error).splitlines()[0]}") from None
+    return Point(name, ", ".join(f"{s.key} = {s.value!r}" for s in settings), text)
+
+
+def _model_dir(config: Config) -> str:
+    value = config.bindings[_MODEL_DIR].value
+    while isinstance(value, Macro):
+        binding = config.macro(value.name)
+        assert binding is not None  # It was checked when the files were read.
+        value = binding.value
+    return value
+
+
+def _read(record: Path) -> dict[str, str]:
+    """Returns the digest of each finished point."""
+    try:
+        return dict(json.loads(record.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _summary(swept: Sequence[Point], model_dir: Path) -> Table:
+    table = Table(title="Sweep", title_justify="left", box=rich.box.SIMPLE_HEAD, show_edge=False)
+    for name in ("point", "task", "method", "metric"):
+        table.add_column(name, overflow="fold")
+    table.add_column("score", justify="right")
+    table.add_column("runs", justify="right")
+    for point in swept:
+        for line in summarize(results.read(model_dir / point.name / "results.json")):
+            std = "" if line["std"] is None else f" ± {line['std']:.1f}"
+            table.add_row(
+                point.name,
+                line["target"],
+                line["method"],
+                line["metric"],
+                f"{line['mean']:.1f}{std}",
+                str(line["n"]),
+            )
+    return table
