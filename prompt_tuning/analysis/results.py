@@ -18,6 +18,7 @@ COLUMNS: Mapping[str, tuple[type, ...]] = {
     "target": (str,),
     "seed": (int, type(None)),
     "metric": (str,),
+    "split": (str, type(None)),
     "score": (float, int, type(None)),
     "step": (int, type(None)),
     "steps": (int, type(None)),

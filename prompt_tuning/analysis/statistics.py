@@ -55,7 +55,7 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 def summarize(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Returns mean, std and n of the score over the rows that differ in their seed alone."""
-    columns = ("method", "init", "source", "target", "metric")
+    columns = ("method", "init", "source", "target", "metric", "split")
     groups: dict[tuple[Any, ...], list[float]] = {}
     for row in rows:
         if row["score"] is not None:

@@ -13,9 +13,9 @@ def summary_table(rows: Sequence[Row], title: str) -> rich.table.Table:
     table = rich.table.Table(
         title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, show_edge=False
     )
-    for name in ("task", "method", "start", "metric"):
+    for name in ("task", "method", "start", "metric", "split"):
         table.add_column(name, overflow="fold")
-    table.add_column("test score", justify="right")
+    table.add_column("score", justify="right")
     table.add_column("seeds", justify="right")
     for line in summarize(rows):
         std = "" if line["std"] is None else f" ± {line['std']:.1f}"
@@ -24,6 +24,7 @@ def summary_table(rows: Sequence[Row], title: str) -> rich.table.Table:
             line["method"],
             line["source"] or line["init"] or "-",
             line["metric"],
+            line["split"] or "-",
             f"{line['mean']:.1f}{std}",
             str(line["n"]),
         )

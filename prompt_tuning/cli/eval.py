@@ -9,6 +9,7 @@ from prompt_tuning.analysis import results
 from prompt_tuning.analysis.summary import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts
+from prompt_tuning.data.cached_task import scored_split
 from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.training.decoders import Decoder
@@ -24,7 +25,7 @@ def evaluate(
     model_dir: str,
     prompt_files: str | Sequence[str],
     tasks: str | Sequence[str] | None,
-    split: str,
+    split: str | None,
     decoder: Decoder,
     batch_size: int,
     placement: str,
@@ -38,7 +39,7 @@ def evaluate(
         model_dir: Where the results are written.
         prompt_files: Prompt file, or several.
         tasks: Task or mixture, or several, for all prompts; None scores each prompt on its own.
-        split: Split to score on.
+        split: Split to score on; None for test, or validation where test labels are not public.
         decoder: How answers are read off the model.
         batch_size: Examples decoded together.
         placement: Where prompts stand among the inputs.
@@ -90,6 +91,7 @@ def evaluate(
                 "target": name,
                 "seed": int(seed) if seed.isdigit() else None,
                 "metric": metric_label(metric for metric in metrics if metric != "score"),
+                "split": split or scored_split(cached[name]),
                 "score": metrics["score"],
                 "step": int(step) if step.isdigit() else None,
                 "steps": None,
@@ -99,7 +101,7 @@ def evaluate(
         )
     results.write(directory.results, rows)
     write_text(directory.path / "operative_config.gin", operative_config)
-    console.print(summary_table(rows, f"Scores on {split}"))
+    console.print(summary_table(rows, "Scores"))
     console.print(f"Results are in {directory.results}", highlight=False)
 
 

@@ -78,5 +78,5 @@ def train(
     outcomes = session.open(directory, operative_config, len(rows)).tune(rows)
     scored = [outcome.result() for outcome in outcomes]
     results.write(directory.results, scored)
-    console.print(summary_table(scored, "Test scores at the checkpoints best on validation"))
+    console.print(summary_table(scored, "Scores at the checkpoints best on validation"))
     console.print(f"Prompts, metrics and results are in {directory.path}", highlight=False)

@@ -43,17 +43,20 @@ def ensure_cached(
     lengths: Mapping[str, int],
     *,
     modules: Sequence[str],
+    data_dir: str | None,
     tfds_data_dir: str | None,
     report: Callable[[str], None],
 ) -> list[CachedTask | CachedMixture]:
     """Opens tasks and mixtures; those missing, stale or damaged are tokenised first.
 
     Args:
-        cache_dir: The cache directory; made where there is none.
+        cache_dir: The cache directory; made where there is none. Entries do not know `data_dir`,
+            so that each needs a cache directory of its own.
         names: SeqIO tasks and mixtures.
         vocabulary: The frozen model's vocabulary.
         lengths: The most tokens kept, by feature (`inputs`, `targets`).
         modules: Modules that register further SeqIO tasks when imported.
+        data_dir: Where published datasets are as JSON lines, or None.
         tfds_data_dir: Where TensorFlow Datasets keeps its data, or None for its default.
         report: Takes one line of text for the user.
 
@@ -84,6 +87,7 @@ def ensure_cached(
             "extra_ids": vocabulary.extra_ids,
             "lengths": dict(lengths),
             "modules": list(modules),
+            "data_dir": data_dir,
             "tfds_data_dir": tfds_data_dir,
         }
         _run_builder(request, report)

@@ -87,6 +87,11 @@ class CachedTask:
         """The tasks to draw training examples from, with their rates: this one alone."""
         return ((self, 1.0),)
 
+    @property
+    def scored_split(self) -> str:
+        """The split that final scores are of: `validation` where test labels are not public."""
+        return "test" if "test" in self.splits else "validation"
+
     def split(self, name: str) -> CachedSplit:
         """Returns a split.
 
@@ -158,6 +163,11 @@ class CachedMixture:
     name: str
     digest: str
     parts: tuple[tuple[CachedTask, float], ...]
+
+
+def scored_split(task: CachedTask | CachedMixture) -> str:
+    """Returns the split that final scores are of; `test+validation` where its parts differ."""
+    return "+".join(sorted({part.scored_split for part, _ in task.parts}))
 
 
 def in_memory(inputs: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> CachedSplit:

@@ -68,7 +68,7 @@ def run(
     result: dict[str, dict[str, Tokenized]] = {task.name: {} for task in tasks}
     for members in groups.values():
         names = dict.fromkeys(member.task.name for member in members)
-        with naming(f"task {', '.join(names)}"):
+        with naming(f"task {', '.join(names)}"), _failures(members):
             tokenized = _run_group(members, vocabulary, lengths)
         for member, arrays in zip(members, tokenized, strict=True):
             result[member.task.name][member.split] = arrays
@@ -85,6 +85,19 @@ def naming(what: str) -> Iterator[None]:
     except Exception as error:
         lines = str(error).strip().splitlines() or ["no message"]
         raise UserError(f"{what} failed with {type(error).__name__}: {lines[0]}") from error
+
+
+@contextlib.contextmanager
+def _failures(members: Sequence[_Source]) -> Iterator[None]:
+    """Raises what a source says went wrong in place of what TensorFlow makes of it."""
+    try:
+        yield
+    except Exception:
+        for member in members:
+            failure = getattr(member.task.source, "failure", None)
+            if failure is not None:
+                raise failure from None
+        raise
 
 
 def _group(task: seqio.Task, split: str, examples: tf.data.Dataset) -> Any:

@@ -14,10 +14,19 @@ import tensorflow as tf
 
 import prompt_tuning
 from prompt_tuning.data import metrics, postprocessors
+from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
+from prompt_tuning.data.datasets.dataset import LEADERBOARD, UNPREFIXED, Dataset
+from prompt_tuning.data.datasets.source import DatasetSource
 from prompt_tuning.data.mini.suite import SOURCES, SUITE, MiniTask
 
 CAP = 2**19
 """The most examples of a task that count towards its rate (Vu et al. 2022, section 2.1)."""
+
+T5_VOCABULARY = "gs://t5-data/vocabs/cc_all.32000.100extra/sentencepiece.model"
+"""The vocabulary of T5 1.0 and 1.1, for use of the tasks outside this package.
+
+Here a task is tokenised with the vocabulary of the frozen model, and this one is never opened.
+"""
 
 _T5_MINI = Path(prompt_tuning.__file__).parent / "models" / "t5_mini"
 
@@ -90,4 +99,31 @@ def _add_mini_suite() -> None:
             seqio.MixtureRegistry.add(mini_family(family), members, default_rate=rate)
 
 
+def _add_dataset(dataset: Dataset, name: str, source: DatasetSource, feature: seqio.Feature):
+    seqio.TaskRegistry.add(
+        name,
+        source=source,
+        preprocessors=[seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim],
+        output_features={"inputs": feature, "targets": feature},
+        postprocess_fn=dataset.postprocess,
+        metric_fns=list(dataset.metrics),
+    )
+
+
+def _add_datasets() -> None:
+    feature = seqio.Feature(seqio.SentencePieceVocabulary(T5_VOCABULARY, 100), add_eos=True)
+    rate = proportional_rate(CAP)
+    for prefixed, suffix in ((True, ""), (False, UNPREFIXED)):
+        for dataset in DATASETS.values():
+            source = DatasetSource(dataset, prefixed=prefixed)
+            _add_dataset(dataset, dataset.name + suffix, source, feature)
+            if dataset.leaderboard:
+                source = DatasetSource(dataset, prefixed=prefixed, leaderboard=True)
+                _add_dataset(dataset, dataset.name + suffix + LEADERBOARD, source, feature)
+        for mixture in MIXTURES.values():
+            members = [member + suffix for member in mixture.members]
+            seqio.MixtureRegistry.add(mixture.name + suffix, members, default_rate=rate)
+
+
 _add_mini_suite()
+_add_datasets()

@@ -18,6 +18,7 @@ import seqio
 
 from prompt_tuning.data import cache_writer, entries, references, sources, task_arrays
 from prompt_tuning.data.cache_writer import Origin
+from prompt_tuning.data.datasets.source import DIRECTORIES, DatasetSource
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError, nearest
 
@@ -50,6 +51,7 @@ def build(
     lengths: Mapping[str, int],
     *,
     modules: Sequence[str],
+    data_dir: str | None,
     tfds_data_dir: str | None,
     report: Callable[[str], None],
 ) -> None:
@@ -64,12 +66,14 @@ def build(
         vocabulary: The frozen model's vocabulary.
         lengths: The most tokens kept, by feature.
         modules: Modules that register further tasks.
+        data_dir: Where published datasets are as JSON lines, or None.
         tfds_data_dir: Where TensorFlow Datasets keeps its data, or None for its default.
         report: Takes one line of text for the user.
 
     Raises:
         UserError: A name or module is unknown, a task fails, or the directory cannot be written.
     """
+    DIRECTORIES.data_dir, DIRECTORIES.tfds_data_dir = data_dir, tfds_data_dir
     if tfds_data_dir is not None:
         seqio.set_tfds_data_dir_override(tfds_data_dir)
     registered = _import_modules([OWN_TASKS, *modules])
@@ -111,6 +115,7 @@ def main() -> int:
             Vocabulary(request["vocabulary"], request["extra_ids"]),
             request["lengths"],
             modules=request["modules"],
+            data_dir=request["data_dir"],
             tfds_data_dir=request["tfds_data_dir"],
             report=lambda text: send("message", text),
         )
@@ -216,6 +221,9 @@ def _metric_reference(function: Callable[..., Any], owner: str) -> references.Re
 
 def _modules(task: seqio.Task, registered: Mapping[str, str]) -> set[str]:
     """Returns the modules that say what a task is."""
+    if isinstance(task.source, DatasetSource):
+        functions = [task.source.dataset.format, *task.metric_fns, task.postprocessor]
+        return {DatasetSource.__module__, *filter(None, map(_module, functions))}
     functions = [*task.preprocessors, *task.metric_fns, task.postprocessor]
     functions.append(getattr(task.source, "_dataset_fn", None))
     modules = {_module(function) for function in functions if function is not None}
@@ -232,9 +240,11 @@ def _module(function: Any) -> str | None:
 
 
 def _data_files(task: seqio.Task) -> list[tuple[str, int, int]]:
-    if not isinstance(task.source, seqio.FileDataSource):
-        return []
-    files = {file for split in task.splits for file in task.source.list_shards(split)}
+    files: Iterable[str] = ()
+    if isinstance(task.source, DatasetSource):
+        files = task.source.files
+    elif isinstance(task.source, seqio.FileDataSource):
+        files = {file for split in task.splits for file in task.source.list_shards(split)}
     return [entries.data_file_record(file) for file in sorted(files) if os.path.exists(file)]
 
 

@@ -105,39 +105,42 @@ class Evaluator:
         return texts
 
     def score(
-        self, bank: np.ndarray, items: Sequence[tuple[int, Sequence[CachedTask]]], split: str
+        self, bank: np.ndarray, items: Sequence[tuple[int, Sequence[CachedTask]]], split: str | None
     ) -> list[dict[str, float]]:
         """Scores prompts of the bank on a split of their tasks.
 
         Args:
             bank: `[N, P, H]`.
             items: Pairs of a row of `bank` and its tasks (one, or those of a mixture).
-            split: `validation` or `test`.
+            split: `validation` or `test`; None for each task's `scored_split`.
 
         Returns:
             For each item its metrics and `score`, 0-100: the mean of a task's metrics, and of a
             mixture's tasks. Metrics of a mixture are named `<task>/<metric>`.
         """
-        flat = [(prompt, task) for prompt, tasks in items for task in tasks]
-        open_ended = sorted({task.name for _, task in flat if not task.labels})
+        flat = [
+            (prompt, task, split or task.scored_split) for prompt, tasks in items for task in tasks
+        ]
+        open_ended = sorted({task.name for _, task, _ in flat if not task.labels})
         if isinstance(self._decoder, Rank) and open_ended:
             raise UserError(
                 f"@Rank() chooses among labels, and {', '.join(open_ended)} has none; "
                 "use @Greedy() for open answers"
             )
-        for _, task in flat:
-            if task.split(split).fields_file is None:
+        for _, task, name in flat:
+            if task.split(name).fields_file is None:
                 raise UserError(
-                    f"the {split} split of {task.name} keeps tokens alone and cannot be scored; "
+                    f"the {name} split of {task.name} keeps tokens alone and cannot be scored; "
                     "use validation or test"
                 )
         predictions = self.predict(
             bank,
-            [(prompt, task.split(split)) for prompt, task in flat],
-            [task.labels for _, task in flat],
+            [(prompt, task.split(name)) for prompt, task, name in flat],
+            [task.labels for _, task, _ in flat],
         )
         values = [
-            task.evaluate(split, texts) for (_, task), texts in zip(flat, predictions, strict=True)
+            task.evaluate(name, texts)
+            for (_, task, name), texts in zip(flat, predictions, strict=True)
         ]
         merged, start = [], 0
         for _, tasks in items:

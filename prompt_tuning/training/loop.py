@@ -334,7 +334,7 @@ class _Session:
             return
         bank = self._bank([run.best for run in ended])
         items = [(i, run.tasks) for i, run in enumerate(ended)]
-        for run, metrics in zip(ended, self._evaluator.score(bank, items, "test"), strict=True):
+        for run, metrics in zip(ended, self._evaluator.score(bank, items, None), strict=True):
             best_step = run.progress.best_step
             assert best_step is not None
             self._journal.write("test", run.row.name, best_step, metrics)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask, scored_split
 from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.models.weights import Backbone
 from prompt_tuning.prompts import files
@@ -18,7 +18,7 @@ from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.run_directory import RunDirectory, write_json
 from prompt_tuning.types import UserError
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,9 @@ class Outcome:
         curve: `[step, validation score]` of each evaluation.
         step: Step of the checkpoint best on validation.
         validation: Validation score of that checkpoint, 0-100.
-        score: Its test score, 0-100.
-        metrics: Its test metrics.
+        split: The split it is scored on: `test`, or `validation` where test labels are not public.
+        score: Its score there, 0-100.
+        metrics: Its metrics there.
         seconds: Wall time in training.
         stopped: Why the row stopped early, or None.
         prompt: Digest of the prompt in `best.safetensors`.
@@ -45,6 +46,7 @@ class Outcome:
     curve: list[list[float]]
     step: int
     validation: float
+    split: str
     score: float
     metrics: dict[str, float]
     seconds: float
@@ -61,6 +63,7 @@ class Outcome:
             "target": self.row["task"],
             "seed": self.row["seed"],
             "metric": metric_label(self.metrics),
+            "split": self.split,
             "score": self.score,
             "step": self.step,
             "steps": self.row["schedule"]["steps"],
@@ -171,7 +174,7 @@ class Outcomes:
             last: Its prompt after the last step, `[P, H]`.
             best: Its prompt best on validation, `[P, H]`.
             progress: Its progress.
-            metrics: Test metrics of `best`, and their mean as `score`.
+            metrics: Metrics of `best` on the scored split, and their mean as `score`.
         """
         assert progress.best_step is not None and progress.best_score is not None
         self.save_prompt(row, "last", last, progress)
@@ -182,6 +185,7 @@ class Outcomes:
             curve=progress.curve,
             step=progress.best_step,
             validation=progress.best_score,
+            split=scored_split(self._tasks[row.task]),
             score=metrics["score"],
             metrics={name: value for name, value in metrics.items() if name != "score"},
             seconds=progress.seconds,

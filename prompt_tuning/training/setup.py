@@ -1,6 +1,7 @@
 """What every command opens first: the frozen model, its vocabulary, and the tokenised tasks."""
 
 import dataclasses
+import hashlib
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ class Setup:
         backbone: Name of a shipped model, or a directory with one.
         dtype: Compute dtype, `float32` or `bfloat16`; parameters stay float32.
         task_modules: Modules that register further SeqIO tasks when imported.
+        data_dir: Where published datasets are as JSON lines, `<folder>/<split>.jsonl`; None for
+            TensorFlow Datasets alone.
         feature_lengths: Tokens kept of `inputs` and `targets`, EOS included.
         cache_dir: Where tokenised tasks and compiled programs are kept; `~` is the home directory.
         shape_count: Padded shapes of batches, at most; each is compiled once.
@@ -35,6 +38,7 @@ class Setup:
     backbone: str
     dtype: str
     task_modules: tuple[str, ...]
+    data_dir: str | None
     feature_lengths: dict[str, int]
     cache_dir: str
     shape_count: int
@@ -86,16 +90,28 @@ class Setup:
                     "install it or put its directory on PYTHONPATH"
                 )
         names = list(dict.fromkeys(names))
+        data_dir = (
+            None if self.data_dir is None else str(Path(self.data_dir).expanduser().resolve())
+        )
+        if data_dir is not None and not Path(data_dir).is_dir():
+            raise UserError(f"DATA_DIR '{self.data_dir}' is no directory; give one, or None")
         cached = ensure_cached(
-            self.cache_path,
+            self._tokens_path(data_dir),
             names,
             vocabulary,
             self.feature_lengths,
             modules=self.task_modules,
+            data_dir=data_dir,
             tfds_data_dir=tfds_data_dir,
             report=lambda text: console.print(text, highlight=False, markup=False),
         )
         return dict(zip(names, cached, strict=True))
+
+    def _tokens_path(self, data_dir: str | None) -> Path:
+        """Returns where tokenised tasks are kept: apart for each `DATA_DIR`."""
+        if data_dir is None:
+            return self.cache_path
+        return self.cache_path / f"data-{hashlib.sha256(data_dir.encode()).hexdigest()[:8]}"
 
     def choose_shapes(self, tasks: Mapping[str, CachedTask | CachedMixture]) -> list[Shape]:
         """Chooses the padded shapes (T, L) for all splits of the tasks."""

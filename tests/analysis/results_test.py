@@ -15,6 +15,7 @@ ROW = {
     "target": "t",
     "seed": 0,
     "metric": "accuracy",
+    "split": "test",
     "score": 80.0,
     "step": 50,
     "steps": 100,
@@ -27,10 +28,11 @@ def test_rows_are_read_back_and_summarized_over_seeds(tmp_path):
     rows = [ROW, {**ROW, "seed": 1, "score": 84.0}, {**ROW, "target": "u", "score": None}]
     results.write(tmp_path / "run" / "results.json", rows)
     assert results.read(tmp_path / "run" / "results.json") == rows
+    columns = ("method", "init", "source", "target", "metric", "split")
     content = json.loads((tmp_path / "run" / "results.json").read_text())
     assert content["summary"] == [
         {
-            **{name: ROW[name] for name in ("method", "init", "source", "target", "metric")},
+            **{name: ROW[name] for name in columns},
             "mean": 82.0,
             "std": pytest.approx(8**0.5),
             "n": 2,

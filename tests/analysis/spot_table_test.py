@@ -18,6 +18,7 @@ def row(start, target, seed, score, source=None, steps=100, early=50.0):
         "target": target,
         "seed": seed,
         "metric": "accuracy",
+        "split": "test",
         "score": score,
         "step": steps,
         "steps": steps,

@@ -27,7 +27,7 @@ def test_a_run_leaves_prompts_scores_and_its_configuration(trained: Path):
     assert [step for step, _ in rows[0]["curve"]] == [0, 3, 10, 20, 30, 40]
     assert "TRAIN_STEPS = 40" in (trained / "operative_config.gin").read_text()
     output = (trained.parent / "output").read_text()
-    assert "Test scores" in output and "mini_cr" in output
+    assert "Scores at" in output and "mini_cr" in output
 
 
 def test_the_loss_falls(trained: Path):

@@ -184,6 +184,7 @@ def test_a_directory_that_cannot_be_written(tmp_path, vocabulary):
             vocabulary,
             LENGTHS,
             modules=(),
+            data_dir=None,
             tfds_data_dir=None,
             report=print,
         )
@@ -199,7 +200,14 @@ def test_a_directory_that_cannot_be_written(tmp_path, vocabulary):
 def test_bad_lengths(tmp_path, vocabulary, lengths, message):
     with pytest.raises(UserError, match=message):
         cache.ensure_cached(
-            tmp_path, [], vocabulary, lengths, modules=(), tfds_data_dir=None, report=print
+            tmp_path,
+            [],
+            vocabulary,
+            lengths,
+            modules=(),
+            data_dir=None,
+            tfds_data_dir=None,
+            report=print,
         )
 
 

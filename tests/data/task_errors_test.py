@@ -42,6 +42,7 @@ def build(cache_dir, *names, modules=()):
         Vocabulary(MODEL, 16),
         {"inputs": 16, "targets": 4},
         modules=modules,
+        data_dir=None,
         tfds_data_dir=None,
         report=lambda text: None,
     )

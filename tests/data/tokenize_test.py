@@ -89,7 +89,12 @@ def folder(tmp_path_factory):
 
 
 def ensure(folder, vocabulary, names, report=print, **options):
-    settings = {"modules": ("own_tasks",), "tfds_data_dir": None, "report": report} | options
+    settings = {
+        "modules": ("own_tasks",),
+        "data_dir": None,
+        "tfds_data_dir": None,
+        "report": report,
+    } | options
     return cache.ensure_cached(folder / "cache", names, vocabulary, LENGTHS, **settings)
 
 
@@ -148,7 +153,7 @@ from prompt_tuning.data import cache, metrics, pipeline, postprocessors
 from prompt_tuning.data.vocabulary import Vocabulary
 vocabulary = Vocabulary({str(vocabulary.path)!r}, 16)
 opened = cache.ensure_cached({str(folder / "cache")!r}, ["own_mixture", "mini_cb"], vocabulary,
-    {LENGTHS}, modules=("own_tasks",), tfds_data_dir=None, report=print)
+    {LENGTHS}, modules=("own_tasks",), data_dir=None, tfds_data_dir=None, report=print)
 parts = [(task.split("train"), rate) for task, rate in opened[0].parts]
 shapes = pipeline.choose_shapes([split for split, _ in parts], 3, 4)
 batches = pipeline.Batches(parts, batch_size=4, seed=0, shapes=shapes, process_index=0,

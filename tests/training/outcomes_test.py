@@ -47,6 +47,7 @@ def test_a_finished_row_is_known_again_with_its_result(finished: Path):
         "target": "counting",
         "seed": 0,
         "metric": "accuracy",
+        "split": "test",
         "score": 70.0,
         "step": 4,
         "steps": 12,

@@ -12,6 +12,7 @@ SETTINGS = {
     "backbone": "t5_mini",
     "dtype": "bfloat16",
     "task_modules": (),
+    "data_dir": None,
     "feature_lengths": {"inputs": 64, "targets": 16},
     "cache_dir": "~/cache",
     "shape_count": 4,

@@ -1,0 +1,13 @@
+"""All published datasets and mixtures, by name."""
+
+from collections.abc import Mapping
+
+from prompt_tuning.data.datasets import glue
+from prompt_tuning.data.datasets.dataset import Dataset, Mixture
+
+_FAMILIES = (glue,)
+
+DATASETS: Mapping[str, Dataset] = {
+    dataset.name: dataset for family in _FAMILIES for dataset in family.DATASETS
+}
+MIXTURES: Mapping[str, Mixture] = {}

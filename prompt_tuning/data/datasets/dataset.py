@@ -1,0 +1,112 @@
+"""What a published dataset is: where its rows come from, and how they become text.
+
+Declarations are plain Python, so that listing them needs no TensorFlow; `prompt_tuning.data.tasks`
+makes SeqIO tasks of them.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from prompt_tuning.data import postprocessors
+
+Row = Mapping[str, Any]
+"""One row of a source as plain values, by field; `SPLIT` names the source's split it is from."""
+
+Example = dict[str, Any]
+"""`inputs` and `targets` (text, inputs without the task prefix), and fields that metrics need."""
+
+SPLIT = "_split"
+
+LEADERBOARD = "_leaderboard"
+UNPREFIXED = "_unprefixed"
+
+
+class BadRowError(ValueError):
+    """Says what is wrong with a row; who reads it adds where it stands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Declares a dataset in text-to-text form.
+
+    Attributes:
+        name: The SeqIO task.
+        family: What it belongs to, such as "GLUE" or "MRQA".
+        papers: Those of "Lester", "SPoT" and "Su" that use it.
+        tfds: The builder in TensorFlow Datasets, `glue/cola:2.0.0`; None where there is none.
+        folder: The folder in `DATA_DIR`; by default the builder's name, `glue_cola`.
+        splits: Splits of the source by split of the task: "train", "validation" and, where its
+            labels are public, "test". Several are joined.
+        leaderboard: The split of the source that has no public labels, for leaderboard files.
+        sizes: Rows of each split of the task, where known.
+        fields: The fields that every row must have.
+        format: Turns a row into examples: none for a row to be left out, or several.
+        prefix: Stands before the inputs with a space; the unprefixed task leaves it out.
+        labels: The label words by class; empty where answers are open.
+        postprocess: Turns decoded text into what the metrics compare; by default the position
+            among `labels`, or the text.
+        metrics: Of (targets, predictions), 0 to 100.
+        obtain: Where to get the files, for a dataset that TensorFlow Datasets cannot download.
+    """
+
+    name: str
+    family: str
+    papers: tuple[str, ...]
+    tfds: str | None
+    folder: str = ""
+    splits: Mapping[str, Sequence[str]]
+    leaderboard: str | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    fields: tuple[str, ...]
+    format: Callable[[Row], Iterable[Example]]
+    prefix: str = ""
+    labels: tuple[str, ...] = ()
+    postprocess: Callable[..., Any] | None = None
+    metrics: tuple[Callable[..., dict[str, float]], ...]
+    obtain: str = ""
+
+    def __post_init__(self):
+        if not self.folder:
+            if self.tfds is None:
+                raise ValueError(f"dataset {self.name} has neither a builder nor a folder")
+            object.__setattr__(self, "folder", self.tfds.partition(":")[0].replace("/", "_"))
+        if self.postprocess is None:
+            object.__setattr__(self, "postprocess", self._default_postprocessor())
+
+    def _default_postprocessor(self) -> Callable[..., Any]:
+        if self.labels:
+            return functools.partial(postprocessors.label_index, labels=self.labels)
+        return postprocessors.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """Declares a mixture, examples-proportional with a cap (Vu et al. 2022, section 2.1).
+
+    Attributes:
+        name: The SeqIO mixture.
+        papers: Those of "Lester", "SPoT" and "Su" that use it.
+        members: Names of datasets.
+    """
+
+    name: str
+    papers: tuple[str, ...]
+    members: tuple[str, ...]
+
+
+def label_word(row: Row, labels: Sequence[str], name: str = "label") -> str:
+    """Returns the word of a row's class; an empty string for -1, a label that is held back.
+
+    Raises:
+        BadRowError: The class is not one of the labels.
+    """
+    value = row[name]
+    if value == -1:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(labels):
+        raise BadRowError(
+            f"{name} is {value!r}; it must be 0 to {len(labels) - 1} ({', '.join(labels)})"
+        )
+    return labels[value]

@@ -1,0 +1,200 @@
+"""Where the rows of published datasets come from: TensorFlow Datasets, or JSON lines on disk.
+
+Both give the same rows: `DATA_DIR/<folder>/<split>.jsonl` has the fields of the builder, one row a
+line, labels as integers, nested features as objects and lists.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prompt_tuning.data.datasets.dataset import SPLIT, BadRowError, Dataset, Example, Row
+from prompt_tuning.types import UserError, nearest
+
+
+class Reader:
+    """Reads the examples of a dataset.
+
+    Args:
+        dataset: The dataset.
+        data_dir: A directory with a folder for each dataset; one that has no folder for this
+            dataset is passed over. None for TensorFlow Datasets alone.
+        tfds_data_dir: Where TensorFlow Datasets keeps its data, or None for its default.
+
+    Raises:
+        UserError: There is neither a folder nor a builder, or the folder lacks a split.
+    """
+
+    def __init__(self, dataset: Dataset, data_dir: str | None, tfds_data_dir: str | None):
+        self._dataset = dataset
+        self._tfds_data_dir = tfds_data_dir
+        folder = Path(data_dir, dataset.folder) if data_dir else None
+        self._folder = folder if folder is not None and folder.is_dir() else None
+        if self._folder is None and dataset.tfds is None:
+            raise UserError(
+                f"dataset {dataset.name} is not in TensorFlow Datasets; {self._where()}"
+            )
+        self.splits = self._file_splits() if self._folder else dict(dataset.splits)
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that the examples are read from; none for TensorFlow Datasets."""
+        if self._folder is None:
+            return []
+        return [self._file(name) for names in self.splits.values() for name in names]
+
+    def examples(self, split: str) -> Iterator[Example]:
+        """Yields the examples of a split of the task.
+
+        Raises:
+            UserError: The data cannot be had, a row is wrong, or there is no example.
+        """
+        return self.formatted(self.splits[split])
+
+    def leaderboard_examples(self) -> Iterator[Example]:
+        """Yields the examples of the split whose labels are held back."""
+        assert self._dataset.leaderboard is not None
+        return self.formatted((self._dataset.leaderboard,))
+
+    def formatted(self, names: Sequence[str]) -> Iterator[Example]:
+        """Yields the examples of splits of the source."""
+        count = 0
+        for name in names:
+            for where, row in self._rows(name):
+                missing = [field for field in self._dataset.fields if field not in row]
+                if missing:
+                    hint = nearest(missing[0], row)
+                    raise UserError(f"{where}: no field {', '.join(missing)}{hint}; add it")
+                try:
+                    examples = list(self._dataset.format({**row, SPLIT: name}))
+                except BadRowError as error:
+                    raise UserError(f"{where}: {error}") from error
+                except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+                    raise UserError(
+                        f"{where}: a field is not as in {self._dataset.tfds or 'docs/data.md'} "
+                        f"({type(error).__name__}: {error})"
+                    ) from error
+                count += len(examples)
+                yield from examples
+        if count == 0:
+            raise UserError(
+                f"dataset {self._dataset.name}: split {'+'.join(names)} has no examples"
+                + (f"; fill {self._file(names[0])}" if self._folder else "")
+            )
+
+    def count(self, split: str) -> int:
+        """Returns how many rows a split of the task has."""
+        names = self.splits[split]
+        if self._folder is not None:
+            return sum(1 for name in names for _ in _lines(self._file(name)))
+        if split in self._dataset.sizes:
+            return self._dataset.sizes[split]
+        return sum(self._builder().info.splits[name].num_examples for name in names)
+
+    def _file_splits(self) -> dict[str, Sequence[str]]:
+        """Returns the splits that are there; a last one may be labelled, or held back."""
+        splits = dict(self._dataset.splits)
+        held_back = self._dataset.leaderboard
+        if held_back and "test" not in splits and self._is_labelled(held_back):
+            splits["test"] = (held_back,)
+        for split in ("train", "validation"):
+            for name in splits.get(split, ()):
+                if not self._file(name).is_file():
+                    raise UserError(f"{self._file(name)} is missing; {self._where()}")
+        there = {k: v for k, v in splits.items() if all(self._file(n).is_file() for n in v)}
+        if not there:
+            raise UserError(f"{self._folder} has no split of {self._dataset.name}; {self._where()}")
+        return there
+
+    def _is_labelled(self, name: str) -> bool:
+        if not self._file(name).is_file():
+            return False
+        _, row = next(self._rows(name), ("", {}))
+        return row.get("label", -1) != -1
+
+    def _rows(self, name: str) -> Iterator[tuple[str, Row]]:
+        """Yields rows of a split of the source, each with where it stands."""
+        if self._folder is None:
+            yield from self._tfds_rows(name)
+            return
+        path = self._file(name)
+        for number, line in _lines(path):
+            where = f"{path}, line {number}"
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise UserError(f"{where}: not JSON ({error}); mend or remove the line") from error
+            if not isinstance(row, dict):
+                raise UserError(f"{where}: not a JSON object; write one object with fields a line")
+            yield where, row
+
+    def _tfds_rows(self, name: str) -> Iterator[tuple[str, Row]]:
+        import tensorflow_datasets as tfds
+
+        builder = self._builder()
+        try:
+            builder.download_and_prepare()
+            rows: Any = tfds.as_numpy(builder.as_dataset(split=name))
+            for number, row in enumerate(rows):
+                yield f"{self._dataset.tfds}, {name}, row {number}", plain(row)
+        except UserError:
+            raise
+        except Exception as error:
+            raise self._unavailable(error) from error
+
+    def _builder(self) -> Any:
+        import tensorflow_datasets as tfds
+
+        assert self._dataset.tfds is not None
+        try:
+            return tfds.builder(self._dataset.tfds, data_dir=self._tfds_data_dir)
+        except Exception as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> UserError:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return UserError(
+            f"dataset {self._dataset.name}: TensorFlow Datasets cannot give {self._dataset.tfds} "
+            f"({reason}); {self._where()}"
+        )
+
+    def _where(self) -> str:
+        names = [f"{name}.jsonl" for names in self._dataset.splits.values() for name in names]
+        obtain = f" ({self._dataset.obtain})" if self._dataset.obtain else ""
+        return (
+            f"set DATA_DIR and put {', '.join(names)} with the fields "
+            f"{', '.join(self._dataset.fields)} in DATA_DIR/{self._dataset.folder}{obtain}"
+        )
+
+    def _file(self, name: str) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{name}.jsonl"
+
+
+def plain(value: Any) -> Any:
+    """Returns a row of TensorFlow Datasets as plain values: text, numbers, lists, dictionaries."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if hasattr(value, "to_list"):  # a ragged tensor's value
+        return plain(value.to_list())
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields the lines that are not blank, with their numbers."""
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise UserError(f"{path}: cannot read it ({error.strerror}); check DATA_DIR") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error}); convert the file") from error

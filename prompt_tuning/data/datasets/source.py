@@ -1,0 +1,105 @@
+"""The published datasets as sources of SeqIO tasks."""
+
+# The type stubs of TensorFlow and SeqIO lack or contradict much of what the libraries do.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import seqio
+import tensorflow as tf
+
+from prompt_tuning.data.datasets.dataset import Dataset, Example
+from prompt_tuning.data.datasets.rows import Reader
+from prompt_tuning.types import UserError
+
+
+@dataclasses.dataclass
+class Directories:
+    """Where rows are read from: for this process, as SeqIO's own override of TFDS's directory is.
+
+    Attributes:
+        data_dir: `DATA_DIR`, JSON lines by dataset; None for TensorFlow Datasets alone.
+        tfds_data_dir: Where TensorFlow Datasets keeps its data; None for its default.
+    """
+
+    data_dir: str | None = None
+    tfds_data_dir: str | None = None
+
+
+DIRECTORIES = Directories()
+
+
+class DatasetSource(seqio.DataSource):
+    """Gives the examples of a published dataset, formatted as text.
+
+    Args:
+        dataset: The dataset.
+        prefixed: Whether the inputs begin with the dataset's task prefix.
+        leaderboard: Whether to give the split without public labels, as `test`, and nothing else.
+    """
+
+    def __init__(self, dataset: Dataset, *, prefixed: bool, leaderboard: bool = False):
+        super().__init__(splits=())
+        self.dataset = dataset
+        self._prefix = f"{dataset.prefix} " if prefixed and dataset.prefix else ""
+        self._leaderboard = leaderboard
+        self.failure: UserError | None = None
+
+    @property
+    def splits(self) -> Sequence[str]:
+        """The splits that are there."""
+        return ("test",) if self._leaderboard else tuple(self._reader().splits)
+
+    @property
+    def files(self) -> list[str]:
+        """The local files the examples are read from."""
+        return [str(path) for path in self._reader().files]
+
+    @property
+    def supports_arbitrary_sharding(self) -> bool:
+        """Whether shards can be read by themselves."""
+        return False
+
+    def list_shards(self, split: str) -> Sequence[str]:
+        """Returns the one shard of a split."""
+        return [split]
+
+    def num_input_examples(self, split: str) -> int:
+        """Returns the number of rows of a split."""
+        return self._reader().count(split)
+
+    def get_dataset(self, split="train", shuffle=False, seed=None, shard_info=None, **unused):
+        """Returns the examples of a split, in order: shuffling is the pipeline's."""
+        del shuffle, seed, unused
+        if shard_info and shard_info.num_shards > 1:
+            raise ValueError("a dataset has one shard; shard its examples instead")
+        first = next(self._examples(split))
+
+        def generate() -> Iterator[Example]:
+            try:
+                for example in self._examples(split):
+                    yield {**example, "inputs": self._prefix + example["inputs"]}
+            except UserError as error:
+                # TensorFlow would wrap it into pages of its own; whoever asks finds it here.
+                self.failure = error
+                raise
+
+        return tf.data.Dataset.from_generator(
+            generate, output_signature={name: _spec(value) for name, value in first.items()}
+        )
+
+    def _examples(self, split: str) -> Iterator[Example]:
+        reader = self._reader()
+        return reader.leaderboard_examples() if self._leaderboard else reader.examples(split)
+
+    def _reader(self) -> Reader:
+        return Reader(self.dataset, DIRECTORIES.data_dir, DIRECTORIES.tfds_data_dir)
+
+
+def _spec(value: Any) -> tf.TensorSpec:
+    kinds = {str: tf.string, bool: tf.bool, int: tf.int64, float: tf.float32}
+    if isinstance(value, list | tuple):
+        return tf.TensorSpec([None], kinds[type(value[0])] if value else tf.string)
+    return tf.TensorSpec([], kinds[type(value)])

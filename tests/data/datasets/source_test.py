@@ -1,0 +1,56 @@
+"""Published datasets as SeqIO tasks, tokenised from JSON lines."""
+
+import pytest
+
+from prompt_tuning.data import cache
+from prompt_tuning.data.cached_task import CachedTask
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.types import UserError
+
+LENGTHS = {"inputs": 64, "targets": 8}
+
+
+@pytest.fixture(scope="module")
+def vocabulary(shared_data):
+    return Vocabulary(shared_data / "t5" / "spiece.model", 100)
+
+
+def ensure(folder, data_dir, vocabulary, *names):
+    tasks = cache.ensure_cached(
+        folder,
+        names,
+        vocabulary,
+        LENGTHS,
+        modules=(),
+        data_dir=str(data_dir),
+        tfds_data_dir=None,
+        report=lambda text: None,
+    )
+    return [task for task in tasks if isinstance(task, CachedTask)]
+
+
+def test_a_task_and_its_unprefixed_form_differ_by_the_prefix(tmp_path, shared_data, vocabulary):
+    with_prefix, without = ensure(
+        tmp_path, shared_data, vocabulary, "glue_cola", "glue_cola_unprefixed"
+    )
+    split = with_prefix.split("validation")
+    assert len(split) == 1043
+    text = "sentence: The sailors rode the breeze clear of the rocks."
+    assert vocabulary.decode(split.inputs[0]) == f"cola {text}"
+    assert vocabulary.decode(without.split("validation").inputs[0]) == text
+    assert split.target_texts[0] == "acceptable"
+    assert (with_prefix.labels, with_prefix.scored_split) == (
+        ("unacceptable", "acceptable"),
+        "validation",
+    )
+    assert with_prefix.evaluate("validation", split.target_texts) == {"matthews": 100.0}
+
+
+def test_a_wrong_line_is_told_and_nothing_is_written(tmp_path, shared_data, vocabulary):
+    folder = tmp_path / "data" / "glue_cola"
+    folder.mkdir(parents=True)
+    (folder / "validation.jsonl").write_text('{"sentence": "a", "label": 1}\n')
+    (folder / "train.jsonl").write_text('{"sentence": "a", "label": 1}\n{"sentence": "b"}\n')
+    with pytest.raises(UserError, match=r"glue_cola/train.jsonl, line 2: no field label; add it$"):
+        ensure(tmp_path / "cache", tmp_path / "data", vocabulary, "glue_cola")
+    assert not list((tmp_path / "cache").iterdir())
