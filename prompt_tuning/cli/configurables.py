@@ -2,6 +2,7 @@
 
 import gin
 
+from prompt_tuning.models.config import T5Config
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.decoders import Beam, Greedy, Nucleus, Rank
@@ -23,6 +24,7 @@ for configurable in (
     Schedule,
     Setup,
     StepConfig,
+    T5Config,
     TuneConfig,
     Uniform,
 ):

@@ -79,7 +79,7 @@ def open_prompts(paths: str | Sequence[str], setup: Setup, placement: str) -> Op
             ]
         ),
         model=PromptedT5(T5(backbone.config), find_placement(placement)),
-        frozen={layout.name: layout.put(backbone.params) for layout in layouts},
+        frozen=partitioning.load(backbone, layouts),
         layouts=layouts,
         vocabulary=open_vocabulary(backbone),
     )

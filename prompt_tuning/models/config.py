@@ -2,6 +2,12 @@
 
 import dataclasses
 
+ACTIVATIONS = ("gelu", "relu", "silu", "linear")
+"""Activations of the feed-forward layer."""
+
+DTYPES = ("float32", "bfloat16", "float64")
+"""Dtypes that a model can compute in."""
+
 
 @dataclasses.dataclass(frozen=True)
 class T5Config:

@@ -1,26 +1,24 @@
-"""Frozen backbones on disk: a directory with config, weights and vocabulary.
-
-config.json           `model`: the fields of `T5Config` (`dtype` may be left out);
-                      `vocabulary`: at least `extra_ids`
-weights.safetensors   parameters by T5X name, `encoder/layers_0/attention/query/kernel`
-sentencepiece.model   the vocabulary
-"""
+"""Frozen backbones: a model's shape, its vocabulary, and its parameters where they are stored."""
 
 import dataclasses
-import json
 import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors
-import safetensors.numpy
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import unflatten_dict
+from jax.sharding import Sharding
 
+from prompt_tuning.models import parameters as stored_parameters
+from prompt_tuning.models.architecture import check_parameters
 from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.formats.directory import write_directory
+from prompt_tuning.models.formats.native import open_native, write_native
+from prompt_tuning.models.formats.stored import Stored
+from prompt_tuning.models.parameters import Parameter, in_memory, parameter_shapes, read_whole
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import Params, UserError, nearest
 
@@ -30,129 +28,124 @@ SHIPPED = ("t5_mini",)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Backbone:
-    """A frozen model with its vocabulary.
+    """A frozen model with its vocabulary. Its parameters are read when they are loaded.
 
     Attributes:
         config: The shape of the model.
-        params: Its parameters, float32.
+        parameters: Its parameters by name, where they are stored.
         vocabulary_file: Its SentencePiece model.
         extra_ids: Sentinel ids at the end of the vocabulary.
-        digest: `embedding_digest` of its embedding table.
+        param_dtype: What parameters are kept as on devices, "float32" or "bfloat16".
     """
 
     config: T5Config
-    params: Params
+    parameters: Mapping[str, Parameter]
     vocabulary_file: Path
     extra_ids: int
-    digest: str
+    param_dtype: str
+
+    @property
+    def shapes(self) -> Params:
+        """The parameters as a tree of shapes and dtypes; nothing is read."""
+        dtype = jnp.dtype(self.param_dtype)
+        flat = {n: jax.ShapeDtypeStruct(p.shape, dtype) for n, p in self.parameters.items()}
+        return unflatten_dict(flat, sep="/")
+
+    @cached_property
+    def digest(self) -> str:
+        """`embedding_digest` of the embedding table, which is read for it."""
+        name = "token_embedder/embedding"
+        return embedding_digest(read_whole(self.parameters[name], name, np.dtype(np.float32)))
+
+    def load(self, shardings: Sequence[Sharding]) -> list[Params]:
+        """Reads the parameters straight into each of the shardings.
+
+        Returns:
+            One tree of all parameters for each sharding; CPU devices share its memory.
+
+        Raises:
+            UserError: A parameter is damaged, or not finite.
+        """
+        return stored_parameters.load(self.parameters, shardings, jnp.dtype(self.param_dtype))
 
 
-def load_backbone(name_or_path: str | os.PathLike) -> Backbone:
-    """Loads a backbone that ships with the package, or one from a directory.
+def open_backbone(
+    name_or_path: str | os.PathLike,
+    *,
+    model: T5Config | None,
+    vocabulary: str | os.PathLike | None,
+    param_dtype: str,
+) -> Backbone:
+    """Opens a backbone that ships with the package, or one from a directory; reads no weights.
+
+    Args:
+        name_or_path: The name, or the directory.
+        model: Its shape, or None for the one that is stored with it.
+        vocabulary: Its SentencePiece model, or None for the one that is stored with it.
+        param_dtype: What parameters are kept as on devices, "float32" or "bfloat16".
 
     Raises:
         UserError: There is no such backbone, its config or weights are damaged, or its weights are
             not exactly the parameters that its config describes.
     """
-    directory = _directory(name_or_path)
-    config, extra_ids = _read_config(directory / "config.json")
-    params = _read_params(directory / "weights.safetensors", config)
-    vocabulary_file = directory / "sentencepiece.model"
-    if not vocabulary_file.is_file():
-        raise UserError(f"backbone {directory}: sentencepiece.model is missing; put it there")
+    stored = _open(name_or_path)
+    config = model or stored.config
+    if config is None:
+        raise UserError(f"backbone {stored.place} has no config; set MODEL")
+    found = {name: parameter.shape for name, parameter in stored.parameters.items()}
+    wanted = parameter_shapes(config)
+    check_parameters(stored.place, found, wanted)
+    vocabulary_file = stored.vocabulary_file if vocabulary is None else Path(vocabulary)
+    if vocabulary_file is None:
+        raise UserError(
+            f"backbone {name_or_path}: sentencepiece.model is missing; put it there, "
+            "or set VOCABULARY"
+        )
     return Backbone(
         config=config,
-        params=params,
+        parameters={name: stored.parameters[name] for name in wanted},
         vocabulary_file=vocabulary_file,
-        extra_ids=extra_ids,
-        digest=embedding_digest(params["token_embedder"]["embedding"]),
+        extra_ids=stored.extra_ids or 0,
+        param_dtype=param_dtype,
     )
 
 
-def parameter_shapes(config: T5Config) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of every parameter by its name, without making any."""
-    tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
-    variables = jax.eval_shape(T5(config).init, jax.random.key(0), tokens, tokens)
-    flat = flatten_dict(variables["params"], sep="/")
-    return {name: leaf.shape for name, leaf in sorted(flat.items())}
+def save_backbone(
+    directory: str | os.PathLike,
+    config: T5Config,
+    params: Params,
+    vocabulary_file: Path,
+    extra_ids: int,
+) -> None:
+    """Writes a model as a directory that `open_backbone` opens, in the place of what is there.
+
+    It is whole or not written at all.
+
+    Args:
+        directory: The directory.
+        config: The shape of the model.
+        params: Its parameters, a tree of arrays.
+        vocabulary_file: Its SentencePiece model, which is copied.
+        extra_ids: Sentinel ids at the end of the vocabulary.
+
+    Raises:
+        UserError: A parameter is not finite.
+    """
+    with write_directory(Path(directory)) as folder:
+        write_native(
+            folder,
+            config=config,
+            parameters=in_memory(params),
+            vocabulary_file=vocabulary_file,
+            extra_ids=extra_ids,
+        )
 
 
-def _directory(name_or_path: str | os.PathLike) -> Path:
+def _open(name_or_path: str | os.PathLike) -> Stored:
     if name_or_path in SHIPPED:
-        return Path(__file__).parent / str(name_or_path)
+        return open_native(Path(__file__).parent / str(name_or_path))
     path = Path(name_or_path)
     if not path.is_dir():
         hint = nearest(str(name_or_path), SHIPPED) or f"; known are {', '.join(SHIPPED)}"
         raise UserError(f"backbone {name_or_path}: no such name or directory{hint}")
-    return path
-
-
-def _read_config(path: Path) -> tuple[T5Config, int]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"backbone config {path}: cannot read it ({error.strerror})") from error
-    except ValueError as error:
-        raise UserError(f"backbone config {path}: not valid JSON ({error})") from error
-    sections = ("model", "vocabulary")
-    if not isinstance(values, dict) or not all(isinstance(values.get(s), dict) for s in sections):
-        raise UserError(f"backbone config {path}: needs the objects model and vocabulary; add them")
-    values = values["vocabulary"] | values["model"]
-    fields = {field.name: field.type for field in dataclasses.fields(T5Config)}
-    needed = [*(name for name in fields if name != "dtype"), "extra_ids"]
-    missing = [name for name in needed if name not in values]
-    if missing:
-        hint = nearest(missing[0], set(values) - set(needed))
-        raise UserError(f"backbone config {path}: {', '.join(missing)} missing{hint}; add it")
-    for name in [*needed, *(["dtype"] if "dtype" in values else [])]:
-        if not _valid(name, values[name]):
-            raise UserError(f"backbone config {path}: {name} cannot be {values[name]!r}")
-    chosen = {name: values[name] for name in fields if name in values}
-    chosen["activations"] = tuple(chosen["activations"])
-    return T5Config(**chosen), values["extra_ids"]
-
-
-def _valid(name: str, value: Any) -> bool:
-    if name == "name":
-        return isinstance(value, str) and bool(value)
-    if name == "tied_embeddings":
-        return isinstance(value, bool)
-    if name == "dtype":
-        return value in ("float32", "bfloat16", "float64")
-    if name == "activations":
-        known = ("gelu", "relu", "silu", "linear")
-        return isinstance(value, list) and bool(value) and all(v in known for v in value)
-    return type(value) is int and value >= (0 if name == "extra_ids" else 1)
-
-
-def _read_params(path: Path, config: T5Config) -> Params:
-    try:
-        flat = safetensors.numpy.load_file(path)
-    except OSError as error:
-        reason = error.strerror or "no such file"
-        raise UserError(f"backbone weights {path}: cannot read them ({reason})") from error
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"backbone weights {path}: damaged ({error}); copy them again") from error
-    _check_parameters(path, flat, parameter_shapes(config))
-    params = {name: np.asarray(value, np.float32) for name, value in flat.items()}
-    broken = [name for name, value in params.items() if not np.isfinite(value).all()]
-    if broken:
-        raise UserError(f"backbone weights {path}: not finite: {', '.join(broken)}")
-    return unflatten_dict(params, sep="/")
-
-
-def _check_parameters(
-    path: Path, found: dict[str, np.ndarray], wanted: dict[str, tuple[int, ...]]
-) -> None:
-    problems = [f"missing {name}" for name in wanted if name not in found]
-    problems += [f"extra {name}" for name in sorted(found) if name not in wanted]
-    problems += [
-        f"{name} has shape {list(found[name].shape)}, not {list(shape)}"
-        for name, shape in wanted.items()
-        if name in found and found[name].shape != shape
-    ]
-    if problems:
-        raise UserError(
-            f"backbone weights {path} do not fit config.json: {'; '.join(problems)};"
-            " use the config that they were saved with"
-        )
+    return open_native(path)

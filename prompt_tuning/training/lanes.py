@@ -25,28 +25,26 @@ from prompt_tuning.types import Params
 
 
 class Stepper:
-    """Holds the frozen parameters on every layout and the compiled step.
+    """Holds the frozen parameters and the compiled step.
 
     Args:
         model: The prompted model.
-        params: Its frozen parameters; copied once to each layout.
+        frozen: Its frozen parameters on every layout, by the layout's name.
         config: Settings all rows share.
-        layouts: Where forward passes can run.
         shapes: Pairs (T, L) that batches are padded to, each covered by the last.
     """
 
     def __init__(
         self,
         model: PromptedT5,
-        params: Params,
+        frozen: Mapping[str, Params],
         config: StepConfig,
-        layouts: Sequence[Layout],
         shapes: Sequence[tuple[int, int]],
     ):
         self.model = model
         self.config = config
         self.shapes = sorted(shapes)
-        self.frozen = {layout.name: layout.put(params) for layout in layouts}
+        self.frozen = frozen
         step = functools.partial(train_step, model=model, config=config)
         self.step = jax.jit(step, donate_argnums=0)
 

@@ -80,7 +80,7 @@ def tune(
     for layout in layouts:
         for row in rows:
             layout.check_batch(row.schedule.batch_size)
-    stepper = Stepper(model, backbone.params, config.step, layouts, shapes)
+    stepper = Stepper(model, partitioning.load(backbone, layouts), config.step, shapes)
     evaluator = Evaluator(
         model,
         stepper.frozen,
@@ -243,7 +243,7 @@ class _Session:
     def _first_prompt(self, row: Row) -> np.ndarray:
         task = self._tasks[row.task]
         context = StartContext(
-            embeddings=self._backbone.params["token_embedder"]["embedding"],
+            embeddings=self._stepper.frozen[self._layouts[0].name]["token_embedder"]["embedding"],
             vocabulary=self._vocabulary,
             labels=task.labels if isinstance(task, CachedTask) else (),
             backbone=self._backbone.config.name,

@@ -125,7 +125,8 @@ class Outcomes:
                 source = self.digest(self._rows[row.start.after])
                 if source == "waiting":
                     raise UserError(f"row '{row.name}' waits for itself; give it another start")
-            backbone = [dataclasses.asdict(self._backbone.config), self._backbone.digest]
+            frozen = self._backbone
+            backbone = [dataclasses.asdict(frozen.config), frozen.digest, frozen.param_dtype]
             shared = dataclasses.asdict(self._config)
             # When and how often things are logged or decoded changes no result.
             for name in ("eval_batch_size", "log_period", "checkpoint_period"):

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
-from prompt_tuning.types import UserError
+from prompt_tuning.models.weights import Backbone
+from prompt_tuning.types import Params, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +38,14 @@ class Layout:
                 f"make it a multiple of {self.mesh.size}"
             )
 
+    @property
+    def whole(self) -> Sharding:
+        """The sharding of arrays that every device holds whole."""
+        return self._sharding()
+
     def put(self, tree: Any) -> Any:
         """Copies arrays whole to every device."""
-        return jax.device_put(tree, self._sharding())
+        return jax.device_put(tree, self.whole)
 
     def put_batch(self, tree: Any, axis: int) -> Any:
         """Copies a batch whose examples run along `axis`, cut over the devices."""
@@ -83,6 +89,16 @@ def layouts() -> list[Layout]:
     devices = jax.devices()
     groups = [[device] for device in devices] if devices[0].platform == "cpu" else [devices]
     return [Layout(f"{group[0].platform}:{group[0].id}", _mesh(group)) for group in groups]
+
+
+def load(backbone: Backbone, layouts: Sequence[Layout]) -> dict[str, Params]:
+    """Reads frozen parameters onto every layout, each once; returns them by the layout's name.
+
+    Raises:
+        UserError: A parameter is damaged, or not finite.
+    """
+    loaded = backbone.load([layout.whole for layout in layouts])
+    return {layout.name: params for layout, params in zip(layouts, loaded, strict=True)}
 
 
 def rows_per_pass(rows: int) -> int:

@@ -39,9 +39,9 @@ def describe(
     for name, value in (
         ("rows (prompts to train)", f"{len(rows):,}"),
         ("row-steps in all", f"{sum(row.steps for row in rows):,}"),
-        ("frozen parameters", f"{_count(backbone.params):,}"),
+        ("frozen parameters", f"{_count(backbone.shapes):,}"),
         ("trainable parameters of a row", f"{prompt.size:,}"),
-        ("memory: frozen weights, per device", _megabytes(_bytes(backbone.params))),
+        ("memory: frozen weights, per device", _megabytes(_bytes(backbone.shapes))),
         ("memory: prompt and optimizer of a row", _megabytes(_bytes(state))),
         (
             f"memory: activations, {batch_size} x ({config.prompt_length} + {shape[0]}) tokens",
@@ -82,9 +82,9 @@ def activation_bytes(
     bank = jax.ShapeDtypeStruct(
         (1, config.prompt_length, backbone.config.emb_dim), np.dtype(np.float32)
     )
-    kept = jax.eval_shape(residuals, bank, backbone.params, batch)
+    kept = jax.eval_shape(residuals, bank, backbone.shapes, batch)
     # The frozen weights are among what the backward pass reads; they are counted by themselves.
-    return max(0, _bytes(kept) - _bytes(backbone.params))
+    return max(0, _bytes(kept) - _bytes(backbone.shapes))
 
 
 def _count(tree: object) -> int:

@@ -13,7 +13,8 @@ from prompt_tuning.data.cache import check_lengths, ensure_cached
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.shapes import Shape, choose_shapes
 from prompt_tuning.data.vocabulary import Vocabulary
-from prompt_tuning.models.weights import Backbone, load_backbone
+from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.weights import Backbone, open_backbone
 from prompt_tuning.types import UserError, nearest
 
 _DTYPES = ("float32", "bfloat16")
@@ -26,7 +27,10 @@ class Setup:
 
     Attributes:
         backbone: Name of a shipped model, or a directory with one.
-        dtype: Compute dtype, `float32` or `bfloat16`; parameters stay float32.
+        model: Its shape; None takes the one that is stored with it.
+        vocabulary_file: Its SentencePiece model; None takes the one that is stored with it.
+        dtype: Compute dtype, `float32` or `bfloat16`.
+        param_dtype: What the frozen parameters are kept as, `float32` or `bfloat16`.
         task_modules: Modules that register further SeqIO tasks when imported.
         data_dir: Where published datasets are as JSON lines, `<folder>/<split>.jsonl`; None for
             TensorFlow Datasets alone.
@@ -36,7 +40,10 @@ class Setup:
     """
 
     backbone: str
+    model: T5Config | None
+    vocabulary_file: str | None
     dtype: str
+    param_dtype: str
     task_modules: tuple[str, ...]
     data_dir: str | None
     feature_lengths: dict[str, int]
@@ -54,17 +61,23 @@ class Setup:
         return Path(self.cache_dir).expanduser()
 
     def open_backbone(self) -> Backbone:
-        """Loads the frozen model.
+        """Opens the frozen model; its parameters are not read yet.
 
         Raises:
             UserError: There is no such model, it is damaged, or there is no such dtype.
         """
-        if self.dtype not in _DTYPES:
-            raise UserError(
-                f"no compute dtype '{self.dtype}'{nearest(self.dtype, _DTYPES)}; "
-                f"use {' or '.join(_DTYPES)}"
-            )
-        backbone = load_backbone(self.backbone)
+        for kind, dtype in (("compute", self.dtype), ("parameter", self.param_dtype)):
+            if dtype not in _DTYPES:
+                raise UserError(
+                    f"no {kind} dtype '{dtype}'{nearest(dtype, _DTYPES)}; "
+                    f"use {' or '.join(_DTYPES)}"
+                )
+        backbone = open_backbone(
+            self.backbone,
+            model=self.model,
+            vocabulary=self.vocabulary_file,
+            param_dtype=self.param_dtype,
+        )
         config = dataclasses.replace(backbone.config, dtype=self.dtype)
         return dataclasses.replace(backbone, config=config)
 

@@ -17,10 +17,10 @@ from flax.traverse_util import unflatten_dict
 from prompt_tuning.models.beam import beam_search
 from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.decoding import greedy
+from prompt_tuning.models.parameters import parameter_shapes
 from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
 from prompt_tuning.models.scoring import log_likelihood
 from prompt_tuning.models.t5 import T5
-from prompt_tuning.models.weights import parameter_shapes
 from prompt_tuning.prompts.placement import PLACEMENTS
 from prompt_tuning.types import Array, Params
 

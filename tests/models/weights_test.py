@@ -3,12 +3,16 @@
 import dataclasses
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
 from flax.traverse_util import flatten_dict
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from prompt_tuning.models.weights import SHIPPED, load_backbone, parameter_shapes
+from prompt_tuning.models.parameters import InMemory, parameter_shapes
+from prompt_tuning.models.weights import SHIPPED, Backbone, open_backbone, save_backbone
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import UserError
 
@@ -43,18 +47,83 @@ def change_config(directory, extra_ids=10, **changes):
     write_config(directory, model, {} if extra_ids is None else {"extra_ids": extra_ids})
 
 
+def open_whole(path) -> Backbone:
+    """Opens a backbone as it is stored."""
+    return open_backbone(path, model=None, vocabulary=None, param_dtype="float32")
+
+
+def loaded(backbone) -> dict:
+    """Returns the parameters by name."""
+    (params,) = backbone.load([SingleDeviceSharding(jax.devices()[0])])
+    return dict(flatten_dict(params, sep="/"))
+
+
 def test_a_directory_is_loaded_whole(directory, config, weights):
-    backbone = load_backbone(directory)
+    backbone = open_whole(directory)
     assert (backbone.config, backbone.extra_ids) == (config, 10)
     assert backbone.vocabulary_file == directory / "sentencepiece.model"
-    loaded = flatten_dict(backbone.params, sep="/")
-    assert loaded.keys() == weights.keys()
-    for name, value in loaded.items():
+    params = loaded(backbone)
+    assert params.keys() == weights.keys()
+    for name, value in params.items():
         np.testing.assert_array_equal(np.asarray(value), weights[name])
 
 
+def test_a_saved_backbone_is_opened_as_it_was(directory, weights, tmp_path):
+    backbone = open_whole(directory)
+    (params,) = backbone.load([SingleDeviceSharding(jax.devices()[0])])
+    for _ in range(2):  # The second takes the place of the first.
+        save_backbone(tmp_path / "saved", backbone.config, params, backbone.vocabulary_file, 10)
+    saved = open_whole(tmp_path / "saved")
+    assert (saved.config, saved.extra_ids) == (backbone.config, 10)
+    assert saved.vocabulary_file.read_bytes() == b"a vocabulary"
+    for name, value in loaded(saved).items():
+        np.testing.assert_array_equal(value, weights[name])
+    assert not list(tmp_path.glob(".saved*"))
+
+
+def test_nothing_is_left_of_a_backbone_that_cannot_be_saved(directory, config, tmp_path):
+    broken = {"encoder": {"scale": np.full(3, np.inf, np.float32)}}
+    with pytest.raises(UserError, match="not finite: encoder/scale"):
+        save_backbone(tmp_path / "saved", config, broken, directory / "sentencepiece.model", 10)
+    assert not list(tmp_path.glob("*saved*"))
+
+
+def test_devices_that_want_the_same_parameters_share_them(directory):
+    shardings = [SingleDeviceSharding(device) for device in jax.devices()[:2]]
+    one, two = map(jax.tree.leaves, open_whole(directory).load(shardings))
+    for mine, yours in zip(one, two, strict=True):
+        assert mine.devices() != yours.devices()
+        assert mine.unsafe_buffer_pointer() == yours.unsafe_buffer_pointer()
+
+
+def test_parameters_are_cut_over_a_mesh_as_they_are_read(directory, weights):
+    mesh = Mesh(np.asarray(jax.devices()[:2]), ("x",))
+    name = "encoder/layers_0/mlp/wi_0/kernel"
+    backbone = dataclasses.replace(open_whole(directory), parameters={})
+    reads = []
+    stored = open_whole(directory).parameters[name]
+
+    class Watched(InMemory):
+        def read(self, index):
+            reads.append(stored.read(index).shape)
+            return stored.read(index)
+
+    watched = {name: Watched(np.asarray(weights[name]))}
+    backbone = dataclasses.replace(backbone, parameters=watched)
+    (params,) = backbone.load([NamedSharding(mesh, PartitionSpec(None, "x"))])
+    np.testing.assert_array_equal(flatten_dict(params, sep="/")[name], weights[name])
+    assert reads == [(16, 12), (16, 12)]
+
+
+def test_parameters_may_be_kept_in_half_precision(directory, weights):
+    backbone = dataclasses.replace(open_whole(directory), param_dtype="bfloat16")
+    for name, value in loaded(backbone).items():
+        np.testing.assert_array_equal(value, weights[name].astype(jnp.bfloat16))
+    assert backbone.shapes["token_embedder"]["embedding"].dtype == jnp.bfloat16
+
+
 def test_the_digest_is_that_of_the_embedding_table(directory, weights):
-    assert load_backbone(str(directory)).digest == embedding_digest(
+    assert open_whole(str(directory)).digest == embedding_digest(
         weights["token_embedder/embedding"]
     )
 
@@ -62,14 +131,14 @@ def test_the_digest_is_that_of_the_embedding_table(directory, weights):
 def test_half_precision_weights_load_as_float32(directory, weights):
     half = {name: value.astype(np.float16) for name, value in weights.items()}
     safetensors.numpy.save_file(half, directory / "weights.safetensors")
-    table = load_backbone(directory).params["token_embedder"]["embedding"]
+    table = loaded(open_whole(directory))["token_embedder/embedding"]
     assert table.dtype == np.float32
     np.testing.assert_array_equal(table, half["token_embedder/embedding"].astype(np.float32))
 
 
 def test_the_compute_dtype_defaults_to_float32_and_can_be_named(directory):
     change_config(directory, dtype="bfloat16")
-    assert load_backbone(directory).config.dtype == "bfloat16"
+    assert open_whole(directory).config.dtype == "bfloat16"
 
 
 def test_every_parameter_that_does_not_fit_is_listed(directory, weights):
@@ -78,7 +147,7 @@ def test_every_parameter_that_does_not_fit_is_listed(directory, weights):
     weights["token_embedder/embedding"] = np.zeros((41, 16), np.float32)
     safetensors.numpy.save_file(weights, directory / "weights.safetensors")
     with pytest.raises(UserError) as error:
-        load_backbone(directory)
+        open_whole(directory)
     assert "missing encoder/encoder_norm/scale; extra decoder/decoder_norm/bias;" in str(
         error.value
     )
@@ -89,7 +158,7 @@ def test_weights_that_are_not_finite_are_refused(directory, weights):
     weights["encoder/encoder_norm/scale"][3] = np.nan
     safetensors.numpy.save_file(weights, directory / "weights.safetensors")
     with pytest.raises(UserError, match="not finite: encoder/encoder_norm/scale"):
-        load_backbone(directory)
+        loaded(open_whole(directory))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +179,7 @@ def test_weights_that_are_not_finite_are_refused(directory, weights):
 def test_a_wrong_config_is_refused(directory, changes, message):
     change_config(directory, **changes)
     with pytest.raises(UserError, match=message) as error:
-        load_backbone(directory)
+        open_whole(directory)
     assert "\n" not in str(error.value)
 
 
@@ -135,7 +204,7 @@ def test_a_missing_or_damaged_file_is_named(directory, file, content, message):
     else:
         (directory / file).write_bytes(content)
     with pytest.raises(UserError, match=message) as error:
-        load_backbone(directory)
+        open_whole(directory)
     assert "\n" not in str(error.value)
 
 
@@ -143,19 +212,19 @@ def test_truncated_weights_are_refused(directory):
     path = directory / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match="damaged"):
-        load_backbone(directory)
+        open_whole(directory)
 
 
 def test_an_unknown_name_gets_the_nearest(tmp_path):
     with pytest.raises(UserError, match=r"no such name or directory \(did you mean t5_mini\?\)"):
-        load_backbone("t5_mimi")
+        open_whole("t5_mimi")
     with pytest.raises(UserError, match="no such name or directory; known are t5_mini"):
-        load_backbone(tmp_path / "absent")
+        open_whole(tmp_path / "absent")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_backbones_load(name):
-    assert load_backbone(name).config.name == name
+    assert open_whole(name).config.name == name
 
 
 def test_parameter_shapes_follow_the_config(config):

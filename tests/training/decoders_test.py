@@ -35,7 +35,7 @@ def _both(decoder: Decoder, wrapped: Callable[..., Any]) -> Any:
         inputs = (MODEL, params, bank, tokens, prompt_id)
         return decoder(*inputs, **ASKED), wrapped(*inputs)
 
-    return jax.device_get(run(toy.backbone().params, BANK, TOKENS, PROMPT_ID))
+    return jax.device_get(run(toy.params(), BANK, TOKENS, PROMPT_ID))
 
 
 def test_greedy():

@@ -21,7 +21,7 @@ DECODERS = [Greedy(), Beam(2, 0.6), Nucleus(1.0, 0.95, 0), Rank()]
 
 def _evaluator(decoder: Decoder, batch_size: int = 8) -> Evaluator:
     layouts = partitioning.layouts()[:1]  # The tests of the loop use all.
-    params = toy.backbone().params
+    params = toy.params()
     return Evaluator(
         PromptedT5(T5(toy.T5_CONFIG), prefix),
         {layout.name: layout.put(params) for layout in layouts},

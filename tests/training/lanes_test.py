@@ -31,7 +31,7 @@ def stepper() -> Stepper:
     config = dataclasses.replace(toy.config().step, dropout_rate=0.1)
     model = PromptedT5(T5(toy.T5_CONFIG), prefix)
     layouts = partitioning.layouts()
-    return Stepper(model, toy.backbone().params, config, layouts, toy.SHAPES)
+    return Stepper(model, partitioning.load(toy.backbone(), layouts), config, toy.SHAPES)
 
 
 def _lane(stepper: Stepper, slots: int) -> Lane:

@@ -183,10 +183,10 @@ def test_the_frozen_weights_are_unchanged_and_on_no_disk(
     trainable = {"prompt", "optimizer", "step", "failed", "best"}
     assert {name.split(".")[0] for name in latest[1]} == trainable
 
-    frozen = toy.backbone()
-    weights: dict[str, Any] = flatten_dict(frozen.params, sep="/")
+    frozen = toy.params()
+    weights: dict[str, Any] = flatten_dict(frozen, sep="/")
     before = {name: leaf.tobytes() for name, leaf in weights.items()}
-    toy.train(ROWS, tmp_path, backbone=frozen)
+    toy.train(ROWS, tmp_path, backbone=toy.backbone(frozen))
     assert {name: leaf.tobytes() for name, leaf in weights.items()} == before
 
     written = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]

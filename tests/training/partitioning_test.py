@@ -45,7 +45,7 @@ def _step_on(layout: Layout):
     step = jax.jit(functools.partial(train_step, model=MODEL, config=config))
     return step(
         state,
-        layout.put(toy.backbone().params),
+        layout.put(toy.params()),
         layout.put_batch(_batch(), axis=1),
         layout.put(settings),
     )

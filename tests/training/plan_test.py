@@ -19,7 +19,7 @@ def test_the_table_counts_parameters_and_steps():
     table = describe(rows, toy.backbone(), toy.config(), (16, 2))
     Console(file=out, width=100).print(table)
     lines = dict(line.rsplit(maxsplit=1) for line in out.getvalue().splitlines()[:4])
-    frozen = sum(leaf.size for leaf in jax.tree.leaves(toy.backbone().params))
+    frozen = sum(leaf.size for leaf in jax.tree.leaves(toy.params()))
     assert [int(value.replace(",", "")) for value in lines.values()] == [2, 19, frozen, 3 * 16]
     assert "activations, 8 x (3 + 16) tokens" in out.getvalue()
 

@@ -14,9 +14,9 @@ from prompt_tuning.data import ragged, references
 from prompt_tuning.data.cached_task import CachedSplit, CachedTask
 from prompt_tuning.data.metrics import accuracy
 from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.parameters import in_memory
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import Backbone
-from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.loop import tune
@@ -26,6 +26,7 @@ from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.starts import SampledVocab
 from prompt_tuning.training.step import StepConfig
+from prompt_tuning.types import Params
 
 T5_CONFIG = T5Config(
     name="toy",
@@ -54,16 +55,20 @@ class Digits:
         return " ".join(map(str, ids[: ids.index(1)] if 1 in ids else ids))
 
 
-def backbone() -> Backbone:
-    """Returns a T5 with random weights from a fixed seed."""
+def params() -> Params:
+    """Returns random weights of a T5 from a fixed seed."""
     tokens = np.ones((1, 1), np.int32)
     shapes = jax.eval_shape(T5(T5_CONFIG).init, jax.random.key(0), tokens, tokens)["params"]
     rng = np.random.default_rng(0)
-    params = jax.tree.map(
+    return jax.tree.map(
         lambda leaf: rng.normal(size=leaf.shape, scale=0.3).astype(np.float32), shapes
     )
-    digest = embedding_digest(params["token_embedder"]["embedding"])
-    return Backbone(T5_CONFIG, params, Path("none"), 0, digest)
+
+
+def backbone(weights: Params | None = None) -> Backbone:
+    """Returns a T5 with given weights, or with `params()`."""
+    parameters = in_memory(weights or params())
+    return Backbone(T5_CONFIG, parameters, Path("none"), 0, "float32")
 
 
 def task(folder: Path, name: str = "counting") -> CachedTask:

@@ -1,0 +1,114 @@
+"""Tensors of safetensors files: read one at a time, written as they come."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import safetensors
+
+from prompt_tuning.models.parameters import Index, Parameter, read_whole
+from prompt_tuning.types import UserError
+
+_DTYPES = {
+    "F64": np.dtype(np.float64),
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+}
+_CODES = {dtype: code for code, dtype in _DTYPES.items()}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tensor:
+    """A tensor of a safetensors file."""
+
+    file: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def place(self) -> str:
+        return str(self.file)
+
+    def read(self, index: Index) -> np.ndarray:
+        # Opened anew for each tensor: an open file keeps all that was read of it in memory.
+        try:
+            with safetensors.safe_open(self.file, framework="numpy") as file:
+                return file.get_slice(self.name)[index]
+        except OSError as error:
+            raise _unreadable(self.file, error) from error
+        except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise _damaged(self.file, error) from error
+
+
+def open_tensors(path: Path) -> dict[str, Parameter]:
+    """Returns the tensors of a file by name; none is read.
+
+    Raises:
+        UserError: The file is missing or damaged, or holds something other than floats.
+    """
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            kinds = {name: (tuple(s.get_shape()), s.get_dtype()) for name, s in found.items()}
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    for name, (_, code) in kinds.items():
+        if code not in _DTYPES:
+            raise UserError(
+                f"backbone weights {path}: {name} is of type {code}; "
+                f"store it as one of {', '.join(_DTYPES)}"
+            )
+    return {name: Tensor(path, name, shape, _DTYPES[code]) for name, (shape, code) in kinds.items()}
+
+
+def write_tensors(
+    path: Path,
+    parameters: Mapping[str, Parameter],
+    metadata: Mapping[str, str],
+    progress: Callable[[str], None] | None = None,
+) -> None:
+    """Writes parameters, in their own dtypes, holding one at a time.
+
+    Args:
+        path: The file.
+        parameters: What to write, by name.
+        metadata: Strings for the file's header.
+        progress: Called with the name of each parameter that is written.
+
+    Raises:
+        UserError: A parameter cannot be read.
+    """
+    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name, parameter in parameters.items():
+        begin, end = end, end + int(np.prod(parameter.shape)) * parameter.dtype.itemsize
+        header[name] = {
+            "dtype": _CODES[parameter.dtype],
+            "shape": list(parameter.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name, parameter in parameters.items():
+            array = read_whole(parameter, name, parameter.dtype)
+            file.write(np.ascontiguousarray(array).view(np.uint8).data)
+            if progress is not None:
+                progress(name)
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    reason = error.strerror or "no such file"
+    return UserError(f"backbone weights {path}: cannot read them ({reason})")
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"backbone weights {path}: damaged ({error}); copy them again")

@@ -1,0 +1,188 @@
+"""Parameters that stay on disk until they are asked for, and how they reach devices."""
+
+import concurrent.futures
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.sharding import Sharding
+
+from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.t5 import T5
+from prompt_tuning.types import Params, UserError
+
+Index = tuple[slice, ...]
+"""A box of an array: one slice for each axis."""
+
+_WORKERS = 3  # parameters read at the same time
+_ALIGNMENT = 64  # bytes; JAX takes a NumPy array so aligned as a CPU array without a copy
+
+
+class Parameter(Protocol):
+    """A parameter where it is stored.
+
+    Attributes:
+        place: The file or directory it is in, for messages.
+        shape: Its shape, in the layout of `prompt_tuning.models.t5`.
+        dtype: What it is stored as.
+    """
+
+    @property
+    def place(self) -> str: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def read(self, index: Index) -> np.ndarray:
+        """Reads one box.
+
+        Raises:
+            UserError: What is stored is missing or damaged.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class InMemory:
+    """A parameter that is an array already."""
+
+    array: np.ndarray
+    place: str = "memory"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    def read(self, index: Index) -> np.ndarray:
+        return self.array[index]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Transposed:
+    """A matrix stored the other way round."""
+
+    stored: Parameter
+
+    @property
+    def place(self) -> str:
+        return self.stored.place
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.stored.shape[::-1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.stored.dtype
+
+    def read(self, index: Index) -> np.ndarray:
+        return self.stored.read(index[::-1]).T
+
+
+def in_memory(params: Params) -> dict[str, Parameter]:
+    """Returns the arrays of a tree as parameters by name."""
+    flat = flatten_dict(params, sep="/")
+    return {name: InMemory(np.asarray(leaf)) for name, leaf in sorted(flat.items())}
+
+
+def parameter_shapes(config: T5Config) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of every parameter by its name, without making any."""
+    tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+    variables = jax.eval_shape(T5(config).init, jax.random.key(0), tokens, tokens)
+    flat = flatten_dict(variables["params"], sep="/")
+    return {name: leaf.shape for name, leaf in sorted(flat.items())}
+
+
+def read_whole(parameter: Parameter, name: str, dtype: np.dtype) -> np.ndarray:
+    """Reads all of a parameter as an array of its own.
+
+    Raises:
+        UserError: It is missing, damaged or not finite.
+    """
+    return _read(parameter, name, dtype, (slice(None),) * len(parameter.shape))
+
+
+def load(
+    parameters: Mapping[str, Parameter],
+    shardings: Sequence[Sharding],
+    dtype: np.dtype,
+    progress: Callable[[str], None] | None = None,
+) -> list[Params]:
+    """Reads parameters onto devices; each box is read once, however many devices want it.
+
+    Of the whole, host memory holds only what is being read at the moment, and what lives on CPU
+    devices; those that want the same box share one array.
+
+    Args:
+        parameters: What to read, by name.
+        shardings: Where to put a tree of all parameters: one tree for each.
+        dtype: What to keep them as.
+        progress: Called with the name of each parameter that is loaded.
+
+    Returns:
+        One tree for each sharding.
+
+    Raises:
+        UserError: A parameter is missing, damaged or not finite.
+    """
+
+    def place(item: tuple[str, Parameter]) -> list[jax.Array]:
+        name, parameter = item
+        read = functools.cache(functools.partial(_read_box, parameter, name, dtype))
+        arrays: list[jax.Array] = [
+            jax.make_array_from_callback(
+                parameter.shape, sharding, lambda index: read(_bounds(index, parameter.shape))
+            )
+            for sharding in shardings
+        ]
+        jax.block_until_ready(arrays)
+        return arrays
+
+    trees: list[dict[str, jax.Array]] = [{} for _ in shardings]
+    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+        for name, arrays in zip(parameters, pool.map(place, parameters.items()), strict=True):
+            for tree, array in zip(trees, arrays, strict=True):
+                tree[name] = array
+            if progress is not None:
+                progress(name)
+    return [unflatten_dict(tree, sep="/") for tree in trees]
+
+
+def _bounds(index: Index | None, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Returns first and last plus one of a box along each axis; unlike slices, they hash."""
+    index = index or (slice(None),) * len(shape)
+    return tuple(axis.indices(size)[:2] for axis, size in zip(index, shape, strict=True))
+
+
+def _read_box(
+    parameter: Parameter, name: str, dtype: np.dtype, bounds: tuple[tuple[int, int], ...]
+) -> np.ndarray:
+    return _read(parameter, name, dtype, tuple(slice(*each) for each in bounds))
+
+
+def _read(parameter: Parameter, name: str, dtype: np.dtype, index: Index) -> np.ndarray:
+    stored = parameter.read(index)
+    if not np.isfinite(stored).all():
+        raise UserError(f"backbone weights {parameter.place}: not finite: {name}; copy them again")
+    array = _aligned(stored.shape, dtype)
+    np.copyto(array, stored, casting="unsafe")
+    return array
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
