@@ -1,8 +1,9 @@
-"""Adafactor as prompt tuning uses it (Shazeer and Stern 2018; Lester et al. 2021, section 3)."""
+"""Adafactor as the papers use it (Shazeer and Stern 2018; Lester et al. 2021, section 3)."""
 
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -11,20 +12,23 @@ from prompt_tuning.types import Array
 
 @dataclasses.dataclass(frozen=True)
 class Adafactor:
-    """Updates one soft prompt: `p <- (1 - weight_decay) p - learning_rate clip(g / sqrt(v))`.
+    """Updates arrays: `p <- (1 - weight_decay) p - learning_rate scale(p) clip(g / sqrt(v))`.
 
     The second moment `v` is a moving average with decay `1 - (t + 1) ** -decay_exponent`, where `t`
-    counts from `step_offset`. No momentum, no scaling by the size of the parameter.
+    counts from `step_offset`. No momentum. `p` is one soft prompt, or each array of a model.
 
     Attributes:
         decay_exponent: Exponent of the second moment's decay schedule.
         step_offset: Steps `t` starts from. The papers' runs restore the counter of the pretrained
             checkpoint (1,100,000), which makes `v` behave like AdaGrad's sum; 0 starts afresh.
-        clip_rms: Largest root mean square of an update over the whole prompt, before the learning
+        clip_rms: Largest root mean square of an update over a whole array, before the learning
             rate.
         weight_decay: Decoupled decay of each step; not multiplied by the learning rate.
         epsilon: Added to squared gradients.
-        min_factored_size: The second moment is factored if P and H are at least this.
+        min_factored_size: The second moment of an array is factored over its two largest
+            dimensions if both are at least this.
+        parameter_scale: Updates are multiplied by the root mean square of the array, at least this
+            (model tuning); None leaves them alone (prompts).
     """
 
     decay_exponent: float
@@ -33,21 +37,27 @@ class Adafactor:
     weight_decay: float
     epsilon: float
     min_factored_size: int
+    parameter_scale: float | None
 
-    def init(self, prompt: Array) -> optax.OptState:
-        """Returns the state before the first update of `prompt` `[P, H]`."""
-        return self._scaling().init(prompt)  # pyright: ignore[reportArgumentType]
+    def init(self, parameters: Any) -> optax.OptState:
+        """Returns the state before the first update of an array, or of a tree of them."""
+        return self._scaling().init(parameters)
 
     def update(
-        self, gradient: Array, state: optax.OptState, prompt: Array, learning_rate: Array
-    ) -> tuple[Array, optax.OptState]:
-        """Returns the next `prompt` `[P, H]` and state, given the gradient of the summed loss."""
-        scaled: Any
-        scaled, state = self._scaling().update(gradient, state, prompt)
-        rate = learning_rate.astype(prompt.dtype)
-        return prompt - rate * scaled - self.weight_decay * prompt, state
+        self, gradient: Any, state: optax.OptState, parameters: Any, learning_rate: Array
+    ) -> tuple[Any, optax.OptState]:
+        """Returns the next `parameters` and state, given the gradient of the summed loss."""
+        scaled, state = self._scaling().update(gradient, state, parameters)
+
+        def moved(parameter: Array, update: Any) -> Array:
+            rate = learning_rate.astype(parameter.dtype)
+            return parameter - rate * update - self.weight_decay * parameter
+
+        return jax.tree.map(moved, parameters, scaled), state
 
     def _scaling(self) -> optax.GradientTransformation:
+        scale = self.parameter_scale
+        by_parameter = [] if scale is None else [optax.scale_by_param_block_rms(scale)]
         return optax.chain(
             optax.scale_by_factored_rms(
                 decay_rate=self.decay_exponent,
@@ -56,6 +66,7 @@ class Adafactor:
                 epsilon=self.epsilon,
             ),
             optax.clip_by_block_rms(self.clip_rms),
+            *by_parameter,
         )
 
     def _decay(self, step: Any, exponent: Any) -> Array:

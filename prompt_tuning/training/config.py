@@ -29,8 +29,38 @@ class TuneConfig:
 
     def __post_init__(self):
         find_placement(self.placement)
-        for field in ("prompt_length", "eval_batch_size", "log_period", "checkpoint_period"):
-            if getattr(self, field) < 1:
-                raise UserError(
-                    f"TuneConfig.{field} must be at least 1, not {getattr(self, field)}"
-                )
+        _check_positive(self, "prompt_length", *_PERIODS)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelTuneConfig:
+    """Settings that all rows of a run of model tuning share.
+
+    The papers restore the optimizer's state of pre-training. Checkpoints are read here without it:
+    the accumulators start fresh, with the step offset of the pretrained checkpoint.
+
+    Attributes:
+        step: Settings of the train step; its optimizer updates every weight of the model.
+        eval_batch_size: Examples decoded together.
+        log_period: Steps between training entries in `metrics.jsonl`.
+        checkpoint_period: Steps between checkpoints, which hold the model and its optimizer.
+    """
+
+    step: StepConfig
+    eval_batch_size: int
+    log_period: int
+    checkpoint_period: int
+
+    def __post_init__(self):
+        _check_positive(self, *_PERIODS)
+
+
+_PERIODS = ("eval_batch_size", "log_period", "checkpoint_period")
+
+
+def _check_positive(config: TuneConfig | ModelTuneConfig, *fields: str) -> None:
+    for field in fields:
+        if getattr(config, field) < 1:
+            raise UserError(
+                f"{type(config).__name__}.{field} must be at least 1, not {getattr(config, field)}"
+            )

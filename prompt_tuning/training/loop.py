@@ -285,12 +285,7 @@ class _Session:
             run.progress.stopped = f"the loss or the update of step {step} was not finite"
             run.progress.step = step - 1
         elif step % self._config.log_period == 0:
-            values = {
-                "loss": float(metrics.loss),
-                "loss_per_token": float(metrics.loss) / max(int(metrics.tokens), 1),
-                "gradient_norm": float(metrics.gradient_norm),
-                "learning_rate": run.row.schedule.learning_rate,
-            }
+            values = metrics.entry(run.row.schedule.learning_rate)
             self._journal.write("train", run.row.name, step, values)
 
     def _status(self) -> str:

@@ -14,11 +14,10 @@ from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.models.weights import Backbone
 from prompt_tuning.prompts import files
 from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.identity import Identities
 from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.run_directory import RunDirectory, write_json
 from prompt_tuning.types import UserError
-
-_FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,7 +36,8 @@ class Outcome:
         metrics: Its metrics there.
         seconds: Wall time in training.
         stopped: Why the row stopped early, or None.
-        prompt: Digest of the prompt in `best.safetensors`.
+        best: Digest of what is kept of that checkpoint: of the prompt in `best.safetensors`, or of
+            the embedding table of the model.
     """
 
     row: dict[str, Any]
@@ -51,7 +51,46 @@ class Outcome:
     metrics: dict[str, float]
     seconds: float
     stopped: str | None
-    prompt: str
+    best: str
+
+    @classmethod
+    def of(
+        cls,
+        row: Row,
+        progress: Progress,
+        metrics: dict[str, float],
+        *,
+        backbone: str,
+        digest: str,
+        split: str,
+        best: str,
+    ) -> "Outcome":
+        """Returns the outcome of a row whose training ended.
+
+        Args:
+            row: The row.
+            progress: Its progress, evaluated at least once.
+            metrics: Metrics of its best checkpoint, and their mean as `score`.
+            backbone: Name of the model.
+            digest: Identifies the row's settings, task and model.
+            split: Split of the metrics.
+            best: Digest of what is kept of the best checkpoint.
+        """
+        assert progress.best_step is not None and progress.best_score is not None
+        return cls(
+            row=row.describe(),
+            backbone=backbone,
+            digest=digest,
+            curve=progress.curve,
+            step=progress.best_step,
+            validation=progress.best_score,
+            split=split,
+            score=metrics["score"],
+            metrics={name: value for name, value in metrics.items() if name != "score"},
+            seconds=progress.seconds,
+            stopped=progress.stopped,
+            best=best,
+        )
 
     def result(self) -> dict[str, Any]:
         """Returns this row's entry in `results.json`."""
@@ -98,9 +137,7 @@ class Outcomes:
         self._directory = directory
         self._backbone = backbone
         self._tasks = tasks
-        self._config = config
-        self._rows = {row.name: row for row in rows}
-        self._digests: dict[str, str] = {}
+        self._identities = Identities(rows, backbone, tasks, config)
         self.finished: dict[str, Outcome] = {}
         for row in rows:
             digest, outcome = self.digest(row), self._read(row)
@@ -115,25 +152,8 @@ class Outcomes:
         return {name: self._directory.row(name) / "best.safetensors" for name in self.finished}
 
     def digest(self, row: Row) -> str:
-        """Returns what identifies a row's result: its settings, task, model and source."""
-        if row.name not in self._digests:
-            self._digests[row.name] = "waiting"
-            source = None
-            if row.start.after is not None:
-                if row.start.after not in self._rows:
-                    raise UserError(f"row '{row.name}' starts from '{row.start.after}', no row")
-                source = self.digest(self._rows[row.start.after])
-                if source == "waiting":
-                    raise UserError(f"row '{row.name}' waits for itself; give it another start")
-            frozen = self._backbone
-            backbone = [dataclasses.asdict(frozen.config), frozen.digest, frozen.param_dtype]
-            shared = dataclasses.asdict(self._config)
-            # When and how often things are logged or decoded changes no result.
-            for name in ("eval_batch_size", "log_period", "checkpoint_period"):
-                shared.pop(name)
-            context = [_FORMAT, backbone, self._tasks[row.task].digest, shared, source]
-            self._digests[row.name] = row.digest(json.dumps(context))
-        return self._digests[row.name]
+        """Returns what identifies a row's result; see `Identities`."""
+        return self._identities.digest(row)
 
     def conflict(self, row: Row) -> str:
         """Returns the message for a row whose name is taken by one with other settings."""
@@ -177,21 +197,15 @@ class Outcomes:
             progress: Its progress.
             metrics: Metrics of `best` on the scored split, and their mean as `score`.
         """
-        assert progress.best_step is not None and progress.best_score is not None
         self.save_prompt(row, "last", last, progress)
-        outcome = Outcome(
-            row=row.describe(),
+        outcome = Outcome.of(
+            row,
+            progress,
+            metrics,
             backbone=self._backbone.config.name,
             digest=self.digest(row),
-            curve=progress.curve,
-            step=progress.best_step,
-            validation=progress.best_score,
             split=scored_split(self._tasks[row.task]),
-            score=metrics["score"],
-            metrics={name: value for name, value in metrics.items() if name != "score"},
-            seconds=progress.seconds,
-            stopped=progress.stopped,
-            prompt=files.digest(best),
+            best=files.digest(best),
         )
         write_json(self._outcome_file(row), dataclasses.asdict(outcome))
         self.finished[row.name] = outcome
@@ -199,7 +213,7 @@ class Outcomes:
     def _provenance(self, row: Row) -> str:
         """Returns how the row's prompt began: an initialiser's name, or its source's digest."""
         if row.start.after is not None:
-            return self.finished[row.start.after].prompt
+            return self.finished[row.start.after].best
         described = row.start.describe()
         return described.get("digest", described["init"])
 
@@ -214,4 +228,4 @@ class Outcomes:
             prompt = files.load(self._directory.row(row.name) / "best.safetensors")
         except (OSError, ValueError, TypeError, UserError):
             return None
-        return outcome if files.digest(prompt.array) == outcome.prompt else None
+        return outcome if files.digest(prompt.array) == outcome.best else None

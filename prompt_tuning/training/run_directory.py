@@ -33,6 +33,11 @@ class RunDirectory:
         return self.path / "prompts"
 
     @property
+    def models(self) -> Path:
+        """Directory of the rows' models, where models are tuned."""
+        return self.path / "models"
+
+    @property
     def checkpoints(self) -> Path:
         """Directory of the checkpoints."""
         return self.path / "checkpoints"
@@ -55,6 +60,10 @@ class RunDirectory:
     def row(self, name: str) -> Path:
         """Returns the directory of one row's prompts."""
         return self.prompts / name
+
+    def model(self, name: str) -> Path:
+        """Returns the directory of one row's model, a backbone to start from."""
+        return self.models / name
 
 
 def write_json(path: Path, value: Any) -> None:

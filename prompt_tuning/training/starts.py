@@ -1,4 +1,4 @@
-"""How a row's prompt begins: from the vocabulary, from class labels, from a file, or from a row."""
+"""How a row begins: from the vocabulary, from class labels, from a file, or from another row."""
 
 import dataclasses
 from pathlib import Path
@@ -183,7 +183,7 @@ class FromFile:
 
 @dataclasses.dataclass(frozen=True)
 class FromRow:
-    """Takes the best prompt of another row of the same run (SPoT)."""
+    """Takes what is best of another row of the same run: its prompt (SPoT), or its model."""
 
     row: str
 
@@ -198,6 +198,22 @@ class FromRow:
         if self.row not in context.best_prompts:
             raise UserError(f"no row '{self.row}' has finished to start from")
         return FromFile(str(context.best_prompts[self.row])).prompt(key, shape, context)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """Takes the pretrained model as it is: how model tuning starts. It gives no prompt."""
+
+    after = None
+
+    def describe(self) -> dict[str, Any]:
+        return {"init": "pretrained"}
+
+    def prompt(self, key: Array, shape: tuple[int, int], context: StartContext) -> np.ndarray:
+        raise UserError(
+            "@Pretrained() starts model tuning, and prompts are tuned here; "
+            "set PROMPT_INIT to @ClassLabels() or another start of a prompt"
+        )
 
 
 def start_key(seed: int) -> Array:

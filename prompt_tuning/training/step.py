@@ -51,6 +51,15 @@ class StepMetrics(NamedTuple):
     gradient_norm: Array
     failed: Array
 
+    def entry(self, learning_rate: float) -> dict[str, float]:
+        """Returns one row's metrics, scalars on the host, as the journal has them."""
+        return {
+            "loss": float(self.loss),
+            "loss_per_token": float(self.loss) / max(int(self.tokens), 1),
+            "gradient_norm": float(self.gradient_norm),
+            "learning_rate": learning_rate,
+        }
+
 
 def train_step(
     state: RowState,
@@ -78,8 +87,8 @@ def train_step(
     Returns:
         The rows after the step (inactive and failed ones unchanged) and their metrics.
     """
-    keys = _example_keys(settings.seed, state.step, batch.targets.shape[1])
-    parts = jax.tree.map(lambda x: _split(x, config.microbatches), (batch, keys))
+    keys = example_keys(settings.seed, state.step, batch.targets.shape[1])
+    parts = jax.tree.map(lambda x: split(x, config.microbatches), (batch, keys))
     gradient_of = jax.value_and_grad(_loss, has_aux=True)
 
     def accumulate(total, part):
@@ -107,6 +116,22 @@ def train_step(
     )
 
 
+def example_keys(seeds: Array, steps: Array, examples: int) -> Array:
+    """Returns a random key for each example, `[C, B]`, that only its row, step and place decide."""
+
+    def of_row(seed, step):
+        key = jax.random.fold_in(jax.random.key(seed), step)
+        return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(examples))
+
+    return jax.vmap(of_row)(seeds, steps)
+
+
+def split(x: Array, parts: int) -> Array:
+    """Cuts the examples of `[C, B, ...]` into `[parts, C, B / parts, ...]`."""
+    rows, examples = x.shape[:2]
+    return jnp.moveaxis(x.reshape(rows, parts, examples // parts, *x.shape[2:]), 1, 0)
+
+
 def _loss(
     prompts: Array,
     frozen: Params,
@@ -127,22 +152,6 @@ def _loss(
     losses = cross_entropy(logits, flat.targets, config.z_loss)
     losses = losses.astype(prompts.dtype).reshape(rows, examples).sum(axis=1)
     return losses.sum(), losses
-
-
-def _example_keys(seeds: Array, steps: Array, examples: int) -> Array:
-    """Returns a random key for each example, `[C, B]`, that only its row, step and place decide."""
-
-    def of_row(seed, step):
-        key = jax.random.fold_in(jax.random.key(seed), step)
-        return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(examples))
-
-    return jax.vmap(of_row)(seeds, steps)
-
-
-def _split(x: Array, parts: int) -> Array:
-    """Cuts the examples of `[C, B, ...]` into `[parts, C, B / parts, ...]`."""
-    rows, examples = x.shape[:2]
-    return jnp.moveaxis(x.reshape(rows, parts, examples // parts, *x.shape[2:]), 1, 0)
 
 
 def _flatten(x: Array) -> Array:

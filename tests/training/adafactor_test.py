@@ -26,6 +26,7 @@ def _adafactor(step_offset: int, weight_decay: float = 0.0) -> Adafactor:
         weight_decay=weight_decay,
         epsilon=1e-30,
         min_factored_size=128,
+        parameter_scale=None,
     )
 
 

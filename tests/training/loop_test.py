@@ -64,7 +64,7 @@ def test_each_row_ends_at_its_own_step_and_is_scored_at_its_best(finished: Path)
         best = max(score for _, score in outcome.curve)
         assert outcome.validation == best
         assert outcome.step == next(step for step, score in outcome.curve if score == best)
-        assert outcome.prompt == files.digest(_prompt(finished, row.name, "best"))
+        assert outcome.best == files.digest(_prompt(finished, row.name, "best"))
 
 
 def test_a_transferred_row_starts_from_the_best_prompt_of_its_source(finished: Path):

@@ -111,5 +111,5 @@ def test_rows_that_wait_for_each_other_or_for_nothing_are_refused(tmp_path: Path
 
 def test_the_outcome_on_disk_is_plain_json(finished: Path):
     row = json.loads((finished / "run" / "prompts" / "a" / "row.json").read_text())
-    assert row["prompt"] == files.digest(BEST)
+    assert row["best"] == files.digest(BEST)
     assert row["row"]["start"] == {"init": "sampled_vocab", "population": None}

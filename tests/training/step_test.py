@@ -43,6 +43,7 @@ OPTIMIZER = Adafactor(
     weight_decay=1e-5,
     epsilon=1e-30,
     min_factored_size=128,
+    parameter_scale=None,
 )
 P, B, MOST_TOKENS, MOST_TARGETS = 4, 6, 12, 5
 

@@ -105,6 +105,7 @@ def config(**changes: Any) -> TuneConfig:
         weight_decay=1e-5,
         epsilon=1e-30,
         min_factored_size=128,
+        parameter_scale=None,
     )
     step = StepConfig(optimizer=optimizer, dropout_rate=0.0, z_loss=1e-4, microbatches=1)
     settings = TuneConfig(

@@ -128,7 +128,7 @@ def test_a_run_starts_targets_at_their_sources_best_prompts(
         best = files.load(directory.row(source.row["name"]) / "best.safetensors").array
         first = files.load(directory.row(f"small.spot.seed{seed}") / "step_0.safetensors")
         np.testing.assert_array_equal(first.array, best)
-        assert first.metadata["init"] == source.prompt == files.digest(best)
+        assert first.metadata["init"] == source.best == files.digest(best)
     seconds = [outcome.seconds for outcome in outcomes.values()]
     metrics = directory.metrics.read_text()
     again = run(plan, tune, directory)
