@@ -41,6 +41,8 @@ setup(
         "optax>=0.2.8,<0.3",
         "orbax-checkpoint>=0.12.8,<0.13",
         "rich>=14,<16",
+        "rouge-score>=0.1.2,<0.2",
+        "sacrebleu>=2.5,<3",
         "safetensors>=0.6,<0.9",
         "scikit-learn>=1.7,<2",
         "scipy>=1.15,<2",

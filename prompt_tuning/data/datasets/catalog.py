@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
-from prompt_tuning.data.datasets import glue
+from prompt_tuning.data.datasets import gem, glue
 from prompt_tuning.data.datasets.dataset import Dataset, Mixture
 
-_FAMILIES = (glue,)
+_FAMILIES = (glue, gem)
 
 DATASETS: Mapping[str, Dataset] = {
     dataset.name: dataset for family in _FAMILIES for dataset in family.DATASETS
 }
-MIXTURES: Mapping[str, Mixture] = {}
+MIXTURES: Mapping[str, Mixture] = {
+    mixture.name: mixture for family in _FAMILIES for mixture in getattr(family, "MIXTURES", ())
+}
