@@ -34,6 +34,20 @@ def accuracy(targets: Sequence[Any], predictions: Sequence[Any]) -> dict[str, fl
     return {"accuracy": 100.0 * float(np.mean(hits))}
 
 
+def accuracy_by_group(targets: Sequence[Any], predictions: Sequence[Any]) -> dict[str, float]:
+    """Computes the accuracy of each group: `accuracy_matched` and `accuracy_mismatched` (MNLI).
+
+    Args:
+        targets: For each example a `postprocessors.Grouped` of one group name.
+        predictions: For each example a value.
+    """
+    _check(targets, predictions)
+    return {
+        "_".join(["accuracy", *group]): accuracy(*each)["accuracy"]
+        for group, each in _by_group(targets, predictions).items()
+    }
+
+
 def f1(
     targets: Sequence[int], predictions: Sequence[int], *, positive: int = 1
 ) -> dict[str, float]:
@@ -126,6 +140,18 @@ def normalize_answer(text: str) -> str:
     """Lowers the case and drops punctuation, articles and surplus space (SQuAD's rule)."""
     text = "".join(letter for letter in text.lower() if letter not in string.punctuation)
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
+
+
+def _by_group(
+    targets: Sequence[Any], predictions: Sequence[Any]
+) -> dict[tuple[Any, ...], tuple[list[Any], list[Any]]]:
+    """Returns the target values and the predictions of each group, in order of appearance."""
+    groups: dict[tuple[Any, ...], tuple[list[Any], list[Any]]] = {}
+    for (group, value), prediction in zip(targets, predictions, strict=True):
+        wanted, got = groups.setdefault(tuple(group), ([], []))
+        wanted.append(value)
+        got.append(prediction)
+    return groups
 
 
 def _answers(target: Any) -> Sequence[str]:

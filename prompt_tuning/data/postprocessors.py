@@ -1,9 +1,16 @@
 """Postprocessors with SeqIO's signature: decoded text to what a metric compares."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 Example = Mapping[str, Any]
+
+
+class Grouped(NamedTuple):
+    """A target together with the values that say which group it belongs to."""
+
+    group: tuple[Any, ...]
+    value: Any
 
 
 def text(output: str, example: Example | None = None, is_target: bool = False) -> str:
@@ -23,6 +30,22 @@ def label_index(
     del example, is_target
     output = output.strip()
     return list(labels).index(output) if output in labels else -1
+
+
+def grouped_label_index(
+    output: str,
+    example: Example | None = None,
+    is_target: bool = False,
+    *,
+    labels: Sequence[str],
+    group: Sequence[str],
+) -> int | Grouped:
+    """Returns `label_index`; for a target, with the example's fields `group`."""
+    index = label_index(output, labels=labels)
+    if not is_target:
+        return index
+    assert example is not None
+    return Grouped(tuple(example[name] for name in group), index)
 
 
 def number(output: str, example: Example | None = None, is_target: bool = False) -> float:

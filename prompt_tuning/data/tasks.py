@@ -115,8 +115,9 @@ def _add_datasets() -> None:
     rate = proportional_rate(CAP)
     for prefixed, suffix in ((True, ""), (False, UNPREFIXED)):
         for dataset in DATASETS.values():
-            source = DatasetSource(dataset, prefixed=prefixed)
-            _add_dataset(dataset, dataset.name + suffix, source, feature)
+            if dataset.splits:
+                source = DatasetSource(dataset, prefixed=prefixed)
+                _add_dataset(dataset, dataset.name + suffix, source, feature)
             if dataset.leaderboard:
                 source = DatasetSource(dataset, prefixed=prefixed, leaderboard=True)
                 _add_dataset(dataset, dataset.name + suffix + LEADERBOARD, source, feature)

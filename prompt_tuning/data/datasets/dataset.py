@@ -5,7 +5,7 @@ makes SeqIO tasks of them.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,10 @@ Example = dict[str, Any]
 
 SPLIT = "_split"
 
-LEADERBOARD = "_leaderboard"
+HELD_BACK = "leaderboard"
+"""The split of a dataset whose labels are not public."""
+
+LEADERBOARD = f"_{HELD_BACK}"
 UNPREFIXED = "_unprefixed"
 
 
@@ -38,9 +41,9 @@ class Dataset:
         tfds: The builder in TensorFlow Datasets, `glue/cola:2.0.0`; None where there is none.
         folder: The folder in `DATA_DIR`; by default the builder's name, `glue_cola`.
         splits: Splits of the source by split of the task: "train", "validation" and, where its
-            labels are public, "test". Several are joined.
-        leaderboard: The split of the source that has no public labels, for leaderboard files.
-        sizes: Rows of each split of the task, where known.
+            labels are public, "test". Several are joined. None for a diagnostic set.
+        leaderboard: Splits of the source that have no public labels, for leaderboard files.
+        sizes: Examples of each split of the task, and of `HELD_BACK`, where known.
         fields: The fields that every row must have.
         format: Turns a row into examples: none for a row to be left out, or several.
         prefix: Stands before the inputs with a space; the unprefixed task leaves it out.
@@ -57,7 +60,7 @@ class Dataset:
     tfds: str | None
     folder: str = ""
     splits: Mapping[str, Sequence[str]]
-    leaderboard: str | None = None
+    leaderboard: Sequence[str] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
     fields: tuple[str, ...]
     format: Callable[[Row], Iterable[Example]]
@@ -94,6 +97,31 @@ class Mixture:
     name: str
     papers: tuple[str, ...]
     members: tuple[str, ...]
+
+
+def named_fields(row: Row, names: Sequence[str]) -> str:
+    """Returns fields as T5 writes them: `premise: It rains. hypothesis: It is wet.`"""
+    return " ".join(f"{name}: {text_field(row, name)}" for name in names)
+
+
+def text_field(row: Row, name: str) -> str:
+    """Returns a field of a row that must be text.
+
+    Raises:
+        BadRowError: It is something else.
+    """
+    if not isinstance(row[name], str):
+        raise BadRowError(f"{name} is {row[name]!r}; it must be text")
+    return row[name]
+
+
+def classified(row: Row, *, names: Sequence[str], labels: Sequence[str]) -> Iterator[Example]:
+    """Yields the example of a row with named text fields and a `label`: T5's form of GLUE."""
+    yield {
+        "inputs": named_fields(row, names),
+        "targets": label_word(row, labels),
+        "idx": row.get("idx", -1),
+    }
 
 
 def label_word(row: Row, labels: Sequence[str], name: str = "label") -> str:

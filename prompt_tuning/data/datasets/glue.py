@@ -1,34 +1,167 @@
 """GLUE (Wang et al. 2019a) in the text-to-text format of Raffel et al. (2020)."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from prompt_tuning.data import metrics
-from prompt_tuning.data.datasets.dataset import Dataset, Example, Row, label_word
+from prompt_tuning.data import metrics, postprocessors
+from prompt_tuning.data.datasets.dataset import (
+    SPLIT,
+    BadRowError,
+    Dataset,
+    Example,
+    Mixture,
+    Row,
+    classified,
+    named_fields,
+)
 
-_COLA_LABELS = ("unacceptable", "acceptable")
+_SPLITS = {"train": ("train",), "validation": ("validation",)}
+_ENTAILMENT = ("entailment", "not_entailment")
+_MNLI_LABELS = ("entailment", "neutral", "contradiction")
 
 
-def _cola(row: Row) -> Iterator[Example]:
-    yield {
-        "inputs": f"sentence: {row['sentence']}",
-        "targets": label_word(row, _COLA_LABELS),
-        "idx": row.get("idx", -1),
+def _similarity(row: Row) -> Iterator[Example]:
+    """Yields a sentence pair; its score is rounded to 0.2 in training alone, where it is text."""
+    label = row["label"]
+    if isinstance(label, bool) or not isinstance(label, int | float):
+        raise BadRowError(f"label is {label!r}; it must be a number, 0 to 5")
+    if label != -1 and not 0 <= label <= 5:
+        raise BadRowError(f"label is {label!r}; it must be 0 to 5")
+    label = round(label, 4)  # a 32-bit 4.1 is not quite 4.1, and 5 times it not quite halfway
+    if row[SPLIT] == "train":
+        target = f"{round(5 * label) / 5:.1f}"
+    else:
+        target = "" if label == -1 else f"{label:g}"
+    inputs = named_fields(row, ("sentence1", "sentence2"))
+    yield {"inputs": inputs, "targets": target, "idx": row.get("idx", -1)}
+
+
+def _mnli(row: Row) -> Iterator[Example]:
+    """Yields a pair with the half of the evaluation data it is in: matched genres or others."""
+    (example,) = classified(row, names=("hypothesis", "premise"), labels=_MNLI_LABELS)
+    yield {**example, "half": row[SPLIT].partition("_")[2]}
+
+
+def _glue(
+    config: str,
+    *,
+    papers: tuple[str, ...],
+    names: tuple[str, ...],
+    labels: tuple[str, ...],
+    sizes: Mapping[str, int],
+    **others: Any,
+) -> Dataset:
+    """Declares a task of named text fields; `others` go over what most tasks of GLUE are."""
+    most: dict[str, Any] = {
+        "splits": _SPLITS,
+        "leaderboard": ("test",),
+        "format": functools.partial(classified, names=names, labels=labels),
+        "prefix": config,
+        "metrics": (metrics.accuracy,),
     }
+    return Dataset(
+        name=f"glue_{config}",
+        family="GLUE",
+        papers=papers,
+        tfds=f"glue/{config}:2.0.0",
+        fields=(*names, "label"),
+        labels=labels,
+        sizes=sizes,
+        **most | others,
+    )
 
 
 DATASETS = (
-    Dataset(
-        name="glue_cola",
-        family="GLUE",
+    _glue(
+        "cola",
         papers=("SPoT",),
-        tfds="glue/cola:2.0.0",
-        splits={"train": ("train",), "validation": ("validation",)},
-        leaderboard="test",
-        sizes={"train": 8551, "validation": 1043},
-        fields=("sentence", "label"),
-        format=_cola,
-        prefix="cola",
-        labels=_COLA_LABELS,
+        names=("sentence",),
+        labels=("unacceptable", "acceptable"),
+        sizes={"train": 8551, "validation": 1043, "leaderboard": 1063},
         metrics=(metrics.matthews,),
     ),
+    _glue(
+        "sst2",
+        papers=("SPoT", "Su"),
+        names=("sentence",),
+        labels=("negative", "positive"),
+        sizes={"train": 67349, "validation": 872, "leaderboard": 1821},
+    ),
+    _glue(
+        "mrpc",
+        papers=("Lester", "SPoT", "Su"),
+        names=("sentence1", "sentence2"),
+        labels=("not_equivalent", "equivalent"),
+        sizes={"train": 3668, "validation": 408, "leaderboard": 1725},
+        metrics=(metrics.f1, metrics.accuracy),
+    ),
+    _glue(
+        "stsb",
+        papers=("SPoT",),
+        names=("sentence1", "sentence2"),
+        labels=(),
+        sizes={"train": 5749, "validation": 1500, "leaderboard": 1379},
+        format=_similarity,
+        postprocess=postprocessors.number,
+        metrics=(metrics.pearson, metrics.spearman),
+    ),
+    _glue(
+        "qqp",
+        papers=("Lester", "SPoT", "Su"),
+        names=("question1", "question2"),
+        labels=("not_duplicate", "duplicate"),
+        sizes={"train": 363846, "validation": 40430, "leaderboard": 390965},
+        metrics=(metrics.f1, metrics.accuracy),
+    ),
+    _glue(
+        "mnli",
+        papers=("SPoT", "Su"),
+        names=("hypothesis", "premise"),
+        labels=_MNLI_LABELS,
+        sizes={"train": 392702, "validation": 19647, "leaderboard": 19643},
+        splits={"train": ("train",), "validation": ("validation_matched", "validation_mismatched")},
+        leaderboard=("test_matched", "test_mismatched"),
+        format=_mnli,
+        postprocess=functools.partial(
+            postprocessors.grouped_label_index, labels=_MNLI_LABELS, group=("half",)
+        ),
+        metrics=(metrics.accuracy_by_group,),
+    ),
+    _glue(
+        "qnli",
+        papers=("SPoT", "Su"),
+        names=("question", "sentence"),
+        labels=_ENTAILMENT,
+        sizes={"train": 104743, "validation": 5463, "leaderboard": 5463},
+    ),
+    _glue(
+        "rte",
+        papers=("SPoT",),
+        names=("sentence1", "sentence2"),
+        labels=_ENTAILMENT,
+        sizes={"train": 2490, "validation": 277, "leaderboard": 3000},
+    ),
+    _glue(
+        "wnli",
+        papers=(),
+        names=("sentence1", "sentence2"),
+        labels=("not_entailment", "entailment"),
+        sizes={"train": 635, "validation": 71, "leaderboard": 146},
+    ),
+    _glue(
+        "ax",
+        papers=("SPoT",),
+        names=("hypothesis", "premise"),
+        labels=_MNLI_LABELS,
+        sizes={"leaderboard": 1104},
+        splits={},
+        prefix="mnli",
+    ),
+)
+
+_MEMBERS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")  # WNLI is left out
+
+MIXTURES = (
+    Mixture(name="glue", papers=("SPoT",), members=tuple(f"glue_{task}" for task in _MEMBERS)),
 )

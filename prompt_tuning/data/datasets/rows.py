@@ -5,11 +5,18 @@ line, labels as integers, nested features as objects and lists.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prompt_tuning.data.datasets.dataset import SPLIT, BadRowError, Dataset, Example, Row
+from prompt_tuning.data.datasets.dataset import (
+    HELD_BACK,
+    SPLIT,
+    BadRowError,
+    Dataset,
+    Example,
+    Row,
+)
 from prompt_tuning.types import UserError, nearest
 
 
@@ -37,28 +44,21 @@ class Reader:
             )
         self.splits = self._file_splits() if self._folder else dict(dataset.splits)
 
-    @property
-    def files(self) -> list[Path]:
-        """The files that the examples are read from; none for TensorFlow Datasets."""
+    def files(self, splits: Iterable[str]) -> list[Path]:
+        """Returns the files that splits are read from; none for TensorFlow Datasets."""
         if self._folder is None:
             return []
-        return [self._file(name) for names in self.splits.values() for name in names]
+        return [self._file(name) for split in splits for name in self._names(split)]
 
     def examples(self, split: str) -> Iterator[Example]:
-        """Yields the examples of a split of the task.
+        """Yields the examples of a split of the task, or of `HELD_BACK`.
+
+        Rows without a label (-1) count only where labels are held back.
 
         Raises:
             UserError: The data cannot be had, a row is wrong, or there is no example.
         """
-        return self.formatted(self.splits[split])
-
-    def leaderboard_examples(self) -> Iterator[Example]:
-        """Yields the examples of the split whose labels are held back."""
-        assert self._dataset.leaderboard is not None
-        return self.formatted((self._dataset.leaderboard,))
-
-    def formatted(self, names: Sequence[str]) -> Iterator[Example]:
-        """Yields the examples of splits of the source."""
+        names = self._names(split)
         count = 0
         for name in names:
             for where, row in self._rows(name):
@@ -66,6 +66,8 @@ class Reader:
                 if missing:
                     hint = nearest(missing[0], row)
                     raise UserError(f"{where}: no field {', '.join(missing)}{hint}; add it")
+                if split != HELD_BACK and row.get("label") == -1:
+                    continue
                 try:
                     examples = list(self._dataset.format({**row, SPLIT: name}))
                 except BadRowError as error:
@@ -84,34 +86,35 @@ class Reader:
             )
 
     def count(self, split: str) -> int:
-        """Returns how many rows a split of the task has."""
-        names = self.splits[split]
+        """Returns how many examples a split has; for a builder of unknown size, how many rows."""
         if self._folder is not None:
-            return sum(1 for name in names for _ in _lines(self._file(name)))
+            return sum(1 for _ in self.examples(split))
         if split in self._dataset.sizes:
             return self._dataset.sizes[split]
-        return sum(self._builder().info.splits[name].num_examples for name in names)
+        splits = self._builder().info.splits
+        return sum(splits[name].num_examples for name in self._names(split))
+
+    def _names(self, split: str) -> Sequence[str]:
+        """Returns the splits of the source that a split is read from."""
+        return self._dataset.leaderboard if split == HELD_BACK else self.splits[split]
 
     def _file_splits(self) -> dict[str, Sequence[str]]:
         """Returns the splits that are there; a last one may be labelled, or held back."""
         splits = dict(self._dataset.splits)
         held_back = self._dataset.leaderboard
         if held_back and "test" not in splits and self._is_labelled(held_back):
-            splits["test"] = (held_back,)
+            splits["test"] = held_back
         for split in ("train", "validation"):
             for name in splits.get(split, ()):
                 if not self._file(name).is_file():
                     raise UserError(f"{self._file(name)} is missing; {self._where()}")
-        there = {k: v for k, v in splits.items() if all(self._file(n).is_file() for n in v)}
-        if not there:
-            raise UserError(f"{self._folder} has no split of {self._dataset.name}; {self._where()}")
-        return there
+        return {k: v for k, v in splits.items() if all(self._file(n).is_file() for n in v)}
 
-    def _is_labelled(self, name: str) -> bool:
-        if not self._file(name).is_file():
+    def _is_labelled(self, names: Sequence[str]) -> bool:
+        if not all(self._file(name).is_file() for name in names):
             return False
-        _, row = next(self._rows(name), ("", {}))
-        return row.get("label", -1) != -1
+        firsts = [next(self._rows(name), ("", {})) for name in names]
+        return all(row.get("label", -1) != -1 for _, row in firsts)
 
     def _rows(self, name: str) -> Iterator[tuple[str, Row]]:
         """Yields rows of a split of the source, each with where it stands."""
@@ -160,7 +163,8 @@ class Reader:
         )
 
     def _where(self) -> str:
-        names = [f"{name}.jsonl" for names in self._dataset.splits.values() for name in names]
+        splits = self._dataset.splits.values() or [self._dataset.leaderboard]
+        names = dict.fromkeys(f"{name}.jsonl" for names in splits for name in names)
         obtain = f" ({self._dataset.obtain})" if self._dataset.obtain else ""
         return (
             f"set DATA_DIR and put {', '.join(names)} with the fields "

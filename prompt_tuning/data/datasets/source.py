@@ -10,7 +10,7 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
-from prompt_tuning.data.datasets.dataset import Dataset, Example
+from prompt_tuning.data.datasets.dataset import HELD_BACK, Dataset, Example
 from prompt_tuning.data.datasets.rows import Reader
 from prompt_tuning.types import UserError
 
@@ -55,7 +55,9 @@ class DatasetSource(seqio.DataSource):
     @property
     def files(self) -> list[str]:
         """The local files the examples are read from."""
-        return [str(path) for path in self._reader().files]
+        reader = self._reader()
+        splits = (HELD_BACK,) if self._leaderboard else reader.splits
+        return [str(path) for path in reader.files(splits)]
 
     @property
     def supports_arbitrary_sharding(self) -> bool:
@@ -67,8 +69,8 @@ class DatasetSource(seqio.DataSource):
         return [split]
 
     def num_input_examples(self, split: str) -> int:
-        """Returns the number of rows of a split."""
-        return self._reader().count(split)
+        """Returns the number of examples of a split."""
+        return self._reader().count(HELD_BACK if self._leaderboard else split)
 
     def get_dataset(self, split="train", shuffle=False, seed=None, shard_info=None, **unused):
         """Returns the examples of a split, in order: shuffling is the pipeline's."""
@@ -91,8 +93,7 @@ class DatasetSource(seqio.DataSource):
         )
 
     def _examples(self, split: str) -> Iterator[Example]:
-        reader = self._reader()
-        return reader.leaderboard_examples() if self._leaderboard else reader.examples(split)
+        return self._reader().examples(HELD_BACK if self._leaderboard else split)
 
     def _reader(self) -> Reader:
         return Reader(self.dataset, DIRECTORIES.data_dir, DIRECTORIES.tfds_data_dir)

@@ -23,7 +23,7 @@ REVIEWS = Dataset(
     papers=("SPoT",),
     tfds="shop/reviews:1.0.0",
     splits={"train": ("train",), "validation": ("matched", "mismatched")},
-    leaderboard="test",
+    leaderboard=("test",),
     sizes={"train": 1000},
     fields=("text", "label"),
     format=ask,
@@ -58,8 +58,8 @@ def test_splits_are_joined_and_rows_left_out(tmp_path, write):
     assert read.splits == REVIEWS.splits
     assert list(read.examples("train")) == [{"inputs": "review: a", "targets": "good"}]
     assert [e["inputs"][-1] for e in read.examples("validation")] == ["c", "d", "e"]
-    assert (read.count("train"), read.count("validation")) == (2, 3)
-    assert [path.name for path in read.files] == [
+    assert (read.count("train"), read.count("validation")) == (1, 3)
+    assert [path.name for path in read.files(read.splits)] == [
         "train.jsonl",
         "matched.jsonl",
         "mismatched.jsonl",
@@ -69,14 +69,21 @@ def test_splits_are_joined_and_rows_left_out(tmp_path, write):
 def test_a_test_split_counts_where_it_has_labels(tmp_path, write):
     write("test", {"text": "f", "label": -1})
     assert "test" not in reader(tmp_path).splits
-    assert list(reader(tmp_path).leaderboard_examples()) == [{"inputs": "review: f", "targets": ""}]
+    assert list(reader(tmp_path).examples("leaderboard")) == [
+        {"inputs": "review: f", "targets": ""}
+    ]
     write("test", {"text": "f", "label": 0})
     assert reader(tmp_path).splits["test"] == ("test",)
 
 
+def test_rows_without_a_label_are_left_out(tmp_path, write):
+    write("train", {"text": "a", "label": -1}, {"text": "b", "label": 1})
+    assert list(reader(tmp_path).examples("train")) == [{"inputs": "review: b", "targets": "good"}]
+
+
 def test_another_folder_leaves_the_dataset_to_its_builder(tmp_path):
     read = reader(tmp_path)
-    assert (read.files, read.count("train")) == ([], 1000)
+    assert (read.files(["train"]), read.count("train")) == ([], 1000)
 
 
 @pytest.mark.parametrize(
