@@ -1,4 +1,4 @@
-"""The built wheel carries the configs and the shipped model, and its commands find them."""
+"""The built wheel carries the configs, the shipped model and data, and its commands find them."""
 
 import os
 import shutil
@@ -38,9 +38,10 @@ def test_the_wheel_has_every_file(installed, pattern):
     assert [name for name in sorted(files) if not (package / name).is_file()] == []
 
 
-def test_the_wheel_has_the_shipped_model(installed):
-    shipped = {path.name for path in (ROOT / "prompt_tuning/models/t5_mini").iterdir()}
-    inside = {path.name for path in (installed / "prompt_tuning/models/t5_mini").iterdir()}
+@pytest.mark.parametrize("folder", ["models/t5_mini", "analysis/published"])
+def test_the_wheel_has_the_files_beside_the_code(installed, folder):
+    shipped = {path.name for path in (ROOT / "prompt_tuning" / folder).iterdir()}
+    inside = {path.name for path in (installed / "prompt_tuning" / folder).iterdir()}
     assert shipped == inside
 
 

@@ -1,31 +1,39 @@
 """A table of results by task, whatever the method."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-import rich.box
-import rich.table
+import rich.console
 
-from prompt_tuning.analysis.statistics import Row, summarize
+from prompt_tuning.analysis.papers import published_score
+from prompt_tuning.analysis.runs import UNPREFIXED, Run, Setting, differing, from_row, task_score
+from prompt_tuning.analysis.statistics import Row
+from prompt_tuning.analysis.table import Cell, Column, Line, Score, Table, rendered
 
 
-def summary_table(rows: Sequence[Row], title: str) -> rich.table.Table:
-    """Returns a table for the terminal: a line for each task and start, mean over seeds, 0-100."""
-    table = rich.table.Table(
-        title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, show_edge=False
+def summary_table(rows: Sequence[Row], title: str) -> rich.console.Group:
+    """Returns the table of a run's own rows, for the terminal."""
+    return rendered(task_table([from_row(row, (), Path()) for row in rows], title))
+
+
+def task_table(runs: Sequence[Run], title: str) -> Table:
+    """Returns a line for each task and setting: mean and deviation over seeds, 0-100."""
+    groups: dict[tuple[str, str, Setting], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.task, run.metric, run.setting), []).append(run)
+    headings, shared = differing(
+        [setting for _, _, setting in groups], always=("method", "init", "split")
     )
-    for name in ("task", "method", "start", "metric", "split"):
-        table.add_column(name, overflow="fold")
-    table.add_column("score", justify="right")
-    table.add_column("seeds", justify="right")
-    for line in summarize(rows):
-        std = "" if line["std"] is None else f" ± {line['std']:.1f}"
-        table.add_row(
-            line["target"],
-            line["method"],
-            line["source"] or line["init"] or "-",
-            line["metric"],
-            line["split"] or "-",
-            f"{line['mean']:.1f}{std}",
-            str(line["n"]),
-        )
-    return table
+    # The name of the task tells.
+    headings = [name for name in headings if name != "inputs"]
+    lines = []
+    for (task, metric, setting), group in groups.items():
+        described = setting.described()
+        cells: list[Cell] = [task if setting.prefixed else task + UNPREFIXED]
+        cells += [described.get(name, "-") for name in headings]
+        found = task_score(group, task)
+        cells += [metric, Score(found, published_score(setting, task)), found.n if found else 0]
+        lines.append(Line(cells))
+    columns = [Column("task"), *map(Column, headings), Column("metric")]
+    columns += [Column("score", numeric=True), Column("seeds", numeric=True)]
+    return Table(columns, lines, title, shared)

@@ -61,6 +61,12 @@ COMMANDS: Mapping[str, Command] = {
         "tunes source prompts, then target prompts from them and without them; prints the table",
         "prompt-tuning spot --gin_file=runs/spot_mini.gin --gin.MODEL_DIR=\"'/tmp/spot'\"",
     ),
+    "report": Command(
+        "prompt_tuning.cli.report",
+        "report",
+        "prints the tables of finished runs, and writes them with charts",
+        "prompt-tuning report --gin_file=defaults.gin --gin.REPORT_DIRS=\"'/tmp/train'\"",
+    ),
     "cache": Command(
         "prompt_tuning.cli.cache",
         "cache",

@@ -1,0 +1,246 @@
+"""The rows of many run directories, merged, each with the setting it was run in."""
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from prompt_tuning.analysis import results
+from prompt_tuning.analysis.statistics import Row, Spread, spread
+from prompt_tuning.types import UserError
+
+UNPREFIXED = "_unprefixed"
+"""Ends the names of tasks without T5's task prefix."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What the rows on one line of a table share: all but the task and the seed.
+
+    Attributes:
+        backbone: Name of the frozen model.
+        method: The row's method.
+        source: Task the prompt comes from, None for none but the row's own.
+        init: How the prompt began.
+        steps: Steps of training.
+        split: The split that is scored.
+        prefixed: Whether inputs begin with T5's task prefix.
+        points: Name and value of each sweep the row is a point of.
+    """
+
+    backbone: str
+    method: str
+    source: str | None = None
+    init: str | None = None
+    steps: int | None = None
+    split: str | None = None
+    prefixed: bool = True
+    points: tuple[tuple[str, str], ...] = ()
+
+    def described(self) -> dict[str, str]:
+        """Returns what a table says of the setting, by the heading of its column."""
+        return {
+            "model": self.backbone or "-",
+            "method": self.method,
+            "source": self.source or "-",
+            "init": self.init or "-",
+            "steps": "-" if self.steps is None else str(self.steps),
+            "split": self.split or "-",
+            "inputs": "prefixed" if self.prefixed else "unprefixed",
+            **dict(self.points),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One row of results.
+
+    Attributes:
+        setting: What it shares with others on a line.
+        task: Its task, without `_unprefixed`.
+        metric: What its score is the mean of.
+        seed: Its seed.
+        score: Its score, 0-100; None where the run has none.
+        file: The file it is in.
+        points: Name and value of each sweep it is a point of, by the names of its directories.
+    """
+
+    setting: Setting
+    task: str
+    metric: str
+    seed: int | None
+    score: float | None
+    file: Path
+    points: tuple[tuple[str, str], ...]
+
+    @property
+    def identity(self) -> tuple[Setting, str, int | None]:
+        """What no other run has with another score."""
+        return self.setting, self.task, self.seed
+
+
+def read(directories: Sequence[str | Path]) -> list[Run]:
+    """Reads every `results.json` in and below run directories.
+
+    A directory named `NAME=VALUE` is a point of a sweep; the setting of its runs has the point
+    unless the rest of the setting tells the points apart. A row found again with the same score is
+    counted once.
+
+    Raises:
+        UserError: A directory is missing or has no results, a file is damaged, or two rows of one
+            setting, task and seed have different scores.
+    """
+    runs = [
+        from_row(row, points, file)
+        for file, points in _results_files(directories).items()
+        for row in results.read(file)
+    ]
+    conflict = _conflict(runs)
+    if conflict:
+        one, other = conflict
+        raise UserError(
+            f"{one.file} has {one.task} by {one.setting.method} with seed {one.seed} at "
+            f"{one.score}, {other.file} at {other.score}, and nothing tells them apart; leave one "
+            "out of REPORT_DIRS, or name their directories NAME=VALUE for what differs"
+        )
+    for name in dict.fromkeys(name for run in runs for name, _ in run.points):
+        simpler = [_without_point(run, name) for run in runs]
+        if _tell_apart(simpler, name):
+            runs = simpler
+    return list({run.identity: run for run in reversed(runs)}.values())[::-1]
+
+
+def from_row(row: Row, points: tuple[tuple[str, str], ...], file: Path) -> Run:
+    """Returns a row of results as a run."""
+    task, source = row["target"], row["source"]
+    # `eval` names the task of a prompt as its source, be it the target itself.
+    own = row["method"] == "prompt_tuning" and source == task
+    return Run(
+        setting=Setting(
+            backbone=row["backbone"],
+            method=row["method"],
+            source=None if source is None or own else source.removesuffix(UNPREFIXED),
+            init=row["init"],
+            steps=row["steps"],
+            split=row["split"],
+            prefixed=not task.endswith(UNPREFIXED),
+            points=points,
+        ),
+        task=task.removesuffix(UNPREFIXED),
+        metric=row["metric"],
+        seed=row["seed"],
+        score=row["score"],
+        file=file,
+        points=points,
+    )
+
+
+def whole(runs: Sequence[Run]) -> list[Run]:
+    """Returns the runs that their settings tell all of: not those that only a sweep tells apart."""
+    return [run for run in runs if not run.setting.points]
+
+
+def by_setting(runs: Sequence[Run]) -> dict[Setting, list[Run]]:
+    """Returns the runs of each setting, in the order in which settings come first."""
+    found: dict[Setting, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.setting, []).append(run)
+    return found
+
+
+def task_score(runs: Sequence[Run], task: str) -> Spread | None:
+    """Returns the score of a task over seeds, None where there is none."""
+    return spread([run.score for run in runs if run.task == task and run.score is not None])
+
+
+def average(runs: Sequence[Run], tasks: Sequence[str]) -> Spread | None:
+    """Returns the mean over tasks, spread over the seeds that have all of them; None for no seed.
+
+    Its standard deviation is that, over seeds, of each seed's mean over tasks.
+    """
+    by_seed: dict[int | None, dict[str, float]] = {}
+    for run in runs:
+        if run.task in tasks and run.score is not None:
+            by_seed.setdefault(run.seed, {})[run.task] = run.score
+    whole = [scores for scores in by_seed.values() if len(scores) == len(tasks)]
+    return spread([sum(scores.values()) / len(tasks) for scores in whole])
+
+
+def differing(
+    settings: Sequence[Setting], always: Sequence[str] = ("method",)
+) -> tuple[list[str], str]:
+    """Returns the headings of what differs between settings, and a sentence on what they share.
+
+    Args:
+        settings: The settings of a table's lines.
+        always: Headings that are given whether or not their values differ.
+    """
+    described = [setting.described() for setting in settings]
+    values: dict[str, set[str]] = {}
+    for each in described:
+        for name in each:
+            values[name] = {other.get(name, "-") for other in described}
+    shared = [
+        f"{name} {value}"
+        for name, found in values.items()
+        for value in found
+        if name not in always and len(found) == 1 and value != "-"
+    ]
+    headings = [name for name, found in values.items() if name in always or len(found) > 1]
+    return headings, f"All lines: {', '.join(shared)}." if shared else ""
+
+
+def _conflict(runs: Sequence[Run]) -> tuple[Run, Run] | None:
+    """Returns two runs of one identity with different scores, None where there are none."""
+    known: dict[tuple[Setting, str, int | None], Run] = {}
+    for run in runs:
+        first = known.setdefault(run.identity, run)
+        if first.score != run.score:
+            return first, run
+    return None
+
+
+def _tell_apart(runs: Sequence[Run], name: str) -> bool:
+    """Returns whether the settings of runs, without the point `name`, tell its values apart."""
+    values: dict[Setting, set[str | None]] = {}
+    for run in runs:
+        values.setdefault(run.setting, set()).add(dict(run.points).get(name))
+    several = len(set().union(*values.values()) - {None}) > 1
+    return several and all(len(each) == 1 for each in values.values())
+
+
+def _without_point(run: Run, name: str) -> Run:
+    points = tuple(point for point in run.setting.points if point[0] != name)
+    return dataclasses.replace(run, setting=dataclasses.replace(run.setting, points=points))
+
+
+def _results_files(directories: Sequence[str | Path]) -> dict[Path, tuple[tuple[str, str], ...]]:
+    """Returns each results file once, with the points that the names of its directories give."""
+    found: dict[Path, tuple[tuple[str, str], ...]] = {}
+    for given in directories:
+        top = Path(given).expanduser()
+        if not top.is_dir():
+            raise UserError(f"REPORT_DIRS: there is no directory '{given}'; name a MODEL_DIR")
+        files = list(_walk(top))
+        if not files:
+            raise UserError(
+                f"REPORT_DIRS: no results.json in or below '{given}'; name the MODEL_DIR of a "
+                "finished run, or a directory of several"
+            )
+        for file in files:
+            names = (top.resolve().name, *file.parent.relative_to(top).parts)
+            parts = [name.partition("=") for name in names]
+            points = tuple((name, value) for name, _, value in parts if value)
+            known = found.get(file.resolve(), ())
+            found[file.resolve()] = max(known, points, key=len)
+    return found
+
+
+def _walk(top: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(top):
+        # A run's own checkpoints and prompts hold many files and no results.
+        if "results.json" in files or "operative_config.gin" in files:
+            folders[:] = [name for name in folders if name not in ("checkpoints", "prompts")]
+        folders.sort()
+        if "results.json" in files:
+            yield Path(folder) / "results.json"

@@ -1,0 +1,125 @@
+"""`prompt-tuning report`: rebuilds tables and charts from run directories."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import gin
+from rich.console import Console
+
+from prompt_tuning.analysis import table as rendering
+from prompt_tuning.analysis.averages import size_chart, size_table, source_table
+from prompt_tuning.analysis.benchmarks import GLUE, SUPER_GLUE, benchmark_table
+from prompt_tuning.analysis.runs import Run, read, whole
+from prompt_tuning.analysis.summary import task_table
+from prompt_tuning.analysis.sweeps import find_sweeps
+from prompt_tuning.analysis.table import Table
+from prompt_tuning.training.run_directory import write_text
+from prompt_tuning.types import UserError, nearest
+
+SWEEPS = "sweeps"
+
+
+@gin.configurable
+def report(
+    *, run_dirs: str | Sequence[str], tables: str | Sequence[str] | None, output: str | None
+) -> None:
+    """Prints the tables of finished runs, and writes them as text, Markdown, CSV and LaTeX.
+
+    Args:
+        run_dirs: Directory of a run or, at any depth, of several; or several such directories.
+        tables: Tables to make, of `TABLES`; None makes those that the runs have rows for.
+        output: Directory for the files; None is `report/` in the first of `run_dirs`.
+    """
+    directories = [run_dirs] if isinstance(run_dirs, str) else list(run_dirs)
+    if not directories:
+        raise UserError("there are no run directories; set REPORT_DIRS")
+    names = [tables] if isinstance(tables, str) else tables
+    for name in names or ():
+        if name not in TABLES:
+            known = f"{nearest(name, TABLES)}; the tables are {', '.join(TABLES)}"
+            raise UserError(f"REPORT_TABLES: no table is called {name!r}{known}")
+    runs = read(directories)
+    plain = whole(runs)
+    found = {
+        name: list(TABLES[name](runs if name == SWEEPS else plain)) for name in names or TABLES
+    }
+    empty = [name for name, pages in found.items() if not pages]
+    if names and empty:
+        raise UserError(f"REPORT_TABLES: the runs have no rows for {', '.join(empty)}")
+    folder = Path(output or f"{directories[0]}/report").expanduser()
+    console = Console()
+    for page in (page for pages in found.values() for page in pages):
+        console.out(rendering.text(page.table, console.width), highlight=False)
+        page.write(folder)
+    files = len({run.file for run in runs})
+    console.print(
+        f"{len(runs)} rows of {files} results files; the tables and charts are in {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """A table of the report, the name of its files, and what draws its chart where it has one."""
+
+    name: str
+    table: Table
+    draw: Callable[[Path], None] | None = None
+
+    def write(self, folder: Path) -> None:
+        """Writes every form of the table."""
+        write_text(folder / f"{self.name}.txt", rendering.text(self.table, 100))
+        write_text(folder / f"{self.name}.md", rendering.markdown(self.table))
+        write_text(folder / f"{self.name}.csv", rendering.comma_separated(self.table))
+        write_text(folder / f"{self.name}.tex", rendering.latex(self.table))
+        if self.draw:
+            self.draw(folder / f"{self.name}.png")
+
+
+def _tasks(runs: Sequence[Run]) -> Iterator[Page]:
+    if runs:
+        yield Page("tasks", task_table(runs, "Scores by task"))
+
+
+def _glue(runs: Sequence[Run]) -> Iterator[Page]:
+    table = benchmark_table(runs, GLUE)
+    if table:
+        yield Page("glue", table)
+
+
+def _super_glue(runs: Sequence[Run]) -> Iterator[Page]:
+    table = benchmark_table(runs, SUPER_GLUE)
+    if table:
+        yield Page("super_glue", table)
+
+
+def _sources(runs: Sequence[Run]) -> Iterator[Page]:
+    table = source_table(runs)
+    if table:
+        yield Page("sources", table)
+
+
+def _sizes(runs: Sequence[Run]) -> Iterator[Page]:
+    table = size_table(runs)
+
+    if table:
+        yield Page("sizes", table, functools.partial(size_chart, runs))
+
+
+def _sweeps(runs: Sequence[Run]) -> Iterator[Page]:
+    for sweep in find_sweeps(runs):
+        yield Page(f"sweep_{sweep.name}", sweep.table(), sweep.chart)
+
+
+TABLES: Mapping[str, Callable[[Sequence[Run]], Iterator[Page]]] = {
+    "tasks": _tasks,
+    "glue": _glue,
+    "super_glue": _super_glue,
+    "sources": _sources,
+    "sizes": _sizes,
+    SWEEPS: _sweeps,
+}
+"""The tables of the report: by task, by benchmark, SPoT's Table 1 and Table 4, and of sweeps."""
