@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from prompt_tuning.data.datasets import gem, glue
+from prompt_tuning.data.datasets import gem, glue, summarization, translation
 from prompt_tuning.data.datasets.dataset import Dataset, Mixture
 
-_FAMILIES = (glue, gem)
+_FAMILIES = (glue, gem, summarization, translation)
 
 DATASETS: Mapping[str, Dataset] = {
     dataset.name: dataset for family in _FAMILIES for dataset in family.DATASETS

@@ -1,0 +1,127 @@
+"""English summarization in the text-to-text format of Raffel et al. (2020)."""
+
+import functools
+from collections.abc import Iterator, Mapping
+
+from prompt_tuning.data import text_metrics
+from prompt_tuning.data.datasets.dataset import Dataset, Example, Mixture, Row
+
+_SPLITS = {split: (split,) for split in ("train", "validation", "test")}
+
+
+def _summarize(row: Row, *, text: str, summary: str) -> Iterator[Example]:
+    yield {"inputs": row[text], "targets": row[summary]}
+
+
+def _summaries(
+    name: str,
+    text: str,
+    summary: str,
+    *,
+    tfds: str | None,
+    sizes: Mapping[str, int],
+    papers: tuple[str, ...] = ("SPoT",),
+    splits: Mapping[str, tuple[str, ...]] = _SPLITS,
+    obtain: str = "",
+) -> Dataset:
+    return Dataset(
+        name=name,
+        family="Summarization",
+        papers=papers,
+        tfds=tfds,
+        folder=name,
+        splits=splits,
+        sizes=sizes,
+        fields=(text, summary),
+        format=functools.partial(_summarize, text=text, summary=summary),
+        prefix="summarize:",
+        metrics=(text_metrics.rouge,),
+        obtain=obtain,
+    )
+
+
+DATASETS = (
+    _summaries(
+        "aeslc",
+        "email_body",
+        "subject_line",
+        tfds="aeslc:1.0.0",
+        sizes={"train": 14436, "validation": 1960, "test": 1906},
+    ),
+    _summaries(
+        "billsum",
+        "text",
+        "summary",
+        tfds="billsum:3.0.0",
+        # It has no validation split; the bills of California stand in for one.
+        splits={"train": ("train",), "validation": ("ca_test",), "test": ("test",)},
+        sizes={"train": 18949, "validation": 1237, "test": 3269},
+    ),
+    _summaries(
+        "cnn_dailymail",
+        "article",
+        "highlights",
+        tfds="cnn_dailymail:3.4.0",
+        sizes={"train": 287113, "validation": 13368, "test": 11490},
+    ),
+    _summaries(
+        "wiki_lingua",
+        "document",
+        "summary",
+        tfds=None,
+        sizes={},
+        obtain="the English pairs of github.com/esdurmus/Wikilingua, split by yourself: "
+        "GEM's split of them is gem_wiki_lingua_english_en",
+    ),
+    _summaries(
+        "gigaword",
+        "document",
+        "summary",
+        tfds="gigaword:1.2.0",
+        sizes={"train": 3803957, "validation": 189651, "test": 1951},
+    ),
+    _summaries(
+        "multi_news",
+        "document",
+        "summary",
+        tfds="multi_news:2.1.0",
+        sizes={"train": 44972, "validation": 5622, "test": 5622},
+        papers=("SPoT", "Su"),
+    ),
+    _summaries(
+        "newsroom",
+        "text",
+        "summary",
+        tfds="newsroom:1.0.0",
+        sizes={"train": 995041, "validation": 108837, "test": 108862},
+        obtain="after registration at summari.es; TensorFlow Datasets reads its files from "
+        "downloads/manual/newsroom",
+    ),
+    _summaries(
+        "samsum",
+        "dialogue",
+        "summary",
+        tfds="samsum:1.0.0",
+        sizes={"train": 14732, "validation": 818, "test": 819},
+        papers=("SPoT", "Su"),
+        obtain="corpus.7z of arxiv.org/src/1911.12237v2/anc; TensorFlow Datasets reads its files "
+        "from downloads/manual/samsum",
+    ),
+    _summaries(
+        "xsum",
+        "document",
+        "summary",
+        tfds="xsum:1.1.0",
+        sizes={"train": 203577, "validation": 11305, "test": 11301},
+        obtain="by the scripts of github.com/EdinburghNLP/XSum; TensorFlow Datasets reads "
+        "xsum-extracts-from-downloads.tar.gz from downloads/manual/xsum",
+    ),
+)
+
+MIXTURES = (
+    Mixture(
+        name="spot_summarization",
+        papers=("SPoT",),
+        members=tuple(dataset.name for dataset in DATASETS),
+    ),
+)
