@@ -28,8 +28,9 @@ class ProgressDisplay:
     def __init__(self, console: Console, total: int, done: int):
         self._console = console
         self._total = total
-        self._done = self._start = done
-        self._began = self._last_line = time.monotonic()
+        self._done = done
+        # What is left is reckoned by the steps since the line before: the first ones compile.
+        self._line = (time.monotonic(), done)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -60,9 +61,10 @@ class ProgressDisplay:
         self._done += steps
         self._bar.update(self._task, completed=self._done, description=status)
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._last_line > _SECONDS_BETWEEN_LINES:
-            self._last_line = now
-            rate = (self._done - self._start) / (now - self._began)
+        since, before = self._line
+        if not self._console.is_terminal and now - since > _SECONDS_BETWEEN_LINES:
+            self._line = (now, self._done)
+            rate = (self._done - before) / (now - since)
             left = (self._total - self._done) / max(rate, 1e-9)
             self.note(
                 f"{status}: {self._done} of {self._total} row-steps, {rate:.0f} a second, "

@@ -9,13 +9,15 @@ from prompt_tuning.training import progress
 
 
 def test_a_log_file_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch):
-    clock = iter([0.0, 10.0, 20.0, 30.0])
+    clock = iter([0.0, 10.0, 20.0, 30.0, 40.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     out = io.StringIO()
     with progress.ProgressDisplay(Console(file=out, width=100), total=300, done=100) as display:
         display.advance(20, "5 rows running")
         display.advance(20, "5 rows [running]")
-        display.advance(20, "5 rows running")
+        display.advance(60, "5 rows running")
+        display.advance(60, "5 rows running")
     assert out.getvalue().splitlines() == [
-        "5 rows [running]: 140 of 300 row-steps, 2 a second, about 80 s left"
+        "5 rows [running]: 140 of 300 row-steps, 2 a second, about 80 s left",
+        "5 rows running: 260 of 300 row-steps, 6 a second, about 7 s left",
     ]
