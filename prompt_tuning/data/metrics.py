@@ -160,10 +160,8 @@ def _answers(target: Any) -> Sequence[str]:
 
 def _overlap(answer: str, prediction: str) -> float:
     wanted, got = normalize_answer(answer).split(), normalize_answer(prediction).split()
-    if not wanted or not got:
-        return float(wanted == got)
     common = sum((Counter(wanted) & Counter(got)).values())
-    return 2.0 * common / (len(wanted) + len(got))
+    return 2.0 * common / (len(wanted) + len(got)) if common else 0.0
 
 
 def _constant(values: Sequence[float]) -> bool:

@@ -34,6 +34,17 @@ from prompt_tuning.data import metrics
         (metrics.token_f1, ["red big fox"], ["the red fox"], 80.0),
         (metrics.token_f1, [("blue", "dark blue sea")], ["blue sea"], 80.0),
         (metrics.token_f1, ["cat"], [""], 0.0),
+        # SQuAD's own script: "The" has no words left, which counts as no overlap
+        (metrics.token_f1, ["The"], ["a"], 0.0),
+        (metrics.exact_match, ["The"], ["a"], 100.0),
+        # punctuation is dropped without a space, before articles are
+        (metrics.exact_match, ["U.S. mother-in-law"], ["us motherinlaw"], 100.0),
+        (metrics.exact_match, ["A.N. Other", "an  other"], ["other", "another"], 50.0),
+        (metrics.exact_match, ["50\u201360"], ["5060"], 0.0),  # only ASCII's punctuation is
+        # words count as often as they occur: 2 in common of 3 and of 2
+        (metrics.token_f1, ["go go home"], ["go go"], 80.0),
+        # the best of an example's answers, then the mean: 2/3 of "red fox" in four words, and 0
+        (metrics.token_f1, [("fox", "red fox"), ("owl",)], ["big red old fox", "hen"], 100 / 3),
     ],
 )
 def test_worked_by_hand(metric, targets, predictions, expected):

@@ -2,10 +2,26 @@
 
 from collections.abc import Mapping
 
-from prompt_tuning.data.datasets import gem, glue, summarization, translation
+from prompt_tuning.data.datasets import (
+    gem,
+    glue,
+    mrqa,
+    rainbow,
+    reading,
+    summarization,
+    translation,
+)
 from prompt_tuning.data.datasets.dataset import Dataset, Mixture
 
-_FAMILIES = (glue, gem, summarization, translation)
+_FAMILIES = (
+    glue,
+    gem,
+    summarization,
+    translation,
+    mrqa,
+    rainbow,
+    reading,
+)
 
 DATASETS: Mapping[str, Dataset] = {
     dataset.name: dataset for family in _FAMILIES for dataset in family.DATASETS
