@@ -29,23 +29,9 @@ def metric_label(names: Iterable[str]) -> str:
 
 def accuracy(targets: Sequence[Any], predictions: Sequence[Any]) -> dict[str, float]:
     """Computes the share of predictions equal to their target."""
-    _check(targets, predictions)
+    check_lengths(targets, predictions)
     hits = [target == prediction for target, prediction in zip(targets, predictions, strict=True)]
     return {"accuracy": 100.0 * float(np.mean(hits))}
-
-
-def accuracy_by_group(targets: Sequence[Any], predictions: Sequence[Any]) -> dict[str, float]:
-    """Computes the accuracy of each group: `accuracy_matched` and `accuracy_mismatched` (MNLI).
-
-    Args:
-        targets: For each example a `postprocessors.Grouped` of one group name.
-        predictions: For each example a value.
-    """
-    _check(targets, predictions)
-    return {
-        "_".join(["accuracy", *group]): accuracy(*each)["accuracy"]
-        for group, each in _by_group(targets, predictions).items()
-    }
 
 
 def f1(
@@ -57,7 +43,7 @@ def f1(
     """
     from sklearn.metrics import f1_score
 
-    _check(targets, predictions)
+    check_lengths(targets, predictions)
     wanted = np.asarray(targets) == positive
     got = np.asarray(predictions)
     got = np.where(np.isin(got, (0, 1)), got == positive, ~wanted)
@@ -70,7 +56,7 @@ def macro_f1(
     """Computes the unweighted mean of the F1 of each of `classes` classes (CommitmentBank)."""
     from sklearn.metrics import f1_score
 
-    _check(targets, predictions)
+    check_lengths(targets, predictions)
     each = f1_score(
         targets,
         predictions,
@@ -85,7 +71,7 @@ def matthews(targets: Sequence[int], predictions: Sequence[int]) -> dict[str, fl
     """Computes the Matthews correlation coefficient (CoLA); 0 where it is not defined."""
     from sklearn.metrics import matthews_corrcoef
 
-    _check(targets, predictions)
+    check_lengths(targets, predictions)
     if len(set(targets)) < 2 or len(set(predictions)) < 2:
         return {"matthews": 0.0}
     return {"matthews": 100.0 * float(matthews_corrcoef(targets, predictions))}
@@ -95,7 +81,7 @@ def pearson(targets: Sequence[float], predictions: Sequence[float]) -> dict[str,
     """Computes Pearson's r; 0 where it is not defined."""
     from scipy.stats import pearsonr
 
-    _check(targets, predictions)
+    check_lengths(targets, predictions)
     if _constant(targets) or _constant(predictions):
         return {"pearson": 0.0}
     return {"pearson": 100.0 * float(pearsonr(targets, predictions).statistic)}
@@ -105,7 +91,7 @@ def spearman(targets: Sequence[float], predictions: Sequence[float]) -> dict[str
     """Computes Spearman's rank correlation; 0 where it is not defined."""
     from scipy.stats import spearmanr
 
-    _check(targets, predictions)
+    check_lengths(targets, predictions)
     if _constant(targets) or _constant(predictions):
         return {"spearman": 0.0}
     return {"spearman": 100.0 * float(spearmanr(targets, predictions).statistic)}
@@ -118,7 +104,7 @@ def exact_match(targets: Sequence[Any], predictions: Sequence[str]) -> dict[str,
         targets: For each example a string, or the strings that all count as right.
         predictions: For each example the answer.
     """
-    _check(targets, predictions)
+    check_lengths(targets, predictions)
     hits = [
         any(normalize_answer(answer) == normalize_answer(prediction) for answer in _answers(target))
         for target, prediction in zip(targets, predictions, strict=True)
@@ -128,7 +114,7 @@ def exact_match(targets: Sequence[Any], predictions: Sequence[str]) -> dict[str,
 
 def token_f1(targets: Sequence[Any], predictions: Sequence[str]) -> dict[str, float]:
     """Computes SQuAD's F1 over words, the best of each example's right answers, averaged."""
-    _check(targets, predictions)
+    check_lengths(targets, predictions)
     values = [
         max(_overlap(answer, prediction) for answer in _answers(target))
         for target, prediction in zip(targets, predictions, strict=True)
@@ -142,16 +128,10 @@ def normalize_answer(text: str) -> str:
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
 
 
-def _by_group(
-    targets: Sequence[Any], predictions: Sequence[Any]
-) -> dict[tuple[Any, ...], tuple[list[Any], list[Any]]]:
-    """Returns the target values and the predictions of each group, in order of appearance."""
-    groups: dict[tuple[Any, ...], tuple[list[Any], list[Any]]] = {}
-    for (group, value), prediction in zip(targets, predictions, strict=True):
-        wanted, got = groups.setdefault(tuple(group), ([], []))
-        wanted.append(value)
-        got.append(prediction)
-    return groups
+def check_lengths(targets: Sequence[Any], predictions: Sequence[Any]) -> None:
+    """Raises ValueError unless there are as many predictions as targets, and some."""
+    if len(targets) != len(predictions) or len(targets) == 0:
+        raise ValueError(f"{len(targets)} targets and {len(predictions)} predictions")
 
 
 def _answers(target: Any) -> Sequence[str]:
@@ -166,8 +146,3 @@ def _overlap(answer: str, prediction: str) -> float:
 
 def _constant(values: Sequence[float]) -> bool:
     return len(set(values)) < 2
-
-
-def _check(targets: Sequence[Any], predictions: Sequence[Any]) -> None:
-    if len(targets) != len(predictions) or len(targets) == 0:
-        raise ValueError(f"{len(targets)} targets and {len(predictions)} predictions")

@@ -1,9 +1,16 @@
 """Postprocessors with SeqIO's signature: decoded text to what a metric compares."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 Example = Mapping[str, Any]
+
+
+_DETERMINERS = frozenset(
+    "a an each every few her his many much my our some that the their these this those which "
+    "whose your".split()
+)
 
 
 class Grouped(NamedTuple):
@@ -48,13 +55,31 @@ def grouped_label_index(
     return Grouped(tuple(example[name] for name in group), index)
 
 
+def is_referent(output: str, example: Example | None = None, is_target: bool = False) -> int:
+    """Returns whether the output names the noun that the example's target spells; -1 if empty.
+
+    For a target, whether that noun is what the pronoun stands for: the example's `label`. The two
+    name the same thing where the words of one, without determiners, are among those of the other,
+    and both or neither have an apostrophe: `Bob` is not `Bob's hat` (Raffel et al. 2020, WSC).
+    """
+    assert example is not None
+    if is_target:
+        return int(example["label"])
+    got, noun = _bare_words(output), _bare_words(example["targets_pretokenized"])
+    if not got:
+        return -1
+    owned = ["'" in " ".join(words) for words in (got, noun)]
+    return int(bool(noun) and owned[0] == owned[1] and (got <= noun or noun <= got))
+
+
 def number(output: str, example: Example | None = None, is_target: bool = False) -> float:
     """Returns the number the text spells, or -1 where it spells none."""
     del example, is_target
     try:
-        return float(output)
+        value = float(output)
     except ValueError:
         return -1.0
+    return value if math.isfinite(value) else -1.0
 
 
 def answers(
@@ -64,3 +89,7 @@ def answers(
     if is_target and example is not None and "answers" in example:
         return tuple(str(answer) for answer in example["answers"])
     return output.strip()
+
+
+def _bare_words(text: str) -> set[str]:
+    return set(text.lower().split()) - _DETERMINERS

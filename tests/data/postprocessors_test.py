@@ -1,5 +1,9 @@
 """Postprocessors: text to what metrics compare."""
 
+import functools
+
+import pytest
+
 from prompt_tuning.data import postprocessors
 
 
@@ -11,10 +15,41 @@ def test_label_index_is_minus_one_for_other_words():
 
 
 def test_number_is_minus_one_for_words():
-    assert [postprocessors.number(text) for text in ("3.5", "three")] == [3.5, -1.0]
+    assert [postprocessors.number(text) for text in ("3.5", "three", "nan")] == [3.5, -1, -1]
 
 
 def test_answers_lists_right_answers_for_targets_alone():
     example = {"answers": ["navy", "blue"]}
     assert postprocessors.answers("navy", example, is_target=True) == ("navy", "blue")
     assert postprocessors.answers(" navy ", example, is_target=False) == "navy"
+
+
+def test_a_grouped_target_carries_its_fields():
+    example = {"idx_question": 7, "idx_paragraph": 2}
+    post = functools.partial(
+        postprocessors.grouped_label_index,
+        labels=("no", "yes"),
+        group=("idx_paragraph", "idx_question"),
+    )
+    assert post("yes", example, is_target=True) == ((2, 7), 1)
+    assert post("maybe", example, is_target=False) == -1
+
+
+@pytest.mark.parametrize(
+    ("prediction", "noun", "expected"),
+    [
+        ("the Fuzzy bunny", "bunny", 1),  # one's words are among the other's
+        ("Bunny", "his fuzzy bunny", 1),
+        ("bunny", "fox", 0),
+        ("fuzzy fox", "fuzzy bunny", 0),
+        ("Bob", "Bob's hat", 0),  # the hat, not its owner
+        ("Bob's hat", "Bob's", 1),
+        ("the", "bunny", -1),  # no noun at all
+        ("", "bunny", -1),
+        ("bunny", "every", 0),
+    ],
+)
+def test_a_referent_is_found_by_containment(prediction, noun, expected):
+    example = {"targets_pretokenized": noun, "label": 0}
+    assert postprocessors.is_referent(prediction, example, is_target=False) == expected
+    assert postprocessors.is_referent(noun, example, is_target=True) == 0

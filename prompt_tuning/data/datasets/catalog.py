@@ -9,12 +9,14 @@ from prompt_tuning.data.datasets import (
     rainbow,
     reading,
     summarization,
+    super_glue,
     translation,
 )
 from prompt_tuning.data.datasets.dataset import Dataset, Mixture
 
 _FAMILIES = (
     glue,
+    super_glue,
     gem,
     summarization,
     translation,

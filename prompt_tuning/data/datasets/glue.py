@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prompt_tuning.data import metrics, postprocessors
+from prompt_tuning.data import group_metrics, metrics, postprocessors
 from prompt_tuning.data.datasets.dataset import (
     SPLIT,
     BadRowError,
@@ -126,7 +126,7 @@ DATASETS = (
         postprocess=functools.partial(
             postprocessors.grouped_label_index, labels=_MNLI_LABELS, group=("half",)
         ),
-        metrics=(metrics.accuracy_by_group,),
+        metrics=(group_metrics.accuracy_by_group,),
     ),
     _glue(
         "qnli",

@@ -1,0 +1,213 @@
+"""SuperGLUE (Wang et al. 2019b) in the text-to-text format of Raffel et al. (2020)."""
+
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prompt_tuning.data import group_metrics, metrics, postprocessors
+from prompt_tuning.data.datasets.dataset import (
+    SPLIT,
+    BadRowError,
+    Dataset,
+    Example,
+    Mixture,
+    Row,
+    classified,
+    label_word,
+    named_fields,
+    text_field,
+)
+
+_SPLITS = {"train": ("train",), "validation": ("validation",)}
+_TRUTH = ("False", "True")
+_ENTAILMENT = ("entailment", "not_entailment")
+_PAIR = ("hypothesis", "premise")
+
+
+def _multirc(row: Row) -> Iterator[Example]:
+    """Yields one answer of a question, without the markup of the paragraphs."""
+    text = named_fields(row, ("question", "answer", "paragraph"))
+    yield {
+        "inputs": re.sub("</?b>", "", text.replace("<br>", " ")),
+        "targets": label_word(row, _TRUTH),
+        **{f"idx_{part}": row["idx"][part] for part in ("paragraph", "question", "answer")},
+    }
+
+
+def _record(row: Row) -> Iterator[Example]:
+    """Yields an example of each answer in training, and one of each query elsewhere."""
+    # Bullet points come after the text, each without a full stop where it has a mark of its own.
+    passage = re.sub(r"([.?!\"'])\n@highlight\n", r"\1 ", text_field(row, "passage"))
+    passage = passage.replace("\n@highlight\n", ". ")
+    entities = ", ".join(row["entities"])
+    answers = list(row["answers"])
+    for answer in answers if row[SPLIT] == "train" else [(answers or [""])[0]]:
+        yield {
+            "inputs": f"query: {text_field(row, 'query')} entities: {entities} passage: {passage}",
+            "targets": answer,
+            "answers": answers,
+            **{f"idx_{part}": row["idx"][part] for part in ("passage", "query")},
+        }
+
+
+def _wsc(row: Row) -> Iterator[Example]:
+    """Yields a text with its pronoun marked; the target is the noun it may stand for.
+
+    In training the noun is always the right one, so that the model learns to name it.
+    """
+    label = row["label"]
+    if label not in (-1, 0, 1):
+        raise BadRowError(f"label is {label!r}; it must be 0 to 1 ({', '.join(_TRUTH)})")
+    if row[SPLIT] == "train" and label != 1:
+        return
+    yield {
+        "inputs": _marked(text_field(row, "text"), row["span2_text"], row["span2_index"]),
+        "targets": text_field(row, "span1_text"),
+        "label": label,
+        "idx": row.get("idx", -1),
+    }
+
+
+def _marked(text: str, pronoun: str, index: int) -> str:
+    """Puts stars around a pronoun, which the index, a count of words, may miss by a little."""
+    words = text.split(" ")
+    places = [
+        place for place, word in enumerate(words) if re.fullmatch(rf"{re.escape(pronoun)}\W*", word)
+    ]
+    if not places:
+        raise BadRowError(f"span2_text is {pronoun!r}, which is no word of the text")
+    place = min(places, key=lambda each: abs(each - index))
+    after = words[place].removeprefix(pronoun)
+    words[place] = f"*{pronoun}*" + (f" {after}" if after else "")
+    return " ".join(words)
+
+
+def _premise_first(row: Row) -> Iterator[Example]:
+    """Yields a pair of AX-b, whose fields are named otherwise than those of RTE."""
+    pair = {"premise": row["sentence1"], "hypothesis": row["sentence2"]}
+    yield from classified({**row, **pair}, names=_PAIR, labels=_ENTAILMENT)
+
+
+def _super_glue(
+    config: str,
+    *,
+    papers: tuple[str, ...] = ("Lester", "SPoT"),
+    names: tuple[str, ...],
+    labels: tuple[str, ...] = _TRUTH,
+    sizes: Mapping[str, int],
+    **others: Any,
+) -> Dataset:
+    """Declares a task of named text fields; `others` go over what most tasks are."""
+    most: dict[str, Any] = {
+        "name": f"super_glue_{config}",
+        "splits": _SPLITS,
+        "leaderboard": ("test",),
+        "fields": (*names, "label"),
+        "format": functools.partial(classified, names=names, labels=labels),
+        "prefix": config,
+        "metrics": (metrics.accuracy,),
+    }
+    return Dataset(
+        family="SuperGLUE",
+        papers=papers,
+        tfds=f"super_glue/{config}:1.0.2",
+        labels=labels,
+        sizes=sizes,
+        **most | others,
+    )
+
+
+DATASETS = (
+    _super_glue(
+        "boolq",
+        names=("passage", "question"),
+        sizes={"train": 9427, "validation": 3270, "leaderboard": 3245},
+    ),
+    _super_glue(
+        "cb",
+        names=_PAIR,
+        labels=("entailment", "contradiction", "neutral"),
+        sizes={"train": 250, "validation": 56, "leaderboard": 250},
+        metrics=(functools.partial(metrics.macro_f1, classes=3), metrics.accuracy),
+    ),
+    _super_glue(
+        "copa",
+        names=("choice1", "choice2", "premise", "question"),
+        labels=("choice1", "choice2"),
+        sizes={"train": 400, "validation": 100, "leaderboard": 500},
+    ),
+    _super_glue(
+        "multirc",
+        names=("question", "answer", "paragraph"),
+        sizes={"train": 27243, "validation": 4848, "leaderboard": 9693},
+        fields=("question", "answer", "paragraph", "label", "idx"),
+        format=_multirc,
+        postprocess=functools.partial(
+            postprocessors.grouped_label_index,
+            labels=_TRUTH,
+            group=("idx_paragraph", "idx_question"),
+        ),
+        metrics=(group_metrics.f1_of_answers, group_metrics.match_of_groups),
+    ),
+    _super_glue(
+        "record",
+        names=("query", "passage"),
+        labels=(),
+        sizes={"train": 138854, "validation": 10000, "leaderboard": 10000},
+        fields=("query", "entities", "passage", "answers", "idx"),
+        format=_record,
+        postprocess=postprocessors.answers,
+        metrics=(metrics.exact_match, metrics.token_f1),
+    ),
+    _super_glue(
+        "rte",
+        names=_PAIR,
+        labels=_ENTAILMENT,
+        sizes={"train": 2490, "validation": 277, "leaderboard": 3000},
+    ),
+    _super_glue(
+        "wic",
+        names=("sentence1", "sentence2", "word"),
+        sizes={"train": 5428, "validation": 638, "leaderboard": 1400},
+    ),
+    _super_glue(
+        "wsc.fixed",
+        name="super_glue_wsc",
+        names=("text", "span1_text", "span2_text", "span2_index"),
+        labels=(),
+        sizes={"train": 259, "validation": 104, "leaderboard": 146},
+        format=_wsc,
+        prefix="wsc:",
+        postprocess=postprocessors.is_referent,
+    ),
+    _super_glue(
+        "axb",
+        papers=("SPoT",),
+        names=("sentence1", "sentence2"),
+        labels=_ENTAILMENT,
+        sizes={"leaderboard": 1104},
+        splits={},
+        format=_premise_first,
+        prefix="rte",
+    ),
+    _super_glue(
+        "axg",
+        papers=("SPoT",),
+        names=_PAIR,
+        labels=_ENTAILMENT,
+        sizes={"leaderboard": 356},
+        splits={},
+        prefix="rte",
+    ),
+)
+
+_MEMBERS = ("boolq", "cb", "copa", "multirc", "record", "rte", "wic", "wsc")
+
+MIXTURES = (
+    Mixture(
+        name="super_glue",
+        papers=("SPoT",),
+        members=tuple(f"super_glue_{task}" for task in _MEMBERS),
+    ),
+)
