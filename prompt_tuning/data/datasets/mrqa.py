@@ -8,8 +8,8 @@ have one split, which the shared task calls development and TensorFlow Datasets 
 from collections.abc import Iterator
 
 from prompt_tuning.data import metrics, postprocessors
-from prompt_tuning.data.datasets.dataset import BadRowError, Dataset, Example, Mixture, Row
-from prompt_tuning.data.datasets.reading import reading_example
+from prompt_tuning.data.datasets.dataset import Dataset, Example, Mixture, Row, text_field
+from prompt_tuning.data.datasets.reading import answer_list, reading_example
 
 _FIELDS = ("question", "context", "answers", "detected_answers")
 
@@ -21,10 +21,10 @@ _BIOASQ = (
 
 def _mrqa(row: Row) -> Iterator[Example]:
     """Trains on the first answer as the passage spells it, scores against the given answers."""
-    spelled = row["detected_answers"]["text"]
-    if not spelled or not row["answers"]:
-        raise BadRowError("answers or detected_answers.text is empty; every question has both")
-    yield reading_example(row["question"], row["context"], spelled[0], row["answers"])
+    spelled = answer_list(row["detected_answers"]["text"], "detected_answers.text")
+    answers = answer_list(row["answers"], "answers")
+    question, context = text_field(row, "question"), text_field(row, "context")
+    yield reading_example(question, context, spelled[0], answers)
 
 
 def _in_domain(name: str, config: str, train: int, validation: int) -> Dataset:

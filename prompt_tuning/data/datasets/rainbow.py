@@ -15,6 +15,7 @@ from prompt_tuning.data.datasets.dataset import (
     Mixture,
     Row,
     label_word,
+    text_field,
 )
 
 _FROM_ZERO = ("0", "1", "2", "3")
@@ -22,7 +23,7 @@ _FROM_ONE = ("1", "2", "3")
 
 
 def _tagged(row: Row, *names: str) -> str:
-    return " ".join(f"<{name}>{row[name]}</{name}>" for name in names)
+    return " ".join(f"<{name}>{text_field(row, name)}</{name}>" for name in names)
 
 
 def _numbered(row: Row, labels: Sequence[str]) -> str:
@@ -50,7 +51,7 @@ def _hellaswag(row: Row) -> Iterator[Example]:
         for number, ending in enumerate(row["endings"])
     )
     yield {
-        "inputs": f"<ctx>{row['context']}</ctx> {endings}",
+        "inputs": f"<ctx>{text_field(row, 'context')}</ctx> {endings}",
         "targets": label_word(row, _FROM_ZERO),
     }
 

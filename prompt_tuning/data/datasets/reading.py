@@ -8,9 +8,17 @@ where a passage is longer than the inputs may be, its end is what is lost.
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from prompt_tuning.data import metrics, postprocessors
-from prompt_tuning.data.datasets.dataset import BadRowError, Dataset, Example, Mixture, Row
+from prompt_tuning.data.datasets.dataset import (
+    BadRowError,
+    Dataset,
+    Example,
+    Mixture,
+    Row,
+    text_field,
+)
 
 _LETTERS = ("A", "B", "C", "D")
 
@@ -40,18 +48,32 @@ def reading_example(question: str, context: str, answer: str, answers: Sequence[
     }
 
 
+def answer_list(values: Any, name: str) -> list[str]:
+    """Returns the answers in a field of a row.
+
+    Raises:
+        BadRowError: They are not a list of texts, or there are none.
+    """
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise BadRowError(f"{name} is {values!r}; it must be a list of texts")
+    if not values:
+        raise BadRowError(f"{name} is empty; every question must have an answer")
+    return values
+
+
 def _squad(row: Row) -> Iterator[Example]:
-    answers = row["answers"]["text"]
-    if not answers:
-        raise BadRowError("answers.text is empty; every question of SQuAD 1.1 has an answer")
-    yield reading_example(row["question"], row["context"], answers[0], answers)
+    answers = answer_list(row["answers"]["text"], "answers.text")
+    question, context = text_field(row, "question"), text_field(row, "context")
+    yield reading_example(question, context, answers[0], answers)
 
 
 def _drop(row: Row) -> Iterator[Example]:
     """Leaves out what has no answer: TensorFlow Datasets writes none for a date without a day."""
-    answers = [text for text in [row["answer"], *row["validated_answers"]] if text]
+    given = answer_list([row["answer"], *row["validated_answers"]], "answer or validated_answers")
+    answers = [text for text in given if text]
     if answers:
-        yield reading_example(row["question"], row["passage"], answers[0], answers)
+        question, passage = text_field(row, "question"), text_field(row, "passage")
+        yield reading_example(question, passage, answers[0], answers)
 
 
 def _race(row: Row) -> Iterator[Example]:
@@ -61,6 +83,7 @@ def _race(row: Row) -> Iterator[Example]:
     counts = {len(row[name]) for name in ("questions", "options", "answers")}
     if len(counts) > 1:
         raise BadRowError("questions, options and answers differ in number")
+    article = text_field(row, "article")
     for question, options, answer in zip(
         row["questions"], row["options"], row["answers"], strict=True
     ):
@@ -72,20 +95,16 @@ def _race(row: Row) -> Iterator[Example]:
             f"({letter}) {option}" for letter, option in zip(_LETTERS, options, strict=True)
         )
         yield {
-            "inputs": f"question: {question} options: {listed} article: {row['article']}",
+            "inputs": f"question: {question} options: {listed} article: {article}",
             "targets": answer,
         }
 
 
 def _nq_open(row: Row) -> Iterator[Example]:
     """Asks without a passage and trains on the first answer (Roberts et al. 2020)."""
-    if not row["answer"]:
-        raise BadRowError("answer is empty; every question has an answer")
-    yield {
-        "inputs": f"question: {row['question']}",
-        "targets": row["answer"][0],
-        "answers": list(row["answer"]),
-    }
+    answers = answer_list(row["answer"], "answer")
+    question = text_field(row, "question")
+    yield {"inputs": f"question: {question}", "targets": answers[0], "answers": list(answers)}
 
 
 def _race_dataset(level: str, sizes: dict[str, int]) -> Dataset:
@@ -123,14 +142,13 @@ DATASETS = (
         papers=("SPoT",),
         tfds="drop:2.0.0",
         splits={"train": ("train",), "validation": ("dev",)},
-        sizes={"train": 77409, "validation": 9536},
         fields=("question", "passage", "answer", "validated_answers"),
         format=_drop,
         postprocess=postprocessors.answers,
         metrics=(metrics.exact_match, metrics.token_f1),
     ),
-    _race_dataset("high", {"train": 18728, "validation": 1021, "test": 1045}),
-    _race_dataset("middle", {"train": 6409, "validation": 368, "test": 362}),
+    _race_dataset("high", {"train": 62445, "validation": 3451, "test": 3498}),
+    _race_dataset("middle", {"train": 25421, "validation": 1436, "test": 1436}),
     Dataset(
         name="natural_questions_open",
         family="NQ-Open",

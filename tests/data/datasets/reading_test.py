@@ -52,19 +52,25 @@ def test_a_wrong_passage_of_race_is_told(change, message):
         list(DATASETS["race_high"].format(RACE | change))
 
 
+ASKED = {"question": "q", "context": "c"}
+
+
 @pytest.mark.parametrize(
-    ("name", "row"),
+    ("name", "row", "message"),
     [
-        ("squad", {"question": "q", "context": "c", "answers": {"text": []}}),
-        ("natural_questions_open", {"question": "q", "answer": []}),
+        ("squad", ASKED | {"answers": {"text": []}}, "answers.text is empty; every question"),
+        ("squad", ASKED | {"answers": {"text": "1871"}}, "'1871'; it must be a list of texts"),
+        ("squad", {"question": 1, "context": "c", "answers": {"text": ["a"]}}, "it must be text"),
+        ("natural_questions_open", {"question": "q", "answer": []}, "answer is empty"),
         (
             "mrqa_drop",
-            {"question": "q", "context": "c", "answers": ["a"], "detected_answers": {"text": []}},
+            ASKED | {"answers": ["a"], "detected_answers": {"text": []}},
+            "detected_answers.text is empty",
         ),
     ],
 )
-def test_a_question_without_an_answer_is_told(name, row):
-    with pytest.raises(BadRowError, match=r"is empty; every question (of SQuAD 1.1 )?has"):
+def test_answers_that_cannot_be_are_told(name, row, message):
+    with pytest.raises(BadRowError, match=message):
         list(DATASETS[name].format(row))
 
 
