@@ -18,13 +18,14 @@ from prompt_tuning.models.parameters import in_memory
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import Backbone
 from prompt_tuning.training.adafactor import Adafactor
-from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
 from prompt_tuning.training.loop import tune
+from prompt_tuning.training.model_loop import tune_models
 from prompt_tuning.training.outcomes import Outcome
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
-from prompt_tuning.training.starts import SampledVocab
+from prompt_tuning.training.starts import Pretrained, SampledVocab
 from prompt_tuning.training.step import StepConfig
 from prompt_tuning.types import Params
 
@@ -42,6 +43,7 @@ T5_CONFIG = T5Config(
 )
 SHAPES = [(8, 2), (16, 2)]
 SCHEDULE = Schedule(steps=12, batch_size=4, learning_rate=0.3, eval_period=4)
+MODEL_SCHEDULE = dataclasses.replace(SCHEDULE, learning_rate=0.03)
 
 
 class Digits:
@@ -147,3 +149,40 @@ def train(rows: Sequence[Row], folder: Path, **changes: Any) -> list[Outcome]:
         "console": Console(quiet=True),
     }
     return tune(rows, **{**settings, **changes})
+
+
+def model_row(name: str, **changes: Any) -> Row:
+    """Returns a row of model tuning."""
+    settings = {"start": Pretrained(), "method": "model_tuning", "schedule": MODEL_SCHEDULE}
+    return row(name, **{**settings, **changes})
+
+
+def model_config(**changes: Any) -> ModelTuneConfig:
+    """Returns settings of a run of model tuning."""
+    optimizer = dataclasses.replace(config().step.optimizer, weight_decay=0.0, parameter_scale=1e-3)
+    settings = ModelTuneConfig(
+        step=dataclasses.replace(config().step, optimizer=optimizer, dropout_rate=0.1),
+        eval_batch_size=16,
+        log_period=2,
+        checkpoint_period=3,
+    )
+    return dataclasses.replace(settings, **changes)
+
+
+def train_models(rows: Sequence[Row], folder: Path, **changes: Any) -> list[Outcome]:
+    """Tunes models in `folder / "run"`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary_file = folder / "vocabulary"
+    vocabulary_file.write_bytes(b"pieces")
+    settings = {
+        "backbone": dataclasses.replace(backbone(), vocabulary_file=vocabulary_file),
+        "tasks": {"counting": task(folder)},
+        "shapes": SHAPES[-1:],
+        "vocabulary": Digits(),
+        "directory": RunDirectory(folder / "run"),
+        "config": model_config(),
+        "save_steps": (),
+        "operative_config": "",
+        "console": Console(quiet=True),
+    }
+    return tune_models(rows, **{**settings, **changes})
