@@ -4,11 +4,18 @@ import gin
 
 from prompt_tuning.models.config import T5Config
 from prompt_tuning.training.adafactor import Adafactor
-from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
 from prompt_tuning.training.decoders import Beam, Greedy, Nucleus, Rank
-from prompt_tuning.training.schedule import Schedule
+from prompt_tuning.training.schedule import Schedule, SourceStage
 from prompt_tuning.training.setup import Setup
-from prompt_tuning.training.starts import ClassLabels, FromFile, FromText, SampledVocab, Uniform
+from prompt_tuning.training.starts import (
+    ClassLabels,
+    FromFile,
+    FromText,
+    Pretrained,
+    SampledVocab,
+    Uniform,
+)
 from prompt_tuning.training.step import StepConfig
 
 for configurable in (
@@ -18,11 +25,14 @@ for configurable in (
     FromFile,
     FromText,
     Greedy,
+    ModelTuneConfig,
     Nucleus,
+    Pretrained,
     Rank,
     SampledVocab,
     Schedule,
     Setup,
+    SourceStage,
     StepConfig,
     T5Config,
     TuneConfig,

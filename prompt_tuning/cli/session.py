@@ -1,7 +1,8 @@
-"""What the commands share: from a configuration to trained or evaluated prompts."""
+"""What the commands share: from a configuration to trained prompts or models."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 from rich.console import Console
@@ -10,8 +11,8 @@ from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.shapes import Shape
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.weights import Backbone
-from prompt_tuning.training import loop, partitioning
-from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training import loop, model_loop, partitioning
+from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
 from prompt_tuning.training.outcomes import Outcome
 from prompt_tuning.training.plan import describe
 from prompt_tuning.training.rows import Row, check_rows
@@ -28,7 +29,7 @@ class Work:
     tasks: Mapping[str, CachedTask | CachedMixture]
     shapes: Sequence[Shape]
     directory: RunDirectory
-    tuning: TuneConfig
+    tuning: TuneConfig | ModelTuneConfig
     save_steps: tuple[int, ...]
     operative_config: str
     console: Console
@@ -43,18 +44,19 @@ class Work:
 
     def tune(self, rows: Sequence[Row]) -> list[Outcome]:
         """Trains rows to their ends; those finished before are not trained again."""
-        return loop.tune(
-            rows,
-            backbone=self.backbone,
-            tasks=self.tasks,
-            shapes=self.shapes,
-            vocabulary=self.vocabulary,
-            directory=self.directory,
-            config=self.tuning,
-            save_steps=self.save_steps,
-            operative_config=self.operative_config,
-            console=self.console,
-        )
+        arguments: dict[str, Any] = {
+            "backbone": self.backbone,
+            "tasks": self.tasks,
+            "shapes": self.shapes,
+            "vocabulary": self.vocabulary,
+            "directory": self.directory,
+            "save_steps": self.save_steps,
+            "operative_config": self.operative_config,
+            "console": self.console,
+        }
+        if isinstance(self.tuning, ModelTuneConfig):
+            return model_loop.tune_models(rows, config=self.tuning, **arguments)
+        return loop.tune(rows, config=self.tuning, **arguments)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,13 +67,13 @@ class Session:
         setup: Frozen model and data.
         tuning: Settings of the train step and the loop.
         task_names: All tasks and mixtures of the run.
-        save_steps: Steps after which each row's prompt is kept.
+        save_steps: Steps after which each row's prompt or model is kept.
         tfds_data_dir: Where TensorFlow Datasets are kept.
         console: Where to print.
     """
 
     setup: Setup
-    tuning: TuneConfig
+    tuning: TuneConfig | ModelTuneConfig
     task_names: Sequence[str]
     save_steps: tuple[int, ...]
     tfds_data_dir: str | None
@@ -80,9 +82,12 @@ class Session:
     def dry_run(self, rows: Sequence[Row]) -> None:
         """Prints what training the rows needs; no task is tokenised and nothing is compiled."""
         check_rows(rows, microbatches=self.tuning.step.microbatches, save_steps=self.save_steps)
+        backbone = self.setup.open_backbone()
+        if isinstance(self.tuning, ModelTuneConfig):
+            model_loop.check_model_rows(rows, backbone)
         lengths = self.setup.feature_lengths
         shape = (lengths["inputs"], lengths["targets"])
-        table = describe(rows, self.setup.open_backbone(), self.tuning, shape)
+        table = describe(rows, backbone, self.tuning, shape)
         self.console.print(table)
 
     def open(self, directory: RunDirectory, operative_config: str, most_rows: int) -> Work:
@@ -93,7 +98,8 @@ class Session:
             operative_config: The resolved configuration, kept in the directory.
             most_rows: Rows that will train at the same time, at most.
         """
-        partitioning.use_cpu_cores(most_rows)
+        models = isinstance(self.tuning, ModelTuneConfig)
+        partitioning.use_cpu_cores(1 if models else most_rows)
         backbone = self.setup.open_backbone()
         self.setup.keep_compiled_programs()
         vocabulary = open_vocabulary(backbone)

@@ -1,4 +1,4 @@
-"""`prompt-tuning train`: tunes the prompts of one or many tasks."""
+"""`prompt-tuning train`: tunes the prompts of one or many tasks or, as a baseline, the model."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from prompt_tuning.analysis import results
 from prompt_tuning.analysis.summary import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.session import Session
-from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
-from prompt_tuning.training.schedule import Schedule
+from prompt_tuning.training.schedule import Schedule, SourceStage
 from prompt_tuning.training.setup import Setup
-from prompt_tuning.training.starts import Start
+from prompt_tuning.training.starts import FromRow, Start
 
 
 @gin.configurable
@@ -25,48 +25,45 @@ def train(
     seeds: int | Sequence[int],
     start: Start,
     schedule: Schedule,
+    source: SourceStage | None,
     save_steps: int | Sequence[int],
-    tuning: TuneConfig,
+    tuning: TuneConfig | ModelTuneConfig,
     setup: Setup,
     dry_run: bool,
     tfds_data_dir: str | None,
     operative_config: str,
 ) -> None:
-    """Tunes one prompt for each task and seed on a frozen model, and writes `results.json`.
+    """Tunes a prompt, or the model, for each task and seed, and writes `results.json`.
 
     Args:
         model_dir: Where the run's files are.
         tasks: Task or mixture, or several.
         seeds: Seed, or several.
-        start: How prompts begin.
+        start: How prompts begin; `@Pretrained()` where the model is tuned.
         schedule: How long and how fast they train.
-        save_steps: Steps after which each prompt is also kept as `step_<n>.safetensors`.
-        tuning: Settings of the train step and the loop.
-        setup: Frozen model and data.
+        source: What to train on first, so that all tasks start from the best prompt or model of it.
+        save_steps: Steps after which each prompt is also kept as `step_<n>.safetensors`, and each
+            model as `<row>.step_<n>`.
+        tuning: What is tuned, prompts or the model, and the settings of the step and the loop.
+        setup: Pretrained model and data.
         dry_run: Whether to print what the run needs, and stop.
         tfds_data_dir: Where TensorFlow Datasets are kept.
         operative_config: The resolved configuration, for the run's directory.
     """
     names = [tasks] if isinstance(tasks, str) else list(tasks)
-    init = start.describe()["init"]
-    rows = [
-        Row(
-            name=row_name(task, init, f"seed{seed}"),
-            task=task,
-            start=start,
-            seed=seed,
-            schedule=schedule,
-            method="prompt_tuning",
-            source=None,
-        )
-        for task in names
-        for seed in ([seeds] if isinstance(seeds, int) else seeds)
-    ]
+    rows = train_rows(
+        names,
+        [seeds] if isinstance(seeds, int) else list(seeds),
+        start=start,
+        schedule=schedule,
+        source=source,
+        models=isinstance(tuning, ModelTuneConfig),
+    )
     console = Console()
     session = Session(
         setup=setup,
         tuning=tuning,
-        task_names=names,
+        task_names=[row.task for row in rows],
         save_steps=(save_steps,) if isinstance(save_steps, int) else tuple(save_steps),
         tfds_data_dir=tfds_data_dir,
         console=console,
@@ -79,4 +76,57 @@ def train(
     scored = [outcome.result() for outcome in outcomes]
     results.write(directory.results, scored)
     console.print(summary_table(scored, "Scores at the checkpoints best on validation"))
-    console.print(f"Prompts, metrics and results are in {directory.path}", highlight=False)
+    kept = "Models" if isinstance(tuning, ModelTuneConfig) else "Prompts"
+    console.print(f"{kept}, metrics and results are in {directory.path}", highlight=False)
+
+
+def train_rows(
+    tasks: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    start: Start,
+    schedule: Schedule,
+    source: SourceStage | None,
+    models: bool,
+) -> list[Row]:
+    """Returns the rows of a run: one for each task and seed, after one of the source.
+
+    Args:
+        tasks: Tasks or mixtures.
+        seeds: Their seeds; the source has the first.
+        start: How rows begin that start from no other.
+        schedule: How long and how fast the tasks train.
+        source: What to train on first, or None.
+        models: Whether models are tuned.
+    """
+    plain = "model_tuning" if models else "prompt_tuning"
+    after_source = "multi_task_model_tuning" if models else "spot"
+    init = start.describe()["init"]
+    first = []
+    if source is not None and seeds:
+        name = row_name(source.task, "source", f"seed{seeds[0]}")
+        first = [
+            Row(
+                name=name,
+                task=source.task,
+                start=start,
+                seed=seeds[0],
+                schedule=source.schedule,
+                method=plain,
+                source=None,
+            )
+        ]
+        start, init = FromRow(name), "transfer"
+    return first + [
+        Row(
+            name=row_name(task, init, f"seed{seed}"),
+            task=task,
+            start=start,
+            seed=seed,
+            schedule=schedule,
+            method=after_source if first else plain,
+            source=source.task if source else None,
+        )
+        for task in tasks
+        for seed in seeds
+    ]

@@ -75,6 +75,7 @@ def tune(
             start, or it waits for one that is not there. Nothing is written then.
     """
     check_rows(rows, microbatches=config.step.microbatches, save_steps=save_steps)
+    directory.check_free_of(directory.models)
     model = PromptedT5(T5(backbone.config), find_placement(config.placement))
     layouts = partitioning.layouts()[: len(rows)]
     for layout in layouts:

@@ -79,6 +79,7 @@ def tune_models(
     """
     check_model_rows(rows, backbone)
     check_rows(rows, microbatches=config.step.microbatches, save_steps=save_steps)
+    directory.check_free_of(directory.prompts)
     layout = partitioning.layouts()[0]
     for row in rows:
         layout.check_batch(row.schedule.batch_size)

@@ -11,14 +11,17 @@ from rich.table import Table
 from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import Backbone
-from prompt_tuning.prompts.placement import find_placement
-from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.prompts.placement import find_placement, prefix
+from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.state import init_state
 
 
 def describe(
-    rows: Sequence[Row], backbone: Backbone, config: TuneConfig, shape: tuple[int, int]
+    rows: Sequence[Row],
+    backbone: Backbone,
+    config: TuneConfig | ModelTuneConfig,
+    shape: tuple[int, int],
 ) -> Table:
     """Returns a table of parameter counts and of the memory a run will need, in bytes.
 
@@ -26,46 +29,48 @@ def describe(
 
     Args:
         rows: The rows of the run.
-        backbone: The frozen model.
+        backbone: The pretrained model.
         config: Settings that all rows share.
         shape: The largest padded shape (T, L) of a batch.
     """
-    prompt = jax.ShapeDtypeStruct((config.prompt_length, backbone.config.emb_dim), jnp.float32)
-    state = jax.eval_shape(functools.partial(init_state, optimizer=config.step.optimizer), prompt)
-    batch_size = max(row.schedule.batch_size for row in rows) // config.step.microbatches
     table = Table(show_header=False, box=None)
     table.add_column()
     table.add_column(justify="right")
-    for name, value in (
-        ("rows (prompts to train)", f"{len(rows):,}"),
-        ("row-steps in all", f"{sum(row.steps for row in rows):,}"),
-        ("frozen parameters", f"{_count(backbone.shapes):,}"),
-        ("trainable parameters of a row", f"{prompt.size:,}"),
-        ("memory: frozen weights, per device", _megabytes(_bytes(backbone.shapes))),
-        ("memory: prompt and optimizer of a row", _megabytes(_bytes(state))),
-        (
-            f"memory: activations, {batch_size} x ({config.prompt_length} + {shape[0]}) tokens",
-            _megabytes(activation_bytes(backbone, config, batch_size, shape)),
-        ),
-    ):
+    table.add_row("row-steps in all", f"{sum(row.steps for row in rows):,}")
+    if isinstance(config, ModelTuneConfig):
+        entries, tokens = _of_models(len(rows), backbone, config), f"{shape[0]}"
+    else:
+        entries = _of_prompts(len(rows), backbone, config)
+        tokens = f"({config.prompt_length} + {shape[0]})"
+    for name, value in entries.items():
         table.add_row(name, value)
+    batch_size = max(row.schedule.batch_size for row in rows) // config.step.microbatches
+    table.add_row(
+        f"memory: activations, {batch_size} x {tokens} tokens",
+        _megabytes(activation_bytes(backbone, config, batch_size, shape)),
+    )
     return table
 
 
 def activation_bytes(
-    backbone: Backbone, config: TuneConfig, batch_size: int, shape: tuple[int, int]
+    backbone: Backbone,
+    config: TuneConfig | ModelTuneConfig,
+    batch_size: int,
+    shape: tuple[int, int],
 ) -> int:
     """Returns the bytes a backward pass over one row's batch keeps from the forward pass.
 
     The compiler fuses and may keep fewer.
 
     Args:
-        backbone: The frozen model.
-        config: Settings of the run.
+        backbone: The pretrained model.
+        config: Settings of the run, which say what is trained.
         batch_size: Examples of the pass, B.
         shape: Padded shape (T, L).
     """
-    model = PromptedT5(T5(backbone.config), find_placement(config.placement))
+    prompts = isinstance(config, TuneConfig)
+    placement = find_placement(config.placement) if prompts else prefix
+    model = PromptedT5(T5(backbone.config), placement)
     batch = Batch(
         encoder_tokens=jnp.ones((batch_size, shape[0]), jnp.int32),
         targets=jnp.ones((batch_size, shape[1]), jnp.int32),
@@ -77,14 +82,40 @@ def activation_bytes(
         return cross_entropy(logits, batch.targets, config.step.z_loss).sum()
 
     def residuals(bank, params, batch):
-        return jax.vjp(lambda bank: loss(bank, params, batch), bank)[1]
+        if prompts:
+            return jax.vjp(lambda bank: loss(bank, params, batch), bank)[1]
+        return jax.vjp(lambda params: loss(bank, params, batch), params)[1]
 
     bank = jax.ShapeDtypeStruct(
-        (1, config.prompt_length, backbone.config.emb_dim), np.dtype(np.float32)
+        (1, config.prompt_length if prompts else 0, backbone.config.emb_dim), np.dtype(np.float32)
     )
     kept = jax.eval_shape(residuals, bank, backbone.shapes, batch)
-    # The frozen weights are among what the backward pass reads; they are counted by themselves.
+    # The weights are among what the backward pass reads; they are counted by themselves.
     return max(0, _bytes(kept) - _bytes(backbone.shapes))
+
+
+def _of_prompts(rows: int, backbone: Backbone, config: TuneConfig) -> dict[str, str]:
+    prompt = jax.ShapeDtypeStruct((config.prompt_length, backbone.config.emb_dim), jnp.float32)
+    state = jax.eval_shape(functools.partial(init_state, optimizer=config.step.optimizer), prompt)
+    return {
+        "rows (prompts to train)": f"{rows:,}",
+        "frozen parameters": f"{_count(backbone.shapes):,}",
+        "trainable parameters of a row": f"{prompt.size:,}",
+        "memory: frozen weights, per device": _megabytes(_bytes(backbone.shapes)),
+        "memory: prompt and optimizer of a row": _megabytes(_bytes(state)),
+    }
+
+
+def _of_models(rows: int, backbone: Backbone, config: ModelTuneConfig) -> dict[str, str]:
+    optimizer = jax.eval_shape(config.step.optimizer.init, backbone.shapes)
+    return {
+        "rows (models to train, one after another)": f"{rows:,}",
+        "trainable parameters of a row": f"{_count(backbone.shapes):,}",
+        "memory: weights, per device": _megabytes(_bytes(backbone.shapes)),
+        "memory: gradient, per device": _megabytes(_bytes(backbone.shapes)),
+        "memory: optimizer, per device": _megabytes(_bytes(optimizer)),
+        "disk: a kept model": _megabytes(_bytes(backbone.shapes)),
+    }
 
 
 def _count(tree: object) -> int:

@@ -57,6 +57,17 @@ class RunDirectory:
         """Directory of tables and plots."""
         return self.path / "report"
 
+    def check_free_of(self, folder: Path) -> None:
+        """Checks that the directory is not of a run that leaves `folder`.
+
+        Raises:
+            UserError: It is.
+        """
+        if folder.exists():
+            raise UserError(
+                f"MODEL_DIR '{self.path}' holds {folder.name} of another run; give another one"
+            )
+
     def row(self, name: str) -> Path:
         """Returns the directory of one row's prompts."""
         return self.prompts / name

@@ -31,3 +31,16 @@ class Schedule:
             raise UserError(
                 f"Schedule.learning_rate must be above 0 and finite, not {self.learning_rate!r}"
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SourceStage:
+    """Says what to train on before the tasks of a run, which then start from the best of it.
+
+    Attributes:
+        task: Task or mixture.
+        schedule: How long it trains, and how fast.
+    """
+
+    task: str
+    schedule: Schedule

@@ -20,7 +20,7 @@ def test_the_table_counts_parameters_and_steps():
     Console(file=out, width=100).print(table)
     lines = dict(line.rsplit(maxsplit=1) for line in out.getvalue().splitlines()[:4])
     frozen = sum(leaf.size for leaf in jax.tree.leaves(toy.params()))
-    assert [int(value.replace(",", "")) for value in lines.values()] == [2, 19, frozen, 3 * 16]
+    assert [int(value.replace(",", "")) for value in lines.values()] == [19, 2, frozen, 3 * 16]
     assert "activations, 8 x (3 + 16) tokens" in out.getvalue()
 
 
@@ -31,3 +31,19 @@ def test_memory_grows_with_the_examples_of_a_batch():
     )
     # At least what layers keep of their inputs: (3 + 16) tokens of 16 float32 in the encoder alone.
     assert of8 - of4 == of12 - of8 > 4 * 19 * 16 * 4
+
+
+def test_a_model_is_all_trainable():
+    out = io.StringIO()
+    rows = [toy.model_row("a"), toy.model_row("b")]
+    Console(file=out, width=100).print(describe(rows, toy.backbone(), toy.model_config(), (16, 2)))
+    lines = dict(line.rsplit(maxsplit=1) for line in out.getvalue().splitlines()[:3])
+    weights = sum(leaf.size for leaf in jax.tree.leaves(toy.backbone().shapes))
+    assert [int(value.replace(",", "")) for value in lines.values()] == [24, 2, weights]
+    assert "activations, 4 x 16 tokens" in out.getvalue()
+
+
+def test_a_models_gradient_keeps_more_than_a_prompts():
+    of_prompt = activation_bytes(toy.backbone(), toy.config(prompt_length=1), 4, (15, 2))
+    of_model = activation_bytes(toy.backbone(), toy.model_config(), 4, (16, 2))
+    assert of_model > of_prompt
