@@ -88,6 +88,16 @@ class CachedTask:
         return ((self, 1.0),)
 
     @property
+    def reads_answers(self) -> bool:
+        """Whether a metric looks at predicted texts."""
+        return any(not _of_scores(reference) for reference in self.metric_functions)
+
+    @property
+    def reads_scores(self) -> bool:
+        """Whether a metric looks at log-likelihoods of the targets."""
+        return any(map(_of_scores, self.metric_functions))
+
+    @property
     def scored_split(self) -> str:
         """The split that final scores are of: `validation` where test labels are not public."""
         return "test" if "test" in self.splits else "validation"
@@ -110,13 +120,15 @@ class CachedTask:
         targets: Sequence[str],
         predictions: Sequence[str],
         examples: Sequence[Fields] | None = None,
+        scores: Sequence[float] | None = None,
     ) -> dict[str, float]:
         """Scores predicted texts against target texts as a SeqIO evaluator would.
 
         Args:
             targets: The text of each target (`CachedSplit.target_texts`).
-            predictions: The text predicted for each example.
+            predictions: The text predicted for each example; any where no metric `reads_answers`.
             examples: The other fields of each example, for postprocessors that look at them.
+            scores: The log-likelihood of each target in nats, where a metric `reads_scores`.
 
         Returns:
             The values of the task's metrics by name, 0 to 100.
@@ -141,13 +153,18 @@ class CachedTask:
         values: dict[str, float] = {}
         for reference in self.metric_functions:
             function = references.resolve(reference, owner=f"task {self.name}")
-            values |= {name: float(value) for name, value in function(wanted, got).items()}
+            given = scores if _of_scores(reference) else got
+            if given is None or len(given) != len(wanted):
+                raise ValueError(f"task {self.name} needs the log-likelihoods of all its targets")
+            values |= {name: float(value) for name, value in function(wanted, given).items()}
         return values
 
-    def evaluate(self, split: str, predictions: Sequence[str]) -> dict[str, float]:
-        """Scores the predicted text of every example of a split, in the split's order."""
+    def evaluate(
+        self, split: str, predictions: Sequence[str], scores: Sequence[float] | None = None
+    ) -> dict[str, float]:
+        """Scores every example of a split, in the split's order; see `metrics`."""
         cached = self.split(split)
-        return self.metrics(cached.target_texts, predictions, cached.fields)
+        return self.metrics(cached.target_texts, predictions, cached.fields, scores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +185,10 @@ class CachedMixture:
 def scored_split(task: CachedTask | CachedMixture) -> str:
     """Returns the split that final scores are of; `test+validation` where its parts differ."""
     return "+".join(sorted({part.scored_split for part, _ in task.parts}))
+
+
+def _of_scores(reference: references.Reference) -> bool:
+    return reference.get("of") == references.SCORES
 
 
 def in_memory(inputs: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> CachedSplit:

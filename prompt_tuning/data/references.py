@@ -9,7 +9,10 @@ from typing import Any
 from prompt_tuning.types import UserError
 
 Reference = dict[str, Any]
-"""`{"fn": "module:qualified.name", "kwargs": {...}}`."""
+"""`{"fn": "module:qualified.name", "kwargs": {...}}`; a metric's says what it is `of`."""
+
+SCORES = "scores"
+"""What a metric is of that takes log-likelihoods in place of predictions, as in SeqIO."""
 
 
 def refer(function: Callable[..., Any], owner: str) -> Reference:

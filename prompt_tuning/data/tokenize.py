@@ -211,12 +211,12 @@ def _write_mixture(where: _Where, mixture: seqio.Mixture, registered: Mapping[st
 
 def _metric_reference(function: Callable[..., Any], owner: str) -> references.Reference:
     positional = list(inspect.signature(function).parameters)[:2]
-    if positional != ["targets", "predictions"]:
+    if positional not in (["targets", "predictions"], ["targets", references.SCORES]):
         raise UserError(
             f"{owner} has a metric of ({', '.join(positional)}, ...); "
-            "metrics of (targets, predictions) can be used"
+            "metrics of (targets, predictions) or (targets, scores) can be used"
         )
-    return references.refer(function, owner)
+    return references.refer(function, owner) | {"of": positional[1]}
 
 
 def _modules(task: seqio.Task, registered: Mapping[str, str]) -> set[str]:

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
+from prompt_tuning.data import ragged
 from prompt_tuning.data.cached_task import CachedSplit, CachedTask
 from prompt_tuning.data.metrics import score
-from prompt_tuning.data.pipeline import eval_batches
+from prompt_tuning.data.pipeline import EvalBatch, eval_batches
+from prompt_tuning.data.shapes import smallest_fit
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.decoding import EOS
-from prompt_tuning.models.prompted import PromptedT5
+from prompt_tuning.models.prompted import Batch, PromptedT5
+from prompt_tuning.models.scoring import log_likelihood
 from prompt_tuning.training.decoders import Decoder, Rank
 from prompt_tuning.training.partitioning import Layout
 from prompt_tuning.types import Params, UserError
@@ -56,6 +59,7 @@ class Evaluator:
         self._shapes = shapes
         length = max(target_length for _, target_length in shapes)
         self._decode = jax.jit(functools.partial(decoder, model, length=length))
+        self._likelihood = jax.jit(functools.partial(log_likelihood, model))
 
     def compile(self, bank: np.ndarray, layout: Layout) -> None:
         """Compiles decoding on a layout for every shape, and a bank `[N, P, H]` of this one's."""
@@ -104,6 +108,33 @@ class Evaluator:
                         texts[members[item]][example] = self._vocabulary.decode(ids)
         return texts
 
+    def likelihoods(
+        self, bank: np.ndarray, items: Sequence[tuple[int, CachedSplit]]
+    ) -> list[np.ndarray]:
+        """Returns for each item log p(target | input) of each example, in order, in nats.
+
+        Args:
+            bank: `[N, P, H]`.
+            items: Pairs of a row of `bank` and a split.
+        """
+        banks = {layout.name: layout.put(bank) for layout in self._layouts}
+        lengths = [(length, 0) for length in sorted({length for _, length in self._shapes})]
+        pending = []
+        batches = eval_batches(items, batch_size=self._batch_size, shapes=self._shapes)
+        for i, batch in enumerate(batches):
+            layout = self._layouts[i % len(self._layouts)]
+            targets = _targets(items, batch, lengths)
+            rows = (batch.encoder_tokens, targets, batch.prompt_id.astype(np.int32))
+            rows = Batch(*layout.put_batch(rows, axis=0))
+            frozen = self._frozen[layout.name]
+            pending.append((batch, self._likelihood(frozen, banks[layout.name], rows)))
+        values = [np.zeros(len(split)) for _, split in items]
+        for batch, likelihood in pending:
+            of_rows = np.asarray(likelihood)
+            for item, example, value in zip(batch.item, batch.example, of_rows, strict=True):
+                values[item][example] = value  # a row that fills up a batch repeats another
+        return values
+
     def score(
         self, bank: np.ndarray, items: Sequence[tuple[int, Sequence[CachedTask]]], split: str | None
     ) -> list[dict[str, float]]:
@@ -121,7 +152,9 @@ class Evaluator:
         flat = [
             (prompt, task, split or task.scored_split) for prompt, tasks in items for task in tasks
         ]
-        open_ended = sorted({task.name for _, task, _ in flat if not task.labels})
+        open_ended = sorted(
+            {task.name for _, task, _ in flat if task.reads_answers and not task.labels}
+        )
         if isinstance(self._decoder, Rank) and open_ended:
             raise UserError(
                 f"@Rank() chooses among labels, and {', '.join(open_ended)} has none; "
@@ -133,15 +166,7 @@ class Evaluator:
                     f"the {name} split of {task.name} keeps tokens alone and cannot be scored; "
                     "use validation or test"
                 )
-        predictions = self.predict(
-            bank,
-            [(prompt, task.split(name)) for prompt, task, name in flat],
-            [task.labels for _, task, _ in flat],
-        )
-        values = [
-            task.evaluate(name, texts)
-            for (_, task, name), texts in zip(flat, predictions, strict=True)
-        ]
+        values = self._values(bank, flat)
         merged, start = [], 0
         for _, tasks in items:
             of_tasks = values[start : start + len(tasks)]
@@ -149,6 +174,19 @@ class Evaluator:
             metrics = of_tasks[0] if len(tasks) == 1 else _named(tasks, of_tasks)
             merged.append({**metrics, "score": float(np.mean([score(v) for v in of_tasks]))})
         return merged
+
+    def _values(self, bank, flat):
+        """Returns the metrics of each prompt on each split, from answers or from likelihoods."""
+        items = [(prompt, task.split(name)) for prompt, task, name in flat]
+        asked = [i for i, (_, task, _) in enumerate(flat) if task.reads_answers]
+        rated = [i for i, (_, task, _) in enumerate(flat) if task.reads_scores]
+        labels = [flat[i][1].labels for i in asked]
+        texts = dict(zip(asked, self.predict(bank, [items[i] for i in asked], labels), strict=True))
+        scores = dict(zip(rated, self.likelihoods(bank, [items[i] for i in rated]), strict=True))
+        return [
+            task.evaluate(name, texts.get(i, [""] * len(items[i][1])), scores.get(i))
+            for i, (_, task, name) in enumerate(flat)
+        ]
 
     def _decoded(self, items, banks, labels):
         """Returns all batches of `items` with their answers' tokens; none is waited for."""
@@ -174,6 +212,17 @@ class Evaluator:
         for row, ids in zip(tokens, pieces, strict=True):
             row[: len(ids)] = ids
         return tokens
+
+
+def _targets(items, batch: EvalBatch, lengths: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Returns the targets of a batch, `[B, L]`, padded to the smallest of `lengths` that fits."""
+    rows = [
+        items[item][1].targets[example]
+        for item, example in zip(batch.item, batch.example, strict=True)
+    ]
+    longest = np.array([max(map(len, rows))])
+    length = lengths[int(smallest_fit(lengths, longest, np.zeros(1))[0])][0]
+    return ragged.from_sequences(rows).padded(np.arange(len(rows)), length)
 
 
 def _named(tasks: Sequence[CachedTask], values: Sequence[dict[str, float]]) -> dict[str, float]:

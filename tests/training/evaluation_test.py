@@ -2,11 +2,14 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from prompt_tuning.data import references
 from prompt_tuning.data.cached_task import CachedTask
-from prompt_tuning.models.prompted import PromptedT5
+from prompt_tuning.models.prompted import Batch, PromptedT5
+from prompt_tuning.models.scoring import log_likelihood
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training import partitioning
@@ -71,6 +74,44 @@ def test_a_mixture_is_scored_on_each_of_its_tasks(tasks: list[CachedTask]):
     }
     sixes = [text == "6" for text in tasks[0].split("validation").target_texts]
     assert two["accuracy"] == pytest.approx(100 * np.mean(sixes))
+
+
+def total(targets, scores):
+    """A metric of log-likelihoods: their sum."""
+    assert len(targets) == len(scores)
+    return {"total": sum(scores)}
+
+
+def test_likelihoods_are_those_of_each_example_alone(tasks: list[CachedTask]):
+    evaluator = _evaluator(Greedy())
+    splits = [(0, tasks[0].split("test")), (2, tasks[1].split("validation"))]
+    together = evaluator.likelihoods(BANK, splits)
+    model = PromptedT5(T5(toy.T5_CONFIG), prefix)
+    for (prompt, split), values in zip(splits, together, strict=True):
+        for i in range(len(split)):
+            rows = (split.inputs[i][None], split.targets[i][None], np.array([prompt], np.int32))
+            batch = Batch(*map(jnp.asarray, rows))
+            alone = log_likelihood(model, toy.params(), jnp.asarray(BANK), batch)
+            np.testing.assert_allclose(values[i], alone[0], rtol=1e-4)
+
+
+def test_a_metric_of_scores_reads_likelihoods_and_nothing_is_decoded(tasks: list[CachedTask]):
+    reference = references.refer(total, "toy") | {"of": references.SCORES}
+    task = dataclasses.replace(tasks[0], metric_functions=(reference,), labels=())
+    evaluator = _evaluator(Rank())  # it has labels to choose among where it is asked for answers
+    (metrics,) = evaluator.score(BANK, [(1, [task])], "test")
+    (values,) = evaluator.likelihoods(BANK, [(1, task.split("test"))])
+    assert metrics == pytest.approx({"total": values.sum(), "score": values.sum()})
+    assert (task.reads_answers, task.reads_scores) == (False, True)
+
+
+def test_a_task_has_metrics_of_answers_and_of_scores(tasks: list[CachedTask]):
+    reference = references.refer(total, "toy") | {"of": references.SCORES}
+    both = dataclasses.replace(tasks[0], metric_functions=(*tasks[0].metric_functions, reference))
+    (alone, together) = _evaluator(Greedy()).score(BANK, [(1, [tasks[0]]), (1, [both])], "test")
+    assert together["accuracy"] == alone["accuracy"] and together["total"] < 0.0
+    with pytest.raises(ValueError, match="needs the log-likelihoods of all its targets"):
+        both.evaluate("test", [""] * 12)
 
 
 def test_labels_are_needed_to_rank(tasks: list[CachedTask]):
