@@ -67,6 +67,24 @@ def macro_f1(
     return {"macro_f1": 100.0 * float(np.mean(each))}
 
 
+def macro_f1_of_sets(
+    targets: Sequence[Sequence[int]], predictions: Sequence[Sequence[int]], *, classes: int
+) -> dict[str, float]:
+    """Computes the unweighted mean of the F1 of each class, where an example may have several.
+
+    A class that is in no target and no prediction is left out (GoEmotions).
+    """
+    from sklearn.metrics import f1_score
+
+    check_lengths(targets, predictions)
+    wanted, got = (
+        np.array([[label in each for label in range(classes)] for each in labels])
+        for labels in (targets, predictions)
+    )
+    value = f1_score(wanted, got, average="macro", zero_division=np.nan)
+    return {"macro_f1": 100.0 * float(value)}
+
+
 def matthews(targets: Sequence[int], predictions: Sequence[int]) -> dict[str, float]:
     """Computes the Matthews correlation coefficient (CoLA); 0 where it is not defined."""
     from sklearn.metrics import matthews_corrcoef

@@ -39,6 +39,19 @@ def label_index(
     return list(labels).index(output) if output in labels else -1
 
 
+def label_indices(
+    output: str,
+    example: Example | None = None,
+    is_target: bool = False,
+    *,
+    words: Sequence[str],
+) -> tuple[int, ...]:
+    """Returns the positions among `words` of those that the text lists with commas between."""
+    del example, is_target
+    found = {part.strip() for part in output.split(",")}
+    return tuple(index for index, word in enumerate(words) if word in found)
+
+
 def grouped_label_index(
     output: str,
     example: Example | None = None,

@@ -23,6 +23,13 @@ from prompt_tuning.data import metrics
         # class 0: 2/3, class 1: 2/3, class 2 never right: 0
         (functools.partial(metrics.macro_f1, classes=3), [0, 0, 1, 2], [0, -1, 1, 1], 400 / 9),
         # (1 * 1 - 0 * 1) / sqrt(1 * 2 * 1 * 2)
+        # class 0: 2/3, class 1: 1, class 2: 0; class 3 is nowhere
+        (
+            functools.partial(metrics.macro_f1_of_sets, classes=4),
+            [(0, 1), (0,), (2,)],
+            [(1, 0), (), ()],
+            500 / 9,
+        ),
         (metrics.matthews, [1, 1, 0], [1, 0, 0], 50.0),
         (metrics.matthews, [1, 0, 1], [1, 1, 1], 0.0),
         (metrics.pearson, [1.0, 2.0, 3.0], [2.0, 4.0, 6.0], 100.0),

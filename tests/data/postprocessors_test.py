@@ -14,6 +14,13 @@ def test_label_index_is_minus_one_for_other_words():
     assert indices == [1, 0, -1]
 
 
+def test_label_indices_are_those_listed_in_any_order():
+    words = ("joy", "grief", "fear")
+    texts = ("fear, joy", "grief", "fear,spite", "")
+    found = [postprocessors.label_indices(text, words=words) for text in texts]
+    assert found == [(0, 2), (1,), (2,), ()]
+
+
 def test_number_is_minus_one_for_words():
     assert [postprocessors.number(text) for text in ("3.5", "three", "nan")] == [3.5, -1, -1]
 

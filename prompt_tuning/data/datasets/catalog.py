@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 
 from prompt_tuning.data.datasets import (
+    ethics,
     gem,
     glue,
     mrqa,
+    nli,
     rainbow,
     reading,
+    sentiment,
+    similarity,
     summarization,
     super_glue,
     translation,
@@ -17,6 +21,10 @@ from prompt_tuning.data.datasets.dataset import Dataset, Mixture
 _FAMILIES = (
     glue,
     super_glue,
+    nli,
+    similarity,
+    sentiment,
+    ethics,
     gem,
     summarization,
     translation,

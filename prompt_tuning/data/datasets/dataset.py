@@ -42,6 +42,8 @@ class Dataset:
         folder: The folder in `DATA_DIR`; by default the builder's name, `glue_cola`.
         splits: Splits of the source by split of the task: "train", "validation" and, where its
             labels are public, "test". Several are joined. None for a diagnostic set.
+        holdout: Of how many training rows one is put into `validation`, where the source has no
+            such split; 0 where it has one.
         leaderboard: Splits of the source that have no public labels, for leaderboard files.
         sizes: Examples of each split of the task, and of `HELD_BACK`, where known.
         fields: The fields that every row must have.
@@ -60,6 +62,7 @@ class Dataset:
     tfds: str | None
     folder: str = ""
     splits: Mapping[str, Sequence[str]]
+    holdout: int = 0
     leaderboard: Sequence[str] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
     fields: tuple[str, ...]

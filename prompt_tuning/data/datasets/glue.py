@@ -7,34 +7,17 @@ from typing import Any
 from prompt_tuning.data import group_metrics, metrics, postprocessors
 from prompt_tuning.data.datasets.dataset import (
     SPLIT,
-    BadRowError,
     Dataset,
     Example,
     Mixture,
     Row,
     classified,
-    named_fields,
 )
+from prompt_tuning.data.datasets.similarity import SENTENCES, rated
 
 _SPLITS = {"train": ("train",), "validation": ("validation",)}
 _ENTAILMENT = ("entailment", "not_entailment")
 _MNLI_LABELS = ("entailment", "neutral", "contradiction")
-
-
-def _similarity(row: Row) -> Iterator[Example]:
-    """Yields a sentence pair; its score is rounded to 0.2 in training alone, where it is text."""
-    label = row["label"]
-    if isinstance(label, bool) or not isinstance(label, int | float):
-        raise BadRowError(f"label is {label!r}; it must be a number, 0 to 5")
-    if label != -1 and not 0 <= label <= 5:
-        raise BadRowError(f"label is {label!r}; it must be 0 to 5")
-    label = round(label, 4)  # a 32-bit 4.1 is not quite 4.1, and 5 times it not quite halfway
-    if row[SPLIT] == "train":
-        target = f"{round(5 * label) / 5:.1f}"
-    else:
-        target = "" if label == -1 else f"{label:g}"
-    inputs = named_fields(row, ("sentence1", "sentence2"))
-    yield {"inputs": inputs, "targets": target, "idx": row.get("idx", -1)}
 
 
 def _mnli(row: Row) -> Iterator[Example]:
@@ -99,10 +82,10 @@ DATASETS = (
     _glue(
         "stsb",
         papers=("SPoT",),
-        names=("sentence1", "sentence2"),
+        names=SENTENCES,
         labels=(),
         sizes={"train": 5749, "validation": 1500, "leaderboard": 1379},
-        format=_similarity,
+        format=functools.partial(rated, training="train"),
         postprocess=postprocessors.number,
         metrics=(metrics.pearson, metrics.spearman),
     ),

@@ -38,11 +38,12 @@ class Reader:
         self._tfds_data_dir = tfds_data_dir
         folder = Path(data_dir, dataset.folder) if data_dir else None
         self._folder = folder if folder is not None and folder.is_dir() else None
+        self._holds_out = bool(dataset.holdout) and not self._has_file("validation")
         if self._folder is None and dataset.tfds is None:
             raise UserError(
                 f"dataset {dataset.name} is not in TensorFlow Datasets; {self._where()}"
             )
-        self.splits = self._file_splits() if self._folder else dict(dataset.splits)
+        self.splits = self._file_splits() if self._folder else self._declared_splits()
 
     def files(self, splits: Iterable[str]) -> list[Path]:
         """Returns the files that splits are read from; none for TensorFlow Datasets."""
@@ -61,7 +62,9 @@ class Reader:
         names = self._names(split)
         count = 0
         for name in names:
-            for where, row in self._rows(name):
+            for number, (where, row) in enumerate(self._rows(name), start=1):
+                if self._is_elsewhere(split, number):
+                    continue
                 missing = [field for field in self._dataset.fields if field not in row]
                 if missing:
                     hint = nearest(missing[0], row)
@@ -94,24 +97,37 @@ class Reader:
         splits = self._builder().info.splits
         return sum(splits[name].num_examples for name in self._names(split))
 
+    def _is_elsewhere(self, split: str, number: int) -> bool:
+        """Returns whether a row of the source's training split is in the other split of the two."""
+        if not self._holds_out or split not in ("train", "validation"):
+            return False
+        return (number % self._dataset.holdout == 0) != (split == "validation")
+
     def _names(self, split: str) -> Sequence[str]:
         """Returns the splits of the source that a split is read from."""
         return self._dataset.leaderboard if split == HELD_BACK else self.splits[split]
 
+    def _has_file(self, name: str) -> bool:
+        return self._folder is not None and self._file(name).is_file()
+
+    def _declared_splits(self) -> dict[str, Sequence[str]]:
+        splits = dict(self._dataset.splits)
+        return splits | ({"validation": splits["train"]} if self._holds_out else {})
+
     def _file_splits(self) -> dict[str, Sequence[str]]:
         """Returns the splits that are there; a last one may be labelled, or held back."""
-        splits = dict(self._dataset.splits)
+        splits = self._declared_splits()
         held_back = self._dataset.leaderboard
         if held_back and "test" not in splits and self._is_labelled(held_back):
             splits["test"] = held_back
         for split in ("train", "validation"):
             for name in splits.get(split, ()):
-                if not self._file(name).is_file():
+                if not self._has_file(name):
                     raise UserError(f"{self._file(name)} is missing; {self._where()}")
-        return {k: v for k, v in splits.items() if all(self._file(n).is_file() for n in v)}
+        return {k: v for k, v in splits.items() if all(map(self._has_file, v))}
 
     def _is_labelled(self, names: Sequence[str]) -> bool:
-        if not all(self._file(name).is_file() for name in names):
+        if not all(self._has_file(name) for name in names):
             return False
         firsts = [next(self._rows(name), ("", {})) for name in names]
         return all(row.get("label", -1) != -1 for _, row in firsts)
@@ -163,7 +179,7 @@ class Reader:
         )
 
     def _where(self) -> str:
-        splits = self._dataset.splits.values() or [self._dataset.leaderboard]
+        splits = self._declared_splits().values() or [self._dataset.leaderboard]
         names = dict.fromkeys(f"{name}.jsonl" for names in splits for name in names)
         obtain = f" ({self._dataset.obtain})" if self._dataset.obtain else ""
         return (

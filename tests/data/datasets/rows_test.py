@@ -1,5 +1,6 @@
 """Rows of published datasets from JSON lines, and what is said of rows that are wrong."""
 
+import dataclasses
 import json
 
 import pytest
@@ -79,6 +80,23 @@ def test_a_test_split_counts_where_it_has_labels(tmp_path, write):
 def test_rows_without_a_label_are_left_out(tmp_path, write):
     write("train", {"text": "a", "label": -1}, {"text": "b", "label": 1})
     assert list(reader(tmp_path).examples("train")) == [{"inputs": "review: b", "targets": "good"}]
+
+
+def test_training_rows_stand_in_for_a_missing_validation_split(tmp_path, write):
+    splits = {"train": ("train",), "validation": ("validation",)}
+    held = dataclasses.replace(REVIEWS, splits=splits, holdout=3)
+    write("train", *({"text": letter, "label": 1} for letter in "abcdefg"))
+    read = Reader(held, str(tmp_path), None)
+    texts = {
+        split: "".join(example["inputs"][-1] for example in read.examples(split))
+        for split in read.splits
+    }
+    assert texts == {"train": "abdeg", "validation": "cf"}
+    assert (read.count("train"), read.count("validation")) == (5, 2)
+    write("validation", {"text": "h", "label": 1})
+    read = Reader(held, str(tmp_path), None)
+    assert (read.count("train"), read.count("validation")) == (7, 1)
+    assert Reader(held, None, None).splits["validation"] == ("train",)
 
 
 def test_another_folder_leaves_the_dataset_to_its_builder(tmp_path):
