@@ -2,6 +2,7 @@
 
 import gin
 
+from prompt_tuning.data.prompt_design import PromptDesign
 from prompt_tuning.models.config import T5Config
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
@@ -28,6 +29,7 @@ for configurable in (
     ModelTuneConfig,
     Nucleus,
     Pretrained,
+    PromptDesign,
     Rank,
     SampledVocab,
     Schedule,

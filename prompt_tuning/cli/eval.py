@@ -1,6 +1,7 @@
 """`prompt-tuning eval`: scores prompts on tasks, many prompts in one batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import gin
 from rich.console import Console
@@ -8,9 +9,11 @@ from rich.console import Console
 from prompt_tuning.analysis import results
 from prompt_tuning.analysis.summary import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
-from prompt_tuning.cli.prompts import open_prompts
-from prompt_tuning.data.cached_task import scored_split
+from prompt_tuning.cli.prompts import open_prompts, open_without_prompt
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask, scored_split
 from prompt_tuning.data.metrics import metric_label
+from prompt_tuning.data.prompt_design import PromptDesign
+from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.training.decoders import Decoder
 from prompt_tuning.training.evaluation import Evaluator
@@ -24,6 +27,7 @@ def evaluate(
     *,
     model_dir: str,
     prompt_files: str | Sequence[str],
+    design: PromptDesign | None,
     tasks: str | Sequence[str] | None,
     split: str | None,
     decoder: Decoder,
@@ -33,11 +37,12 @@ def evaluate(
     tfds_data_dir: str | None,
     operative_config: str,
 ) -> None:
-    """Scores prompts on a split and writes `results.json`.
+    """Scores prompts, soft or written, on a split and writes `results.json`.
 
     Args:
         model_dir: Where the results are written.
-        prompt_files: Prompt file, or several.
+        prompt_files: Prompt file, or several; none where the prompt is written.
+        design: A written prompt in place of soft ones, or None.
         tasks: Task or mixture, or several, for all prompts; None scores each prompt on its own.
         split: Split to score on; None for test, or validation where test labels are not public.
         decoder: How answers are read off the model.
@@ -49,11 +54,19 @@ def evaluate(
     """
     console = Console()
     directory = RunDirectory(model_dir)
-    if directory.prompts.exists():
+    if directory.prompts.exists() or directory.models.exists():
         raise UserError(
             f"MODEL_DIR '{model_dir}' holds the results of a training run; give another directory"
         )
-    opened = open_prompts(prompt_files, setup, placement)
+    if design is None:
+        opened = open_prompts(prompt_files, setup, placement)
+    else:
+        if prompt_files or tasks is None:
+            raise UserError(
+                "a written prompt (PROMPT_DESIGN) goes without PROMPT_FILES, which must be (), "
+                "and needs evaluate.tasks"
+            )
+        opened = open_without_prompt(setup)
     pairs = [
         (i, task)
         for i, (name, prompt) in enumerate(zip(opened.names, opened.prompts, strict=True))
@@ -65,6 +78,8 @@ def evaluate(
         tfds_data_dir=tfds_data_dir,
         console=console,
     )
+    if design is not None:
+        cached = _with_design(design, cached, split, opened.vocabulary, console)
     evaluator = Evaluator(
         opened.model,
         opened.frozen,
@@ -76,29 +91,20 @@ def evaluate(
     )
     items = [(i, tuple(part for part, _ in cached[name].parts)) for i, name in pairs]
     scores = evaluator.score(opened.bank, items, split)
-    rows = []
-    for (i, name), metrics in zip(pairs, scores, strict=True):
-        prompt = opened.prompts[i]
-        own = prompt.metadata.get("task")
-        step = prompt.metadata.get("step", "")
-        seed = prompt.metadata.get("seed", "")
-        rows.append(
-            {
-                "backbone": opened.model.model.config.name,
-                "method": "prompt_tuning" if own == name else "zero_shot",
-                "init": "file",
-                "source": own,
-                "target": name,
-                "seed": int(seed) if seed.isdigit() else None,
-                "metric": metric_label(metric for metric in metrics if metric != "score"),
-                "split": split or scored_split(cached[name]),
-                "score": metrics["score"],
-                "step": int(step) if step.isdigit() else None,
-                "steps": None,
-                "curve": None,
-                "seconds": None,
-            }
-        )
+    rows = [
+        {
+            "backbone": opened.model.model.config.name,
+            **(_written(design) if design else _soft(opened.prompts[i], name)),
+            "target": name,
+            "metric": metric_label(metric for metric in metrics if metric != "score"),
+            "split": split or scored_split(cached[name]),
+            "score": metrics["score"],
+            "steps": None,
+            "curve": None,
+            "seconds": None,
+        }
+        for (i, name), metrics in zip(pairs, scores, strict=True)
+    ]
     results.write(directory.results, rows)
     write_text(directory.path / "operative_config.gin", operative_config)
     console.print(summary_table(rows, "Scores"))
@@ -112,3 +118,51 @@ def _tasks(name: str, prompt: Prompt, tasks: str | Sequence[str] | None) -> list
     if not own:
         raise UserError(f"the prompt '{name}' does not say what task it is for; set evaluate.tasks")
     return [own]
+
+
+def _soft(prompt: Prompt, task: str) -> dict[str, Any]:
+    """Returns what a results row says of a soft prompt that is scored on a task."""
+    own = prompt.metadata.get("task")
+    step = prompt.metadata.get("step", "")
+    seed = prompt.metadata.get("seed", "")
+    return {
+        "method": "prompt_tuning" if own == task else "zero_shot",
+        "init": "file",
+        "source": own,
+        "seed": int(seed) if seed.isdigit() else None,
+        "step": int(step) if step.isdigit() else None,
+    }
+
+
+def _written(design: PromptDesign) -> dict[str, Any]:
+    """Returns what a results row says of a written prompt; the seed chose its examples."""
+    seed = design.seed if design.shots else None
+    return {
+        "method": "prompt_design",
+        "init": None,
+        "source": None,
+        "seed": seed,
+        "step": None,
+    }
+
+
+def _with_design(
+    design: PromptDesign,
+    cached: Mapping[str, CachedTask | CachedMixture],
+    split: str | None,
+    vocabulary: Vocabulary,
+    console: Console,
+) -> dict[str, CachedTask | CachedMixture]:
+    """Puts the written prompt into every task, and says which inputs it was too long for."""
+    changed = {}
+    for name, task in cached.items():
+        changed[name], cuts = design.apply(task, split, vocabulary)
+        if cuts.examples or cuts.text or cuts.query:
+            console.print(
+                f"{name}: of {cuts.inputs:,} inputs, {cuts.examples:,} hold fewer than "
+                f"{design.shots} examples, {cuts.text:,} cut the instruction, and {cuts.query:,} "
+                "are cut themselves (TASK_FEATURE_LENGTHS)",
+                highlight=False,
+                soft_wrap=True,
+            )
+    return changed

@@ -10,7 +10,8 @@ from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.placement import find_placement
+from prompt_tuning.prompts.bank import no_prompt
+from prompt_tuning.prompts.placement import find_placement, prefix
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.setup import Setup, open_vocabulary
 from prompt_tuning.types import Params, UserError
@@ -37,6 +38,23 @@ class OpenPrompts:
     frozen: Mapping[str, Params]
     layouts: Sequence[partitioning.Layout]
     vocabulary: Vocabulary
+
+
+def open_without_prompt(setup: Setup) -> OpenPrompts:
+    """Opens a model that reads inputs alone: the bank holds one prompt without tokens."""
+    setup.keep_compiled_programs()
+    backbone = setup.open_backbone()
+    bank = no_prompt(backbone.config.emb_dim)
+    layouts = partitioning.layouts()
+    return OpenPrompts(
+        prompts=[files.Prompt(bank[0], {})],
+        bank=bank,
+        names=["no prompt"],
+        model=PromptedT5(T5(backbone.config), prefix),
+        frozen=partitioning.load(backbone, layouts),
+        layouts=layouts,
+        vocabulary=open_vocabulary(backbone),
+    )
 
 
 def open_prompts(paths: str | Sequence[str], setup: Setup, placement: str) -> OpenPrompts:

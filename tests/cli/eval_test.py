@@ -67,3 +67,30 @@ def test_the_results_of_a_training_run_are_not_overwritten(
     assert here(*_words(cache_dir, trained, trained)) == 2
     assert "holds the results of a training run" in capsys.readouterr().err
     assert tree(trained) == before
+
+
+def _design_words(cache_dir: Path, model_dir: Path, **bindings) -> list[str]:
+    files = ["--gin_file=runs/train_mini.gin", "--gin_file=methods/prompt_design.gin"]
+    settings = {"CACHE_DIR": str(cache_dir), "MODEL_DIR": str(model_dir), "PROMPT_TEXT": "label"}
+    return ["eval", *files, *flags(**{**settings, **bindings})]
+
+
+def test_a_written_prompt_is_scored_without_training(
+    cache_dir: Path, tmp_path: Path, here: Callable[..., int], capsys: pytest.CaptureFixture[str]
+):
+    words = _design_words(cache_dir, tmp_path / "run", SHOTS=12, MIXTURE_OR_TASK_NAME="mini_cr")
+    assert here(*words, "--gin.DECODER=@Rank()") == 0
+    (row,) = results.read(tmp_path / "run" / "results.json")
+    wanted = {"method": "prompt_design", "init": None, "source": None, "seed": 0, "step": None}
+    assert wanted.items() <= row.items()
+    assert row["score"] > 0
+    assert "hold fewer than 12 examples" in capsys.readouterr().out
+
+
+def test_a_written_prompt_goes_without_prompt_files(
+    cache_dir: Path, tmp_path: Path, here: Callable[..., int], capsys: pytest.CaptureFixture[str]
+):
+    words = _design_words(cache_dir, tmp_path / "run", PROMPT_FILES="best.safetensors")
+    assert here(*words) == 2
+    assert "goes without PROMPT_FILES" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
