@@ -82,9 +82,9 @@ LEADERBOARDS: Mapping[str, tuple[Submission, ...]] = {
             9693,
             _BINARY,
             kind="nested",
-            index=("paragraph", "question", "answer"),
+            index=("idx_paragraph", "idx_question", "idx_answer"),
         ),
-        _super_glue("ReCoRD", "record", 10_000, (), kind="text"),
+        _super_glue("ReCoRD", "record", 10_000, (), kind="text", index=("idx_query",)),
         _super_glue("RTE", "rte", 3000, _ENTAILMENT),
         _super_glue("WiC", "wic", 1400, ("false", "true")),
         _super_glue("WSC", "wsc", 146, ("False", "True")),
@@ -118,11 +118,12 @@ def constant_rows(file: Submission) -> list[Answer]:
     return [({"idx": index}, CONSTANT[file.name]) for index in range(file.count)]
 
 
-def unlabelled(file: Submission, answers: Sequence[Answer]) -> int:
-    """Returns how many answers are no label of their task; they are written as its first."""
+def remark(file: Submission, answers: Sequence[Answer]) -> str:
+    """Says how many answers are no label of their task, and what stands for them; else nothing."""
     if file.kind == "text":
-        return 0
-    return sum(value == UNLABELLED for _, value in answers)
+        return ""
+    wrong = sum(value == UNLABELLED for _, value in answers)
+    return f"{wrong:,} are no label and stand as {_shown(file, UNLABELLED)}" if wrong else ""
 
 
 def content(file: Submission, answers: Sequence[Answer]) -> str:

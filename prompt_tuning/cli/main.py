@@ -67,6 +67,14 @@ COMMANDS: Mapping[str, Command] = {
         "prints the tables of finished runs, and writes them with charts",
         "prompt-tuning report --gin_file=defaults.gin --gin.REPORT_DIRS=\"'/tmp/train'\"",
     ),
+    "leaderboard": Command(
+        "prompt_tuning.cli.leaderboard",
+        "leaderboard",
+        "answers the test sets of GLUE or SuperGLUE and writes the zip that the site wants",
+        "prompt-tuning leaderboard --gin_file=runs/train_mini.gin \\\n"
+        "    --gin.LEADERBOARD=\"'super_glue'\" --gin.PROMPT_FILES=\"'/tmp/train'\" \\\n"
+        "    --gin.OUTPUT_FILE=\"'/tmp/super_glue.zip'\"",
+    ),
     "cache": Command(
         "prompt_tuning.cli.cache",
         "cache",

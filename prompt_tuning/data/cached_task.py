@@ -138,18 +138,8 @@ class CachedTask:
             raise ValueError(
                 f"{len(targets)} targets, {len(predictions)} predictions, {len(fields)} examples"
             )
-        wanted: Sequence[Any] = targets
-        got: Sequence[Any] = predictions
-        if self.postprocessor is not None:
-            post = references.resolve(self.postprocessor, owner=f"task {self.name}")
-            wanted = [
-                post(text, example=example, is_target=True)
-                for text, example in zip(targets, fields, strict=True)
-            ]
-            got = [
-                post(text, example=example, is_target=False)
-                for text, example in zip(predictions, fields, strict=True)
-            ]
+        wanted = self._postprocessed(targets, fields, is_target=True)
+        got = self._postprocessed(predictions, fields, is_target=False)
         values: dict[str, float] = {}
         for reference in self.metric_functions:
             function = references.resolve(reference, owner=f"task {self.name}")
@@ -165,6 +155,21 @@ class CachedTask:
         """Scores every example of a split, in the split's order; see `metrics`."""
         cached = self.split(split)
         return self.metrics(cached.target_texts, predictions, cached.fields, scores)
+
+    def answers(self, split: str, predictions: Sequence[str]) -> list[Any]:
+        """Returns what the metrics would compare of the predicted text of every example."""
+        return self._postprocessed(predictions, self.split(split).fields, is_target=False)
+
+    def _postprocessed(
+        self, texts: Sequence[str], fields: Sequence[Fields], *, is_target: bool
+    ) -> list[Any]:
+        if self.postprocessor is None:
+            return list(texts)
+        post = references.resolve(self.postprocessor, owner=f"task {self.name}")
+        return [
+            post(text, example=example, is_target=is_target)
+            for text, example in zip(texts, fields, strict=True)
+        ]
 
 
 @dataclass(frozen=True, eq=False)

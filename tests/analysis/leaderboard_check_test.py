@@ -13,10 +13,10 @@ from prompt_tuning.analysis.leaderboard_check import faults
 
 def answers(file: Submission) -> list:
     """Returns an answer for every row of a file; MultiRC's have five answers a question."""
-    names = ("paragraph", "question", "answer")
+    names = ("idx_paragraph", "idx_question", "idx_answer", "idx_query")
     found = []
     for index in range(file.count):
-        place = dict(zip(names, (index // 50, index // 5, index), strict=True))
+        place = dict(zip(names, (index // 50, index // 5, index, index), strict=True))
         value = {"similarity": 2.5, "text": "an entity"}.get(file.kind, index % 2)
         found.append(({"idx": index, **place}, value))
     return found

@@ -11,8 +11,8 @@ from prompt_tuning.analysis.leaderboard import (
     UNLABELLED,
     constant_rows,
     content,
+    remark,
     rows_of,
-    unlabelled,
     write,
 )
 
@@ -20,7 +20,7 @@ FILES = {file.name: file for files in LEADERBOARDS.values() for file in files}
 
 
 def indexed(*values) -> list:
-    return [({"idx": index}, value) for index, value in enumerate(values)]
+    return [({"idx": index, "idx_query": index}, value) for index, value in enumerate(values)]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_file_is_written_as_its_site_wants_it(name: str, values: tuple, lines:
 def test_multirc_nests_answers_in_questions_in_paragraphs():
     places = [(0, 0, 0), (0, 0, 1), (0, 1, 2), (3, 7, 9)]
     answers = [
-        ({"paragraph": place[0], "question": place[1], "answer": place[2]}, index % 2)
+        ({"idx_paragraph": place[0], "idx_question": place[1], "idx_answer": place[2]}, index % 2)
         for index, place in enumerate(places)
     ]
     lines = content(FILES["MultiRC.jsonl"], answers).splitlines()
@@ -76,9 +76,11 @@ def test_each_half_of_mnli_has_its_own_rows_in_order():
 
 def test_an_answer_that_is_no_label_is_counted_and_written_as_the_first():
     answers = indexed(1, UNLABELLED)
-    assert unlabelled(FILES["RTE.tsv"], answers) == 1
+    assert remark(FILES["RTE.tsv"], answers) == "1 are no label and stand as entailment"
+    assert remark(FILES["STS-B.tsv"], answers) == "1 are no label and stand as 0.000"
+    assert remark(FILES["RTE.tsv"], answers[:1]) == ""
     assert content(FILES["RTE.tsv"], answers).endswith("0\tnot_entailment\n1\tentailment\n")
-    assert unlabelled(FILES["ReCoRD.jsonl"], indexed("-1", "x")) == 0
+    assert remark(FILES["ReCoRD.jsonl"], indexed("-1", "x")) == ""
 
 
 def test_wnli_without_a_prompt_has_no_entailment_throughout():
