@@ -17,7 +17,6 @@ import numpy as np
 from rich.console import Console
 
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
-from prompt_tuning.data.pipeline import Batches
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
@@ -35,6 +34,7 @@ from prompt_tuning.training.outcomes import Outcome
 from prompt_tuning.training.progress import ProgressDisplay
 from prompt_tuning.training.rows import Progress, Row, check_rows
 from prompt_tuning.training.run_directory import RunDirectory, write_text
+from prompt_tuning.training.running import training_batches
 from prompt_tuning.training.starts import FromRow, Pretrained
 from prompt_tuning.training.tuned_models import TunedModels
 from prompt_tuning.types import Params, UserError
@@ -142,16 +142,7 @@ class _Run:
         self.tasks = tuple(part for part, _ in task.parts)
         self.progress = progress
         self.state = state
-        self.batches = Batches(
-            [(part.split("train"), rate) for part, rate in task.parts],
-            batch_size=row.schedule.batch_size,
-            seed=row.seed,
-            shapes=shapes,
-            process_index=0,
-            process_count=1,
-        )
-        if progress.data:
-            self.batches.restore(progress.data)
+        self.batches = training_batches(row, task, shapes, progress)
         self.unread: collections.deque = collections.deque()
         self.saved_best = 0
 

@@ -1,6 +1,7 @@
 """A row in training: what it is, how far it is, and where its state lives."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +64,15 @@ def place(
 ) -> Running:
     """Puts a row with its state into a slot, and its data where its progress left it."""
     where.lane.load(where.slot, row, state)
+    batches = training_batches(row, task, shapes, progress)
+    tasks = tuple(part for part, _ in task.parts)
+    return Running(row, tasks, progress, batches, best, where)
+
+
+def training_batches(
+    row: Row, task: CachedTask | CachedMixture, shapes: Sequence[Shape], progress: Progress
+) -> Batches:
+    """Opens a row's training data where its progress left it."""
     batches = Batches(
         [(part.split("train"), rate) for part, rate in task.parts],
         batch_size=row.schedule.batch_size,
@@ -73,5 +83,4 @@ def place(
     )
     if progress.data:
         batches.restore(progress.data)
-    tasks = tuple(part for part, _ in task.parts)
-    return Running(row, tasks, progress, batches, best, where)
+    return batches
