@@ -1,0 +1,108 @@
+"""docs/data.md is true: its table is the catalog's, its commands parse, its module makes a task."""
+
+import importlib
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import prompt_tuning
+from prompt_tuning.cli import gin_config
+from prompt_tuning.cli.main import COMMANDS
+from prompt_tuning.data import entries, tokenize
+from prompt_tuning.data.cached_task import CachedTask
+from prompt_tuning.data.datasets.catalog import DATASETS
+from prompt_tuning.data.datasets.rows import Reader
+from prompt_tuning.data.vocabulary import Vocabulary
+
+TEXT = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+BLOCKS = [
+    re.sub(r"^    ", "", block, flags=re.MULTILINE)
+    for block in re.findall(
+        r"(?:^    .*\n)+", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL), re.M
+    )
+]
+MODEL = Path(prompt_tuning.__file__).parent / "models" / "t5_mini" / "sentencepiece.model"
+
+
+def line(dataset):
+    files = ", ".join(f"{name}.jsonl" for names in dataset.splits.values() for name in names)
+    fields = ", ".join(dataset.fields)
+    obtain = dataset.obtain.replace("|", r"\|")
+    return f"| `{dataset.name}` | `{dataset.folder}/`: {files} | {fields} | {obtain} |"
+
+
+def test_the_table_of_files_to_fetch_is_the_catalogs():
+    wanted = [line(each) for each in DATASETS.values() if each.obtain or each.tfds is None]
+    found = [each for each in TEXT.splitlines() if each.startswith("| `")]
+    assert found == wanted, "the table should be:\n" + "\n".join(wanted)
+
+
+def test_a_named_task_is_there():
+    named = set(re.findall(r"`((?:glue|super_glue|mrqa|race|squad|drop)_?[a-z_]*)`", TEXT))
+    forms = {"mrqa", "race", "glue_unprefixed", "glue_cola_unprefixed", "glue_cola_leaderboard"}
+    assert named - forms <= set(DATASETS) and len(named - forms) > 5
+
+
+@pytest.mark.parametrize("block", [each for each in BLOCKS if each.startswith("prompt-tuning")])
+def test_a_command_parses(block):
+    _, name, *words = shlex.split(block.replace("\\\n", " "))
+    for command in COMMANDS.values():
+        importlib.import_module(command.module)
+    files = [word.removeprefix("--gin_file=") for word in words if word.startswith("--gin_file=")]
+    bindings = [word.removeprefix("--gin.") for word in words if word.startswith("--gin.")]
+    assert len(files) + len(bindings) == len(words)
+    config = gin_config.parse(files, bindings, [])
+    assert gin_config.operative_config(config, COMMANDS[name].function)
+
+
+def test_the_example_of_a_row_is_one(tmp_path):
+    (row,) = [each for each in BLOCKS if each.startswith("{")]
+    folder = tmp_path / DATASETS["squad"].folder
+    folder.mkdir()
+    for split in ("train", "validation"):
+        (folder / f"{split}.jsonl").write_text(row)
+    (example,) = Reader(DATASETS["squad"], str(tmp_path), None).examples("train")
+    assert example["targets"] == "Ada"
+
+
+def test_labels_are_joined_to_their_lines(tmp_path):
+    (command,) = [each for each in BLOCKS if each.startswith("python -c")]
+    row = {"obs1": "a", "obs2": "b", "hyp1": "c", "hyp2": "d"}
+    (tmp_path / "train.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(row)}\n")
+    (tmp_path / "train-labels.lst").write_text("2\n1\n")
+    code = shlex.split(command)[2]
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    joined = [json.loads(each) for each in out.splitlines()]
+    targets = [next(iter(DATASETS["abductive_nli"].format(each)))["targets"] for each in joined]
+    assert targets == ["2", "1"]
+
+
+def test_the_module_makes_a_task(tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    (tmp_path / "film_tasks.py").write_text(code.replace("/data/films", str(tmp_path)))
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.tsv").write_text("a fine one\tgood\na dull one\tbad\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    vocabulary, lengths = Vocabulary(MODEL, 16), {"inputs": 16, "targets": 4}
+    tokenize.build(
+        tmp_path / "cache",
+        ["films"],
+        vocabulary,
+        lengths,
+        modules=("film_tasks",),
+        data_dir=None,
+        tfds_data_dir=None,
+        report=lambda text: None,
+    )
+    films = entries.load(tmp_path / "cache", "films", vocabulary, lengths)
+    assert isinstance(films, CachedTask)
+    assert vocabulary.decode(films.split("train").inputs[0]) == "film: a fine one"
+    assert films.split("validation").target_texts == ["good", "bad"]
+    assert films.evaluate("validation", ["good", "good"]) == {"accuracy": 50.0}
