@@ -31,7 +31,7 @@ from prompt_tuning.training.progress import ProgressDisplay
 from prompt_tuning.training.rows import Progress, Row, check_rows
 from prompt_tuning.training.run_directory import RunDirectory, write_text
 from prompt_tuning.training.running import Place, Running, place
-from prompt_tuning.training.starts import StartContext, start_key
+from prompt_tuning.training.starts import ClassLabels, StartContext, start_key
 from prompt_tuning.training.state import init_state
 from prompt_tuning.training.step import StepMetrics
 from prompt_tuning.types import UserError
@@ -106,7 +106,7 @@ def tune(
         outcomes=outcomes,
         checkpoints=checkpoints,
     )
-    session.check_starts()
+    session.check_starts(console)
     session.restore()
     write_text(directory.path / "operative_config.gin", operative_config)
     session.compile(console)
@@ -216,11 +216,21 @@ class _Session:
 
     # Waiting -> running.
 
-    def check_starts(self) -> None:
+    def check_starts(self, console: Console) -> None:
         """Makes the first prompt of every row that waits for no other, to find what is wrong."""
         for row in self._rows:
             if row.name not in self._outcomes.finished and row.start.after is None:
                 self._first_prompt(row)
+        unlabelled = {
+            row.task: None
+            for row in self._rows
+            if isinstance(row.start, ClassLabels) and not row.start.words(self._labels(row))
+        }
+        if unlabelled:
+            console.print(
+                f"No class labels: {', '.join(unlabelled)}; prompts start from sampled vocabulary.",
+                highlight=False,
+            )
 
     def _start_ready(self) -> None:
         started = {run.row.name for run in self._running} | set(self._outcomes.finished)
@@ -242,16 +252,20 @@ class _Session:
         self._running.append(run)
 
     def _first_prompt(self, row: Row) -> np.ndarray:
-        task = self._tasks[row.task]
         context = StartContext(
             embeddings=self._stepper.frozen[self._layouts[0].name]["token_embedder"]["embedding"],
             vocabulary=self._vocabulary,
-            labels=task.labels if isinstance(task, CachedTask) else (),
+            labels=self._labels(row),
             backbone=self._backbone.config.name,
             backbone_digest=self._backbone.digest,
             best_prompts=self._outcomes.best_prompts,
         )
         return row.start.prompt(start_key(row.seed), self._prompt_shape, context)
+
+    def _labels(self, row: Row) -> tuple[str, ...]:
+        """Returns the label words of a row's task, or of all tasks of its mixture."""
+        parts = self._tasks[row.task].parts
+        return tuple(dict.fromkeys(label for part, _ in parts for label in part.labels))
 
     # Steps.
 

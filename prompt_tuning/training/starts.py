@@ -26,7 +26,8 @@ class StartContext:
     Attributes:
         embeddings: The frozen model's embedding table `[V, H]`.
         vocabulary: The frozen model's vocabulary.
-        labels: Label strings of the row's task; empty if its answers are open.
+        labels: Label strings of the row's task, or of those of its mixture; empty if answers are
+            open.
         backbone: Name of the frozen model.
         backbone_digest: Digest of its embedding table.
         best_prompts: Prompt files of finished rows, by row name.
@@ -107,6 +108,9 @@ class SampledVocab(_Initialized):
 class ClassLabels(_Initialized):
     """Takes the embeddings of the task's labels, the rest from the sampled vocabulary.
 
+    A task whose answers are open has no labels, and starts from the sampled vocabulary alone
+    (Lester et al. 2021, section 3.2).
+
     Attributes:
         labels: Label strings; None takes the task's own.
         population: Rows the sampled vocabulary draws from; None draws from all.
@@ -120,12 +124,15 @@ class ClassLabels(_Initialized):
         return {"init": "class_labels", "labels": labels, "population": self.population}
 
     def initializer(self, context: StartContext) -> initializers.Initializer:
-        labels = context.labels if self.labels is None else self.labels
-        return initializers.class_labels(
-            context.embeddings,
-            [context.vocabulary.encode(label) for label in labels],
-            SampledVocab(self.population).initializer(context),
-        )
+        fallback = SampledVocab(self.population).initializer(context)
+        pieces = [context.vocabulary.encode(word) for word in self.words(context.labels)]
+        if not pieces:
+            return fallback
+        return initializers.class_labels(context.embeddings, pieces, fallback)
+
+    def words(self, of_task: tuple[str, ...]) -> tuple[str, ...]:
+        """Returns the labels to start from, for a task with these."""
+        return of_task if self.labels is None else tuple(self.labels)
 
 
 @dataclasses.dataclass(frozen=True)

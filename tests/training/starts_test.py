@@ -1,5 +1,6 @@
 """Starts: what each takes its first prompt from, and what a prompt file has to fit."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ def test_class_labels_come_first_and_the_rest_is_sampled():
     np.testing.assert_array_equal(first[:2], [TABLE[[5, 7]].mean(0), TABLE[6]])
     np.testing.assert_array_equal(first[2:], _first(SampledVocab(8))[2:])
     np.testing.assert_array_equal(_first(ClassLabels(("9",), 8))[0], TABLE[9])
+
+
+def test_a_task_without_labels_starts_from_the_sampled_vocabulary():
+    unlabelled = dataclasses.replace(CONTEXT, labels=())
+    first = ClassLabels(None, 8).prompt(start_key(0), (4, 2), unlabelled)
+    sampled = SampledVocab(8).prompt(start_key(0), (4, 2), unlabelled)
+    np.testing.assert_array_equal(first, sampled)
 
 
 def test_a_text_gives_one_embedding_a_piece():
