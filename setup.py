@@ -36,8 +36,10 @@ setup(
     install_requires=[
         "flax>=0.12.8,<0.13",
         "gin-config>=0.5,<0.6",
+        "huggingface_hub>=1.0,<3",
         "jax>=0.10.2,<0.12",
         "matplotlib>=3.10,<4",
+        "ml_dtypes>=0.5,<1",
         "numpy>=2.2,<3",
         "optax>=0.2.8,<0.3",
         "orbax-checkpoint>=0.12.8,<0.13",
@@ -53,6 +55,7 @@ setup(
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.10,<5",
         "tensorflow-text>=2.21,<2.22",
+        "tensorstore>=0.1.80,<0.2",
     ],
     extras_require={
         "test": [

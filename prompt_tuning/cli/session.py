@@ -82,12 +82,12 @@ class Session:
     def dry_run(self, rows: Sequence[Row]) -> None:
         """Prints what training the rows needs; no task is tokenised and nothing is compiled."""
         check_rows(rows, microbatches=self.tuning.step.microbatches, save_steps=self.save_steps)
-        backbone = self.setup.open_backbone()
+        outline = self.setup.outline()
         if isinstance(self.tuning, ModelTuneConfig):
-            model_loop.check_model_rows(rows, backbone)
+            model_loop.check_model_rows(rows, outline)
         lengths = self.setup.feature_lengths
         shape = (lengths["inputs"], lengths["targets"])
-        table = describe(rows, backbone, self.tuning, shape)
+        table = describe(rows, outline, self.tuning, shape)
         self.console.print(table)
 
     def open(self, directory: RunDirectory, operative_config: str, most_rows: int) -> Work:

@@ -59,7 +59,7 @@ def outline(shapes: Shapes) -> dict[str, str]:
     for stack in ("encoder", "decoder"):
         layers = {name.split("/")[1] for name in shapes if name.startswith(f"{stack}/layers_")}
         if layers:
-            words[stack] = f"{len(layers)} {stack} layers"
+            words[stack] = f"{len(layers)} {stack} layer{'s' * (len(layers) > 1)}"
     table = shapes.get("encoder/relpos_bias/rel_embedding")
     if table:
         words["heads"] = f"{table[0]} heads"

@@ -13,17 +13,42 @@ from flax.traverse_util import unflatten_dict
 from jax.sharding import Sharding
 
 from prompt_tuning.models import parameters as stored_parameters
-from prompt_tuning.models.architecture import check_parameters
+from prompt_tuning.models.architecture import check_parameters, outline
 from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.formats.directory import write_directory
-from prompt_tuning.models.formats.native import open_native, write_native
+from prompt_tuning.models.formats.hub import fetch_from_hub, is_hub_name
+from prompt_tuning.models.formats.hugging_face import is_hugging_face, open_hugging_face
+from prompt_tuning.models.formats.native import is_native, open_native, write_native
 from prompt_tuning.models.formats.stored import Stored
 from prompt_tuning.models.parameters import Parameter, in_memory, parameter_shapes, read_whole
+from prompt_tuning.models.vocabulary_file import check_vocabulary, fetch_vocabulary
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import Params, UserError, nearest
 
 SHIPPED = ("t5_mini",)
 """Backbones that come with the package, by name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outline:
+    """A model without weights, for plans.
+
+    Attributes:
+        config: The shape of the model.
+        param_dtype: What parameters are kept as on devices, "float32" or "bfloat16".
+    """
+
+    config: T5Config
+    param_dtype: str
+
+    @cached_property
+    def shapes(self) -> Params:
+        """The parameters as a tree of shapes and dtypes."""
+        dtype = jnp.dtype(self.param_dtype)
+        shapes = parameter_shapes(self.config)
+        return unflatten_dict(
+            {name: jax.ShapeDtypeStruct(shape, dtype) for name, shape in shapes.items()}, sep="/"
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,11 +70,9 @@ class Backbone:
     param_dtype: str
 
     @property
-    def shapes(self) -> Params:
-        """The parameters as a tree of shapes and dtypes; nothing is read."""
-        dtype = jnp.dtype(self.param_dtype)
-        flat = {n: jax.ShapeDtypeStruct(p.shape, dtype) for n, p in self.parameters.items()}
-        return unflatten_dict(flat, sep="/")
+    def outline(self) -> Outline:
+        """The model without its weights."""
+        return Outline(self.config, self.param_dtype)
 
     @cached_property
     def digest(self) -> str:
@@ -73,41 +96,51 @@ def open_backbone(
     name_or_path: str | os.PathLike,
     *,
     model: T5Config | None,
-    vocabulary: str | os.PathLike | None,
+    vocabulary: str | None,
     param_dtype: str,
+    cache: Path,
 ) -> Backbone:
-    """Opens a backbone that ships with the package, or one from a directory; reads no weights.
+    """Opens a backbone in any form that is read; see `docs/weights.md`. Reads no weights.
 
     Args:
-        name_or_path: The name, or the directory.
+        name_or_path: A backbone that ships with the package; a directory of this project, of
+            Hugging Face or of T5X, the last also on `gs://`; or a model of the Hugging Face hub.
         model: Its shape, or None for the one that is stored with it.
-        vocabulary: Its SentencePiece model, or None for the one that is stored with it.
+        vocabulary: Its SentencePiece file, local or on `gs://`, or None for the one that is stored
+            with it.
         param_dtype: What parameters are kept as on devices, "float32" or "bfloat16".
+        cache: Where a vocabulary of `gs://` is kept.
 
     Raises:
-        UserError: There is no such backbone, its config or weights are damaged, or its weights are
-            not exactly the parameters that its config describes.
+        UserError: There is no such backbone, it is damaged, its weights are not exactly the
+            parameters that its config describes, or the vocabulary is not the model's.
     """
-    stored = _open(name_or_path)
-    config = model or stored.config
-    if config is None:
-        raise UserError(f"backbone {stored.place} has no config; set MODEL")
+    stored = _open(os.fspath(name_or_path))
+    config = _choose_config(stored, model)
     found = {name: parameter.shape for name, parameter in stored.parameters.items()}
     wanted = parameter_shapes(config)
     check_parameters(stored.place, found, wanted)
-    vocabulary_file = stored.vocabulary_file if vocabulary is None else Path(vocabulary)
+    vocabulary_file = stored.vocabulary_file
+    if vocabulary is not None:
+        vocabulary_file = fetch_vocabulary(vocabulary, cache)
     if vocabulary_file is None:
         raise UserError(
-            f"backbone {name_or_path}: sentencepiece.model is missing; put it there, "
-            "or set VOCABULARY"
+            f"backbone {name_or_path}: checkpoints of T5X have no vocabulary; set VOCABULARY to "
+            "the model's SentencePiece file"
         )
     return Backbone(
         config=config,
         parameters={name: stored.parameters[name] for name in wanted},
         vocabulary_file=vocabulary_file,
-        extra_ids=stored.extra_ids or 0,
+        extra_ids=check_vocabulary(vocabulary_file, config.vocab_size, stored.extra_ids),
         param_dtype=param_dtype,
     )
+
+
+def is_remote(name_or_path: str) -> bool:
+    """Returns whether a backbone would have to be fetched: from `gs://`, or from the hub."""
+    there = name_or_path in SHIPPED or Path(name_or_path).exists()
+    return not there and (name_or_path.startswith("gs://") or is_hub_name(name_or_path))
 
 
 def save_backbone(
@@ -141,11 +174,66 @@ def save_backbone(
         )
 
 
-def _open(name_or_path: str | os.PathLike) -> Stored:
+def _open(name_or_path: str) -> Stored:
     if name_or_path in SHIPPED:
-        return open_native(Path(__file__).parent / str(name_or_path))
-    path = Path(name_or_path)
-    if not path.is_dir():
-        hint = nearest(str(name_or_path), SHIPPED) or f"; known are {', '.join(SHIPPED)}"
-        raise UserError(f"backbone {name_or_path}: no such name or directory{hint}")
-    return open_native(path)
+        return open_native(Path(__file__).parent / name_or_path)
+    path = Path(name_or_path).expanduser()
+    if name_or_path.startswith("gs://"):
+        from prompt_tuning.models.formats import t5x
+
+        return t5x.open_t5x(name_or_path)
+    if path.is_dir():
+        return _open_directory(path)
+    if is_hub_name(name_or_path):
+        return open_hugging_face(
+            fetch_from_hub(name_or_path), name_or_path.split("@")[0].split("/")[1]
+        )
+    hint = nearest(name_or_path, SHIPPED) or f"; known are {', '.join(SHIPPED)}"
+    raise UserError(f"backbone {name_or_path}: no such name or directory{hint}")
+
+
+def _open_directory(path: Path) -> Stored:
+    if is_native(path):
+        return open_native(path)
+    if is_hugging_face(path):
+        return open_hugging_face(path, path.resolve().name)
+    steps = sorted(each.name for each in path.glob("checkpoint_*") if each.is_dir())
+    if steps:
+        raise UserError(
+            f"backbone {path}: it holds checkpoints, not one; give one of {', '.join(steps)} in it"
+        )
+    # TensorStore takes its time to import.
+    from prompt_tuning.models.formats import t5x
+
+    if t5x.is_t5x(path):
+        return t5x.open_t5x(str(path))
+    raise UserError(
+        f"backbone {path}: it holds no backbone, neither weights.safetensors nor model.safetensors "
+        "nor a checkpoint of T5X; see docs/weights.md"
+    )
+
+
+def _choose_config(stored: Stored, model: T5Config | None) -> T5Config:
+    if model is None and stored.config is None:
+        shapes = {name: parameter.shape for name, parameter in stored.parameters.items()}
+        words = ", ".join(outline(shapes).values()) or "the shapes of no T5"
+        raise UserError(
+            f"backbone {stored.place} does not say what model it is of (it has {words}); include "
+            "a file of configs/models/ or set MODEL"
+        )
+    if model is None or stored.config is None:
+        config = model or stored.config
+        assert config is not None
+        return config
+    differ = [
+        f"{field.name} {getattr(model, field.name)!r} (not {getattr(stored.config, field.name)!r})"
+        for field in dataclasses.fields(T5Config)
+        if field.name not in ("name", "dtype")
+        and getattr(model, field.name) != getattr(stored.config, field.name)
+    ]
+    if differ:
+        raise UserError(
+            f"backbone {stored.place} is not the model that MODEL describes, which has "
+            f"{', '.join(differ)}; include the file of configs/models/ that fits, or set MODEL=None"
+        )
+    return model

@@ -20,7 +20,7 @@ from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
-from prompt_tuning.models.weights import Backbone
+from prompt_tuning.models.weights import Backbone, Outline
 from prompt_tuning.prompts.bank import no_prompt
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training import partitioning
@@ -98,7 +98,7 @@ def tune_models(
     return session.run(console, directory, operative_config)
 
 
-def check_model_rows(rows: Sequence[Row], backbone: Backbone) -> None:
+def check_model_rows(rows: Sequence[Row], backbone: Backbone | Outline) -> None:
     """Checks that rows start from models, and that the model is one to be tuned.
 
     Raises:

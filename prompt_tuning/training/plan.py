@@ -10,7 +10,7 @@ from rich.table import Table
 
 from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
 from prompt_tuning.models.t5 import T5
-from prompt_tuning.models.weights import Backbone
+from prompt_tuning.models.weights import Outline
 from prompt_tuning.prompts.placement import find_placement, prefix
 from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
 from prompt_tuning.training.rows import Row
@@ -19,7 +19,7 @@ from prompt_tuning.training.state import init_state
 
 def describe(
     rows: Sequence[Row],
-    backbone: Backbone,
+    backbone: Outline,
     config: TuneConfig | ModelTuneConfig,
     shape: tuple[int, int],
 ) -> Table:
@@ -53,7 +53,7 @@ def describe(
 
 
 def activation_bytes(
-    backbone: Backbone,
+    backbone: Outline,
     config: TuneConfig | ModelTuneConfig,
     batch_size: int,
     shape: tuple[int, int],
@@ -94,7 +94,7 @@ def activation_bytes(
     return max(0, _bytes(kept) - _bytes(backbone.shapes))
 
 
-def _of_prompts(rows: int, backbone: Backbone, config: TuneConfig) -> dict[str, str]:
+def _of_prompts(rows: int, backbone: Outline, config: TuneConfig) -> dict[str, str]:
     prompt = jax.ShapeDtypeStruct((config.prompt_length, backbone.config.emb_dim), jnp.float32)
     state = jax.eval_shape(functools.partial(init_state, optimizer=config.step.optimizer), prompt)
     return {
@@ -106,7 +106,7 @@ def _of_prompts(rows: int, backbone: Backbone, config: TuneConfig) -> dict[str, 
     }
 
 
-def _of_models(rows: int, backbone: Backbone, config: ModelTuneConfig) -> dict[str, str]:
+def _of_models(rows: int, backbone: Outline, config: ModelTuneConfig) -> dict[str, str]:
     optimizer = jax.eval_shape(config.step.optimizer.init, backbone.shapes)
     return {
         "rows (models to train, one after another)": f"{rows:,}",

@@ -14,7 +14,7 @@ from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.shapes import Shape, choose_shapes
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.weights import Backbone, open_backbone
+from prompt_tuning.models.weights import Backbone, Outline, is_remote, open_backbone
 from prompt_tuning.types import UserError, nearest
 
 _DTYPES = ("float32", "bfloat16")
@@ -66,20 +66,29 @@ class Setup:
         Raises:
             UserError: There is no such model, it is damaged, or there is no such dtype.
         """
-        for kind, dtype in (("compute", self.dtype), ("parameter", self.param_dtype)):
-            if dtype not in _DTYPES:
-                raise UserError(
-                    f"no {kind} dtype '{dtype}'{nearest(dtype, _DTYPES)}; "
-                    f"use {' or '.join(_DTYPES)}"
-                )
+        self._check_dtypes()
         backbone = open_backbone(
             self.backbone,
             model=self.model,
             vocabulary=self.vocabulary_file,
             param_dtype=self.param_dtype,
+            cache=self.cache_path / "vocabularies",
         )
         config = dataclasses.replace(backbone.config, dtype=self.dtype)
         return dataclasses.replace(backbone, config=config)
+
+    def outline(self) -> Outline:
+        """Returns the frozen model without its weights, for a plan.
+
+        A model that is not on this machine is not fetched for it where its shape is set.
+
+        Raises:
+            UserError: As `open_backbone`.
+        """
+        self._check_dtypes()
+        if self.model is not None and is_remote(self.backbone):
+            return Outline(dataclasses.replace(self.model, dtype=self.dtype), self.param_dtype)
+        return self.open_backbone().outline
 
     def open_tasks(
         self,
@@ -135,6 +144,14 @@ class Setup:
             for split in part.splits.values()
         ]
         return choose_shapes(splits, self.shape_count, _MULTIPLE)
+
+    def _check_dtypes(self) -> None:
+        for kind, dtype in (("compute", self.dtype), ("parameter", self.param_dtype)):
+            if dtype not in _DTYPES:
+                raise UserError(
+                    f"no {kind} dtype '{dtype}'{nearest(dtype, _DTYPES)}; "
+                    f"use {' or '.join(_DTYPES)}"
+                )
 
     def keep_compiled_programs(self) -> None:
         """Makes JAX keep compiled programs on disk, so that the next start need not compile."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from prompt_tuning.models.parameters import InMemory, parameter_shapes
 from prompt_tuning.models.weights import SHIPPED, Backbone, open_backbone, save_backbone
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import UserError
+from tests.models.conftest import write_vocabulary
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def weights(golden_maker, config):
 def directory(tmp_path, config, weights):
     write_config(tmp_path, dataclasses.asdict(config), {"extra_ids": 10, "pad_id": 0})
     safetensors.numpy.save_file(weights, tmp_path / "weights.safetensors")
-    (tmp_path / "sentencepiece.model").write_bytes(b"a vocabulary")
+    write_vocabulary(tmp_path / "sentencepiece.model", 30)
     return tmp_path
 
 
@@ -47,9 +49,10 @@ def change_config(directory, extra_ids=10, **changes):
     write_config(directory, model, {} if extra_ids is None else {"extra_ids": extra_ids})
 
 
-def open_whole(path) -> Backbone:
+def open_whole(path, **changes) -> Backbone:
     """Opens a backbone as it is stored."""
-    return open_backbone(path, model=None, vocabulary=None, param_dtype="float32")
+    settings = {"model": None, "vocabulary": None, "param_dtype": "float32", "cache": Path("none")}
+    return open_backbone(path, **{**settings, **changes})
 
 
 def loaded(backbone) -> dict:
@@ -75,7 +78,7 @@ def test_a_saved_backbone_is_opened_as_it_was(directory, weights, tmp_path):
         save_backbone(tmp_path / "saved", backbone.config, params, backbone.vocabulary_file, 10)
     saved = open_whole(tmp_path / "saved")
     assert (saved.config, saved.extra_ids) == (backbone.config, 10)
-    assert saved.vocabulary_file.read_bytes() == b"a vocabulary"
+    assert saved.vocabulary_file.read_bytes() == backbone.vocabulary_file.read_bytes()
     for name, value in loaded(saved).items():
         np.testing.assert_array_equal(value, weights[name])
     assert not list(tmp_path.glob(".saved*"))
@@ -119,7 +122,7 @@ def test_parameters_may_be_kept_in_half_precision(directory, weights):
     backbone = dataclasses.replace(open_whole(directory), param_dtype="bfloat16")
     for name, value in loaded(backbone).items():
         np.testing.assert_array_equal(value, weights[name].astype(jnp.bfloat16))
-    assert backbone.shapes["token_embedder"]["embedding"].dtype == jnp.bfloat16
+    assert backbone.outline.shapes["token_embedder"]["embedding"].dtype == jnp.bfloat16
 
 
 def test_the_digest_is_that_of_the_embedding_table(directory, weights):
@@ -194,7 +197,7 @@ def test_a_wrong_config_is_refused(directory, changes, message):
         ("weights.safetensors", None, "weights.safetensors: cannot read them"),
         ("weights.safetensors", b"", "weights.safetensors: damaged"),
         ("weights.safetensors", b"\x80\x04K\x01." * 9, "weights.safetensors: damaged"),
-        ("sentencepiece.model", None, "sentencepiece.model is missing"),
+        ("sentencepiece.model", None, "sentencepiece.model: cannot read it"),
     ],
     ids=range(9),
 )

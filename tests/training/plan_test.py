@@ -16,7 +16,7 @@ def test_the_table_counts_parameters_and_steps():
         toy.row("b", schedule=dataclasses.replace(toy.SCHEDULE, steps=7, batch_size=8)),
     ]
     out = io.StringIO()
-    table = describe(rows, toy.backbone(), toy.config(), (16, 2))
+    table = describe(rows, toy.backbone().outline, toy.config(), (16, 2))
     Console(file=out, width=100).print(table)
     lines = dict(line.rsplit(maxsplit=1) for line in out.getvalue().splitlines()[:4])
     frozen = sum(leaf.size for leaf in jax.tree.leaves(toy.params()))
@@ -26,7 +26,7 @@ def test_the_table_counts_parameters_and_steps():
 
 def test_memory_grows_with_the_examples_of_a_batch():
     of4, of8, of12 = (
-        activation_bytes(toy.backbone(), toy.config(), batch_size, (16, 2))
+        activation_bytes(toy.backbone().outline, toy.config(), batch_size, (16, 2))
         for batch_size in (4, 8, 12)
     )
     # At least what layers keep of their inputs: (3 + 16) tokens of 16 float32 in the encoder alone.
@@ -36,14 +36,14 @@ def test_memory_grows_with_the_examples_of_a_batch():
 def test_a_model_is_all_trainable():
     out = io.StringIO()
     rows = [toy.model_row("a"), toy.model_row("b")]
-    Console(file=out, width=100).print(describe(rows, toy.backbone(), toy.model_config(), (16, 2)))
+    Console(file=out, width=100).print(describe(rows, toy.backbone().outline, toy.model_config(), (16, 2)))
     lines = dict(line.rsplit(maxsplit=1) for line in out.getvalue().splitlines()[:3])
-    weights = sum(leaf.size for leaf in jax.tree.leaves(toy.backbone().shapes))
+    weights = sum(leaf.size for leaf in jax.tree.leaves(toy.backbone().outline.shapes))
     assert [int(value.replace(",", "")) for value in lines.values()] == [24, 2, weights]
     assert "activations, 4 x 16 tokens" in out.getvalue()
 
 
 def test_a_models_gradient_keeps_more_than_a_prompts():
-    of_prompt = activation_bytes(toy.backbone(), toy.config(prompt_length=1), 4, (15, 2))
-    of_model = activation_bytes(toy.backbone(), toy.model_config(), 4, (16, 2))
+    of_prompt = activation_bytes(toy.backbone().outline, toy.config(prompt_length=1), 4, (15, 2))
+    of_model = activation_bytes(toy.backbone().outline, toy.model_config(), 4, (16, 2))
     assert of_model > of_prompt

@@ -37,12 +37,11 @@ def open_native(directory: Path) -> Stored:
     """
     config, extra_ids = _read_config(directory / CONFIG)
     parameters = open_tensors(directory / WEIGHTS)
-    vocabulary_file = directory / VOCABULARY
     return Stored(
         place=str(directory / WEIGHTS),
         parameters=parameters,
         config=config,
-        vocabulary_file=vocabulary_file if vocabulary_file.is_file() else None,
+        vocabulary_file=directory / VOCABULARY,
         extra_ids=extra_ids,
     )
 

@@ -16,7 +16,7 @@ class Stored:
         place: Where it is, for messages.
         parameters: Its parameters by name; names that no T5 has are left as they are stored.
         config: The shape that is stored with them, or None.
-        vocabulary_file: The SentencePiece model that is stored with them, or None.
+        vocabulary_file: Where the SentencePiece model is in this form; None where it is not.
         extra_ids: Sentinels behind the pieces of that vocabulary; None to find them in the file.
     """
 

@@ -1,0 +1,297 @@
+"""Directories of Hugging Face transformers: `config.json`, safetensors, and `spiece.model`.
+
+Matrices are stored the other way round, layers are blocks of numbered sublayers, and the
+embedding table may be there under several names.
+"""
+
+import dataclasses
+import functools
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.formats.stored import Stored
+from prompt_tuning.models.formats.tensors import open_tensors, write_tensors
+from prompt_tuning.models.parameters import Index, Parameter, Transposed
+from prompt_tuning.types import UserError, nearest
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+SHARDS = "model.safetensors.index.json"
+VOCABULARY = "spiece.model"
+
+_FEED_FORWARD = {
+    "relu": ("relu",),
+    "gated-gelu": ("gelu", "linear"),
+    "gated-relu": ("relu", "linear"),
+    "gated-silu": ("silu", "linear"),
+}
+_SIZES = {
+    "vocab_size": "vocab_size",
+    "emb_dim": "d_model",
+    "num_heads": "num_heads",
+    "head_dim": "d_kv",
+    "mlp_dim": "d_ff",
+    "num_encoder_layers": "num_layers",
+}
+_SUBLAYERS = {
+    "encoder": {"attention": "0.SelfAttention", "mlp": "1.DenseReluDense"},
+    "decoder": {
+        "self_attention": "0.SelfAttention",
+        "encoder_decoder_attention": "1.EncDecAttention",
+        "mlp": "2.DenseReluDense",
+    },
+}
+_NORMS = {
+    "encoder": ("pre_attention_layer_norm", "pre_mlp_layer_norm"),
+    "decoder": (
+        "pre_self_attention_layer_norm",
+        "pre_cross_attention_layer_norm",
+        "pre_mlp_layer_norm",
+    ),
+}
+_PROJECTIONS = {"query": "q", "key": "k", "value": "v", "out": "o"}
+_TABLE = "token_embedder/embedding"
+_TABLE_NAMES = ("shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+_OUTPUT = "lm_head.weight"
+# The first T5 models were released with a table that no model reads.
+_UNUSED = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Repeated:
+    """A parameter stored under several names, which must agree."""
+
+    stored: Mapping[str, Parameter]
+
+    @property
+    def _first(self) -> Parameter:
+        return next(iter(self.stored.values()))
+
+    @property
+    def place(self) -> str:
+        return self._first.place
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._first.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._first.dtype
+
+    def read(self, index: Index) -> np.ndarray:
+        first, *others = self.stored
+        array = self._first.read(index)
+        for name in others:
+            if not np.array_equal(array, self.stored[name].read(index)):
+                raise UserError(
+                    f"backbone weights {self.place}: {first} and {name} differ, but this model has "
+                    "one embedding table; check tie_word_embeddings in its config.json"
+                )
+        return array
+
+
+def is_hugging_face(directory: Path) -> bool:
+    """Returns whether a directory is, or should be, of this form."""
+    if any((directory / name).exists() for name in (WEIGHTS, SHARDS)):
+        return True
+    return (directory / CONFIG).exists() or any(directory.glob("pytorch_model*.bin"))
+
+
+def open_hugging_face(directory: Path, name: str) -> Stored:
+    """Opens a directory of a T5, T5 1.1, mT5 or Flan-T5; reads no weights.
+
+    Args:
+        directory: The directory.
+        name: What to call the model.
+
+    Raises:
+        UserError: A file is missing or damaged, the weights are pickled, or the model is not a T5.
+    """
+    tensors = _open_files(directory)
+    config = _read_config(directory / CONFIG, name)
+    tensors.pop(_UNUSED, None)
+    table_names = (*_TABLE_NAMES, _OUTPUT) if config.tied_embeddings else _TABLE_NAMES
+    tables = {key: tensors.pop(key) for key in table_names if key in tensors}
+    if len({tensor.shape for tensor in tables.values()}) > 1:
+        shapes = ", ".join(f"{key} {list(tensor.shape)}" for key, tensor in tables.items())
+        raise UserError(f"backbone weights {directory}: {shapes} are one table and must be equal")
+    parameters: dict[str, Parameter] = {_TABLE: _Repeated(tables)} if tables else {}
+    for theirs, tensor in tensors.items():
+        ours = our_name(theirs)
+        transposed = ours is not None and is_transposed(ours)
+        parameters[ours or theirs] = Transposed(tensor) if transposed else tensor
+    return Stored(
+        place=str(directory),
+        parameters=parameters,
+        config=config,
+        vocabulary_file=directory / VOCABULARY,
+        extra_ids=None,
+    )
+
+
+def write_hugging_face(
+    directory: Path,
+    *,
+    config: T5Config,
+    parameters: Mapping[str, Parameter],
+    vocabulary_file: Path,
+    progress: Callable[[str], None] | None = None,
+) -> None:
+    """Writes `config.json`, `model.safetensors` and `spiece.model` into a directory.
+
+    Raises:
+        UserError: The model has a feed-forward layer that transformers lacks, or a parameter
+            cannot be read.
+    """
+    kinds = {activations: kind for kind, activations in _FEED_FORWARD.items()}
+    if config.activations not in kinds:
+        raise UserError(f"transformers has no T5 with the activations {config.activations}")
+    values = {ours: getattr(config, ours) for ours in _SIZES}
+    values = {theirs: values[ours] for ours, theirs in _SIZES.items()} | {
+        "architectures": ["T5ForConditionalGeneration"],
+        "model_type": "t5",
+        "num_decoder_layers": config.num_decoder_layers,
+        "feed_forward_proj": kinds[config.activations],
+        "tie_word_embeddings": config.tied_embeddings,
+        "relative_attention_num_buckets": config.relative_buckets,
+        "relative_attention_max_distance": config.relative_max_distance,
+        "layer_norm_epsilon": 1e-6,
+        "dropout_rate": 0.1,
+        "is_encoder_decoder": True,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "decoder_start_token_id": 0,
+    }
+    text = json.dumps(values, indent=2, sort_keys=True) + "\n"
+    (directory / CONFIG).write_text(text, encoding="utf-8")
+    shutil.copyfile(vocabulary_file, directory / VOCABULARY)
+    tensors = {
+        stored_name(ours): Transposed(parameter) if is_transposed(ours) else parameter
+        for ours, parameter in parameters.items()
+    }
+    write_tensors(directory / WEIGHTS, tensors, {"format": "pt"}, progress)
+
+
+def stored_name(name: str) -> str:
+    """Returns the name that transformers gives to one of our parameters."""
+    if name == _TABLE:
+        return _TABLE_NAMES[0]
+    stack, part, *rest = name.split("/")
+    if part == "logits_dense":
+        return _OUTPUT
+    if part == "relpos_bias":
+        return f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+    if part == f"{stack}_norm":
+        return f"{stack}.final_layer_norm.weight"
+    block = f"{stack}.block.{part.removeprefix('layers_')}.layer"
+    if rest[0] in _SUBLAYERS[stack]:
+        projection = _PROJECTIONS.get(rest[1], rest[1])
+        return f"{block}.{_SUBLAYERS[stack][rest[0]]}.{projection}.weight"
+    return f"{block}.{_NORMS[stack].index(rest[0])}.layer_norm.weight"
+
+
+def our_name(stored: str) -> str | None:
+    """Returns the name of a parameter that transformers calls `stored`; None if it is no T5's."""
+    layer = re.search(r"\.block\.(\d+)\.", stored)
+    number = layer[1] if layer else "0"
+    ours = _our_names().get(stored.replace(f".block.{number}.", ".block.0."))
+    if ours is None or "layers_0" in ours or number == "0":
+        return ours and ours.replace("layers_0", f"layers_{number}")
+    return None
+
+
+def is_transposed(name: str) -> bool:
+    """Returns whether transformers stores one of our parameters the other way round."""
+    return name.endswith(("/kernel", "/rel_embedding"))
+
+
+@functools.cache
+def _our_names() -> dict[str, str]:
+    """Returns our names of what the first layers and the rest of any T5 have, by their names."""
+    names = ["decoder/logits_dense/kernel"]
+    for stack, sublayers in _SUBLAYERS.items():
+        names += [f"{stack}/relpos_bias/rel_embedding", f"{stack}/{stack}_norm/scale"]
+        for part in sublayers:
+            matrices = ("wi", "wi_0", "wi_1", "wo") if part == "mlp" else _PROJECTIONS
+            names += [f"{stack}/layers_0/{part}/{matrix}/kernel" for matrix in matrices]
+        names += [f"{stack}/layers_0/{norm}/scale" for norm in _NORMS[stack]]
+    return {stored_name(name): name for name in names}
+
+
+def _open_files(directory: Path) -> dict[str, Parameter]:
+    if (directory / SHARDS).is_file():
+        path = directory / SHARDS
+        try:
+            files = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+            if not all(Path(name).name == name for name in files):
+                raise ValueError("a file of weight_map is not in this directory")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"backbone weights {path}: damaged ({error})") from error
+        found: dict[str, Parameter] = {}
+        for name in sorted(files):
+            found |= open_tensors(directory / name)
+        return found
+    if not (directory / WEIGHTS).exists():
+        pickled = sorted(path.name for path in directory.glob("*.bin"))
+        if pickled:
+            raise UserError(
+                f"backbone {directory}: it has no {WEIGHTS}, and {pickled[0]} would have to be "
+                "unpickled, which can run what is in it; save it as safetensors where you trust "
+                "it: save_pretrained(..., safe_serialization=True) of transformers"
+            )
+        raise UserError(f"backbone {directory}: it has no {WEIGHTS} and no {SHARDS}; put it there")
+    return open_tensors(directory / WEIGHTS)
+
+
+def _read_config(path: Path, name: str) -> T5Config:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        kind = values.get("model_type")
+    except OSError as error:
+        raise UserError(f"backbone config {path}: cannot read it ({error.strerror})") from error
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"backbone config {path}: not a JSON object ({error})") from error
+    if kind not in ("t5", "mt5"):
+        raise UserError(
+            f"backbone config {path}: model_type is {kind!r}; only t5 and mt5 are supported"
+        )
+    sizes = {ours: values.get(theirs) for ours, theirs in _SIZES.items()}
+    sizes |= {
+        "num_decoder_layers": values.get("num_decoder_layers") or sizes["num_encoder_layers"],
+        "relative_buckets": values.get("relative_attention_num_buckets", 32),
+        "relative_max_distance": values.get("relative_attention_max_distance", 128),
+    }
+    for ours, size in sizes.items():
+        if type(size) is not int or size < 1:
+            theirs = _SIZES.get(ours, ours)
+            raise UserError(f"backbone config {path}: {theirs} must be a size, not {size!r}")
+    _check_variant(path, values)
+    return T5Config(
+        name=name,
+        activations=_FEED_FORWARD[values.get("feed_forward_proj", "relu")],
+        # Version 5 of transformers writes under the second name whether the layers are tied.
+        tied_embeddings=values.get(
+            "scale_decoder_outputs", values.get("tie_word_embeddings", True)
+        ),
+        **sizes,
+    )
+
+
+def _check_variant(path: Path, values: Mapping[str, Any]) -> None:
+    feed_forward = values.get("feed_forward_proj", "relu")
+    if feed_forward not in _FEED_FORWARD:
+        raise UserError(
+            f"backbone config {path}: feed_forward_proj cannot be {feed_forward!r}"
+            f"{nearest(str(feed_forward), _FEED_FORWARD)}; known are {', '.join(_FEED_FORWARD)}"
+        )
+    epsilon = values.get("layer_norm_epsilon", 1e-6)
+    if epsilon != 1e-6:
+        raise UserError(f"backbone config {path}: layer_norm_epsilon is {epsilon}, T5 has 1e-06")

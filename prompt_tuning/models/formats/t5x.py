@@ -1,0 +1,198 @@
+"""Checkpoints of T5X: its own form (Zarr arrays and a msgpack file) and Orbax's.
+
+Parameters have the names and layouts of `prompt_tuning.models.t5`. A checkpoint has neither the
+model's config nor its vocabulary.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import flax.serialization
+import ml_dtypes
+import numpy as np
+import tensorstore as ts
+
+from prompt_tuning.models.formats import arrays
+from prompt_tuning.models.formats.arrays import ZarrArray, join, zarr_spec
+from prompt_tuning.models.formats.stored import Stored
+from prompt_tuning.models.parameters import InMemory, Parameter, read_whole
+from prompt_tuning.types import UserError
+
+INDEX = "checkpoint"
+ORBAX_INDEX = "_METADATA"
+_STATE = "state"  # where T5X's newer versions keep the Orbax checkpoint
+_PLACEHOLDER = "PLACEHOLDER://"  # how older versions of Orbax write an array that has a directory
+_INLINE = 1 << 16  # numbers up to which a parameter is kept in the msgpack file
+_CHUNK = 1 << 22  # numbers of a chunk, at most
+
+
+def is_t5x(directory: Path) -> bool:
+    """Returns whether a local directory is, or should be, a checkpoint of T5X."""
+    names = (INDEX, ORBAX_INDEX, join(_STATE, ORBAX_INDEX), join(_STATE, INDEX))
+    return any((directory / name).is_file() for name in names) or any(directory.glob("target.*"))
+
+
+def open_t5x(path: str) -> Stored:
+    """Opens a checkpoint, local or `gs://`; reads its index, and no arrays but those in it.
+
+    Raises:
+        UserError: There is none, it is damaged, or it is not of a T5.
+    """
+    for directory in (path, join(path, _STATE)):
+        orbax = arrays.read_file(join(directory, ORBAX_INDEX))
+        if orbax is not None:
+            return _stored(directory, _open_orbax(directory, orbax))
+        index = arrays.read_file(join(directory, INDEX))
+        if index is not None:
+            return _stored(directory, _open_index(directory, index))
+    raise UserError(
+        f"backbone {path}: it holds no checkpoint of T5X, neither a file '{INDEX}' nor "
+        f"'{ORBAX_INDEX}'; give the directory checkpoint_<step> itself, copied whole"
+    )
+
+
+def write_t5x(
+    directory: Path,
+    parameters: Mapping[str, Parameter],
+    step: int,
+    progress: Callable[[str], None] | None = None,
+) -> None:
+    """Writes T5X's own form into a directory, holding one parameter at a time.
+
+    There is no optimizer state in it: T5X restores it for inference, and for training with
+    `fallback_to_scratch`.
+
+    Args:
+        directory: The directory.
+        parameters: What to write, by name.
+        step: The step that the checkpoint says it is of.
+        progress: Called with the name of each parameter that is written.
+
+    Raises:
+        UserError: A parameter cannot be read.
+    """
+    target: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        array = read_whole(parameter, name, parameter.dtype)
+        *parents, last = name.split("/")
+        node = target
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = array if array.size <= _INLINE else _write_array(directory, name, array)
+        if progress is not None:
+            progress(name)
+    index = {"version": 3, "optimizer": {"target": target, "state": {"step": np.int32(step)}}}
+    (directory / INDEX).write_bytes(flax.serialization.msgpack_serialize(index))
+
+
+def _write_array(directory: Path, name: str, array: np.ndarray) -> dict[str, Any]:
+    """Writes one array and returns how the index refers to it."""
+    folder = f"target.{name.replace('/', '.')}"
+    rows = max(1, _CHUNK // (array.size // len(array)))
+    metadata = {
+        "chunks": [min(rows, len(array)), *array.shape[1:]],
+        "compressor": {"id": "gzip", "level": 1},
+        "dtype": "bfloat16" if array.dtype == ml_dtypes.bfloat16 else array.dtype.str,
+        "shape": list(array.shape),
+    }
+    spec = {**zarr_spec(str(directory), folder), "metadata": metadata}
+    ts.open(spec, create=True, open=True).result().write(array).result()
+    return {
+        "driver": "zarr",
+        "kvstore": {"driver": "file", "path": folder},
+        "metadata": metadata,
+    }
+
+
+def _stored(place: str, parameters: dict[str, Parameter]) -> Stored:
+    for name, parameter in parameters.items():
+        # kind "V" is bfloat16's
+        if parameter.dtype.kind not in "fV":
+            raise UserError(
+                f"backbone weights {place}: {name} is of type {parameter.dtype}, not a float; "
+                "use a checkpoint of a T5"
+            )
+    return Stored(
+        place=place,
+        parameters=parameters,
+        config=None,
+        vocabulary_file=None,
+        extra_ids=None,
+    )
+
+
+def _open_index(directory: str, content: bytes) -> dict[str, Parameter]:
+    """Opens a checkpoint with an index in msgpack: T5X's own, and those of older Orbax."""
+    place = join(directory, INDEX)
+    try:
+        index: Any = flax.serialization.msgpack_restore(content)
+        target = index.get("optimizer", index)["target"]
+        leaves = dict(_leaves(target, ()))
+    except Exception as error:  # msgpack and NumPy each have their own
+        raise arrays.damaged(place, error) from error
+    found: dict[str, Parameter] = {}
+    unknown: dict[str, dict[str, Any]] = {}
+    for name, leaf in leaves.items():
+        folder = f"target.{name.replace('/', '.')}"
+        if isinstance(leaf, np.ndarray):
+            found[name] = InMemory(leaf, place)
+        elif isinstance(leaf, str) and leaf.startswith(_PLACEHOLDER):
+            unknown[name] = zarr_spec(directory, folder)
+        elif isinstance(leaf, dict):
+            spec = zarr_spec(directory, folder)
+            found[name] = ZarrArray(join(directory, folder), spec, *_described(place, name, leaf))
+        else:
+            raise UserError(
+                f"backbone weights {place}: cannot tell what {name} is; copy them again"
+            )
+    return found | arrays.open_arrays(unknown, directory)
+
+
+def _leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict) and "driver" not in node:
+        for key, child in node.items():
+            yield from _leaves(child, (*path, key))
+    else:
+        yield "/".join(path), node
+
+
+def _described(place: str, name: str, leaf: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype]:
+    """Returns the shape and dtype that the index gives for an array."""
+    try:
+        metadata = leaf["metadata"]
+        shape = tuple(int(size) for size in metadata["shape"])
+        code = metadata["dtype"]
+        return shape, np.dtype(ml_dtypes.bfloat16 if code == "bfloat16" else code)
+    except (KeyError, TypeError, ValueError) as error:
+        raise arrays.damaged(f"{place} ({name})", error) from error
+
+
+def _open_orbax(directory: str, content: bytes) -> dict[str, Parameter]:
+    place = join(directory, ORBAX_INDEX)
+    try:
+        index = json.loads(content)
+        ocdbt, driver = index["use_ocdbt"], "zarr3" if index.get("use_zarr3") else "zarr"
+        entries = [
+            tuple(str(key["key"]) for key in entry["key_metadata"])
+            for entry in index["tree_metadata"].values()
+            if not entry["value_metadata"].get("skip_deserialize")
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise arrays.damaged(place, error) from error
+    specs: dict[str, dict[str, Any]] = {}
+    for keys in entries:
+        start = next(
+            (n for n in (1, 2) if keys[:n] in (("target",), ("optimizer", "target"))), None
+        )
+        if start is None:
+            continue
+        folder = ".".join(keys)
+        base = {"driver": "ocdbt", "base": arrays.store_spec(directory), "path": f"{folder}/"}
+        store = base if ocdbt else arrays.store_spec(join(directory, folder))
+        name = "/".join(keys[keys.index("target") + 1 :])
+        specs[name] = {"driver": driver, "kvstore": store}
+    if not specs:
+        raise UserError(f"backbone weights {place}: nothing in it is a target of T5X; use another")
+    return arrays.open_arrays(specs, directory)

@@ -1,0 +1,128 @@
+"""Backbones that are fetched: from `gs://`, here a server of this test, or by the hub's cache."""
+
+import http.server
+import shutil
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import huggingface_hub.constants
+import jax
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+from jax.sharding import SingleDeviceSharding
+
+from prompt_tuning.models.formats.t5x import write_t5x
+from prompt_tuning.models.parameters import in_memory
+from prompt_tuning.models.weights import is_remote, open_backbone
+from prompt_tuning.types import UserError
+from tests.models.conftest import GOLDEN, write_vocabulary
+
+AS_STORED = {"model": None, "vocabulary": None, "param_dtype": "float32", "cache": Path("none")}
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory that `gs://bucket` reads, as Google Cloud Storage answers."""
+    folder = tmp_path / "bucket"
+    folder.mkdir()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = urllib.parse.urlparse(self.path).path.removeprefix("/storage/v1/b/bucket/o/")
+            file = folder / urllib.parse.unquote(name)
+            content = file.read_bytes() if file.is_file() else b""
+            self.send_response(200 if file.is_file() else 404)
+            self.send_header("x-goog-generation", "1")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    monkeypatch.setenv("TENSORSTORE_GCS_HTTP_URL", f"http://127.0.0.1:{server.server_port}")
+    yield folder
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache of the hub, which is not to be reached."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "hub"
+
+
+def test_a_checkpoint_and_a_vocabulary_are_read_from_a_bucket(
+    bucket: Path, tmp_path: Path, golden_maker, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("prompt_tuning.models.formats.t5x._INLINE", 100)
+    config = golden_maker.CONFIGS["t5_1_1"]
+    params = golden_maker.parameters(config, 0)
+    (bucket / "checkpoint_5").mkdir()
+    write_t5x(bucket / "checkpoint_5", in_memory(params), 5)
+    vocabulary = write_vocabulary(bucket / "pieces.model", 40, sentinels=2)
+
+    def opened():
+        return open_backbone(
+            "gs://bucket/checkpoint_5",
+            model=config,
+            vocabulary="gs://bucket/pieces.model",
+            param_dtype="float32",
+            cache=tmp_path / "cache",
+        )
+
+    (found,) = opened().load([SingleDeviceSharding(jax.devices()[0])])
+    found = flatten_dict(found, sep="/")
+    for name, value in flatten_dict(params, sep="/").items():
+        np.testing.assert_array_equal(found[name], value)
+    content = vocabulary.read_bytes()
+    vocabulary.unlink()
+    assert opened().vocabulary_file.read_bytes() == content  # It was kept.
+    (bucket / "checkpoint_5" / "target.token_embedder.embedding" / "0.0").unlink()
+    with pytest.raises(UserError, match=r"token_embedder.embedding: missing or damaged"):
+        opened().load([SingleDeviceSharding(jax.devices()[0])])
+
+
+def test_what_is_not_in_a_bucket_is_named(bucket: Path, tmp_path: Path, golden_maker):
+    with pytest.raises(UserError, match="gs://bucket/none: it holds no checkpoint of T5X"):
+        open_backbone("gs://bucket/none", **AS_STORED)
+    config = golden_maker.CONFIGS["t5_1_1"]
+    write_t5x(bucket, in_memory(golden_maker.parameters(config, 0)), 5)
+    with pytest.raises(UserError, match=r"vocabulary gs://bucket/v.model: there is no such file"):
+        settings = {**AS_STORED, "model": config, "vocabulary": "gs://bucket/v.model"}
+        open_backbone("gs://bucket/", **settings)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_model_of_the_hub_is_read_from_its_cache(hub: Path):
+    snapshot = hub / "models--owner--small" / "snapshots" / "123abc"
+    shutil.copytree(GOLDEN / "hf_t5_1_1", snapshot)
+    write_vocabulary(snapshot / "spiece.model", 48, sentinels=5)
+    (hub / "models--owner--small" / "refs").mkdir()
+    (hub / "models--owner--small" / "refs" / "main").write_text("123abc")
+    backbone = open_backbone("owner/small", **AS_STORED)
+    assert backbone.config.name == "small"
+    assert backbone.vocabulary_file == snapshot / "spiece.model"
+    (snapshot / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"no safetensors of it.*as in owner/small@refs/pr/1"):
+        open_backbone("owner/small@main", **AS_STORED)
+
+
+def test_a_model_that_cannot_be_fetched_is_told_in_a_line(hub: Path):
+    with pytest.raises(UserError, match=r"owner/none: there is no such directory, and it") as error:
+        open_backbone("owner/none", **AS_STORED)
+    assert "\n" not in str(error.value)
+
+
+def test_which_backbones_are_not_on_this_machine(tmp_path: Path):
+    assert is_remote("gs://bucket/x") and is_remote("owner/name")
+    assert not is_remote("t5_mini") and not is_remote(str(tmp_path))
