@@ -21,7 +21,7 @@ from prompt_tuning.models.formats.hugging_face import is_hugging_face, open_hugg
 from prompt_tuning.models.formats.native import is_native, open_native, write_native
 from prompt_tuning.models.formats.stored import Stored
 from prompt_tuning.models.parameters import Parameter, in_memory, parameter_shapes, read_whole
-from prompt_tuning.models.vocabulary_file import check_vocabulary, fetch_vocabulary
+from prompt_tuning.models.vocabulary_file import check_vocabulary
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import Params, UserError, nearest
 
@@ -69,10 +69,15 @@ class Backbone:
     extra_ids: int
     param_dtype: str
 
-    @property
+    @cached_property
     def outline(self) -> Outline:
         """The model without its weights."""
         return Outline(self.config, self.param_dtype)
+
+    @property
+    def shapes(self) -> Params:
+        """The parameters as a tree of shapes and dtypes; nothing is read."""
+        return self.outline.shapes
 
     @cached_property
     def digest(self) -> str:
@@ -96,9 +101,8 @@ def open_backbone(
     name_or_path: str | os.PathLike,
     *,
     model: T5Config | None,
-    vocabulary: str | None,
+    vocabulary: Path | None,
     param_dtype: str,
-    cache: Path,
 ) -> Backbone:
     """Opens a backbone in any form that is read; see `docs/weights.md`. Reads no weights.
 
@@ -106,10 +110,8 @@ def open_backbone(
         name_or_path: A backbone that ships with the package; a directory of this project, of
             Hugging Face or of T5X, the last also on `gs://`; or a model of the Hugging Face hub.
         model: Its shape, or None for the one that is stored with it.
-        vocabulary: Its SentencePiece file, local or on `gs://`, or None for the one that is stored
-            with it.
+        vocabulary: Its SentencePiece file, or None for the one that is stored with it.
         param_dtype: What parameters are kept as on devices, "float32" or "bfloat16".
-        cache: Where a vocabulary of `gs://` is kept.
 
     Raises:
         UserError: There is no such backbone, it is damaged, its weights are not exactly the
@@ -120,9 +122,7 @@ def open_backbone(
     found = {name: parameter.shape for name, parameter in stored.parameters.items()}
     wanted = parameter_shapes(config)
     check_parameters(stored.place, found, wanted)
-    vocabulary_file = stored.vocabulary_file
-    if vocabulary is not None:
-        vocabulary_file = fetch_vocabulary(vocabulary, cache)
+    vocabulary_file = vocabulary or stored.vocabulary_file
     if vocabulary_file is None:
         raise UserError(
             f"backbone {name_or_path}: checkpoints of T5X have no vocabulary; set VOCABULARY to "

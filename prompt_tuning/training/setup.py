@@ -14,6 +14,7 @@ from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.shapes import Shape, choose_shapes
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.vocabulary_file import fetch_vocabulary
 from prompt_tuning.models.weights import Backbone, Outline, is_remote, open_backbone
 from prompt_tuning.types import UserError, nearest
 
@@ -67,12 +68,15 @@ class Setup:
             UserError: There is no such model, it is damaged, or there is no such dtype.
         """
         self._check_dtypes()
+        vocabulary = None
+        if self.vocabulary_file is not None:
+            folder = self.cache_path / "vocabularies"
+            vocabulary = fetch_vocabulary(self.vocabulary_file, folder)
         backbone = open_backbone(
             self.backbone,
             model=self.model,
-            vocabulary=self.vocabulary_file,
+            vocabulary=vocabulary,
             param_dtype=self.param_dtype,
-            cache=self.cache_path / "vocabularies",
         )
         config = dataclasses.replace(backbone.config, dtype=self.dtype)
         return dataclasses.replace(backbone, config=config)

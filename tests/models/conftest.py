@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sentencepiece import sentencepiece_model_pb2
 
 from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.decoder import DecodeState
@@ -79,17 +78,6 @@ def load_golden_maker() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def write_vocabulary(path: Path, pieces: int, sentinels: int = 0) -> Path:
-    """Writes a SentencePiece model of so many pieces, with sentinels at its end."""
-    names = [f"piece{i}" for i in range(pieces - sentinels)]
-    names += [f"▁<extra_id_{i}>" for i in reversed(range(sentinels))]
-    model = sentencepiece_model_pb2.ModelProto()  # pyright: ignore[reportAttributeAccessIssue]
-    for name in names:
-        model.pieces.add(piece=name, score=0.0)
-    path.write_bytes(model.SerializeToString())
-    return path
 
 
 def one_layer(golden_maker: ModuleType) -> T5Config:

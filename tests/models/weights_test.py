@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +15,7 @@ from prompt_tuning.models.parameters import InMemory, parameter_shapes
 from prompt_tuning.models.weights import SHIPPED, Backbone, open_backbone, save_backbone
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import UserError
-from tests.models.conftest import write_vocabulary
+from tests.pieces import write_vocabulary
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def change_config(directory, extra_ids=10, **changes):
 
 def open_whole(path, **changes) -> Backbone:
     """Opens a backbone as it is stored."""
-    settings = {"model": None, "vocabulary": None, "param_dtype": "float32", "cache": Path("none")}
+    settings = {"model": None, "vocabulary": None, "param_dtype": "float32"}
     return open_backbone(path, **{**settings, **changes})
 
 
@@ -122,7 +121,7 @@ def test_parameters_may_be_kept_in_half_precision(directory, weights):
     backbone = dataclasses.replace(open_whole(directory), param_dtype="bfloat16")
     for name, value in loaded(backbone).items():
         np.testing.assert_array_equal(value, weights[name].astype(jnp.bfloat16))
-    assert backbone.outline.shapes["token_embedder"]["embedding"].dtype == jnp.bfloat16
+    assert backbone.shapes["token_embedder"]["embedding"].dtype == jnp.bfloat16
 
 
 def test_the_digest_is_that_of_the_embedding_table(directory, weights):

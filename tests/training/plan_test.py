@@ -36,9 +36,11 @@ def test_memory_grows_with_the_examples_of_a_batch():
 def test_a_model_is_all_trainable():
     out = io.StringIO()
     rows = [toy.model_row("a"), toy.model_row("b")]
-    Console(file=out, width=100).print(describe(rows, toy.backbone().outline, toy.model_config(), (16, 2)))
+    Console(file=out, width=100).print(
+        describe(rows, toy.backbone().outline, toy.model_config(), (16, 2))
+    )
     lines = dict(line.rsplit(maxsplit=1) for line in out.getvalue().splitlines()[:3])
-    weights = sum(leaf.size for leaf in jax.tree.leaves(toy.backbone().outline.shapes))
+    weights = sum(leaf.size for leaf in jax.tree.leaves(toy.backbone().shapes))
     assert [int(value.replace(",", "")) for value in lines.values()] == [24, 2, weights]
     assert "activations, 4 x 16 tokens" in out.getvalue()
 

@@ -42,9 +42,9 @@ def test_settings_out_of_range_are_refused(changes: dict[str, Any], message: str
 def test_the_backbone_computes_in_the_dtype_and_keeps_its_parameters():
     backbone = _setup().open_backbone()
     assert backbone.config.dtype == "bfloat16"
-    assert backbone.outline.shapes["token_embedder"]["embedding"].dtype == "float32"
+    assert backbone.shapes["token_embedder"]["embedding"].dtype == "float32"
     half = _setup(param_dtype="bfloat16").open_backbone()
-    assert half.outline.shapes["token_embedder"]["embedding"].dtype == "bfloat16"
+    assert half.shapes["token_embedder"]["embedding"].dtype == "bfloat16"
     assert half.digest == backbone.digest
     with pytest.raises(UserError, match=r"no compute dtype 'bfloat61' \(did you mean bfloat16"):
         _setup(dtype="bfloat61").open_backbone()

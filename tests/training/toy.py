@@ -28,6 +28,7 @@ from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.starts import Pretrained, SampledVocab
 from prompt_tuning.training.step import StepConfig
 from prompt_tuning.types import Params
+from tests.pieces import write_vocabulary
 
 T5_CONFIG = T5Config(
     name="toy",
@@ -172,8 +173,7 @@ def model_config(**changes: Any) -> ModelTuneConfig:
 def train_models(rows: Sequence[Row], folder: Path, **changes: Any) -> list[Outcome]:
     """Tunes models in `folder / "run"`."""
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary_file = folder / "vocabulary"
-    vocabulary_file.write_bytes(b"pieces")
+    vocabulary_file = write_vocabulary(folder / "vocabulary", 32)
     settings = {
         "backbone": dataclasses.replace(backbone(), vocabulary_file=vocabulary_file),
         "tasks": {"counting": task(folder)},

@@ -20,7 +20,8 @@ from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import Backbone, open_backbone
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.types import UserError
-from tests.models.conftest import GOLDEN, write_vocabulary
+from tests.models.conftest import GOLDEN
+from tests.pieces import write_vocabulary
 
 CASES = ("t5_1_0", "t5_1_1", "gated_tied", "relu_untied")
 
@@ -44,9 +45,7 @@ def copy(name: str, folder: Path) -> Path:
 
 def open_whole(path: Path) -> Backbone:
     """Opens a backbone as it is stored."""
-    return open_backbone(
-        path, model=None, vocabulary=None, param_dtype="float32", cache=Path("none")
-    )
+    return open_backbone(path, model=None, vocabulary=None, param_dtype="float32")
 
 
 def tensors(directory: Path) -> dict[str, np.ndarray]:

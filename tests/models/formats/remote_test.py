@@ -16,11 +16,13 @@ from jax.sharding import SingleDeviceSharding
 
 from prompt_tuning.models.formats.t5x import write_t5x
 from prompt_tuning.models.parameters import in_memory
+from prompt_tuning.models.vocabulary_file import fetch_vocabulary
 from prompt_tuning.models.weights import is_remote, open_backbone
 from prompt_tuning.types import UserError
-from tests.models.conftest import GOLDEN, write_vocabulary
+from tests.models.conftest import GOLDEN
+from tests.pieces import write_vocabulary
 
-AS_STORED = {"model": None, "vocabulary": None, "param_dtype": "float32", "cache": Path("none")}
+AS_STORED = {"model": None, "vocabulary": None, "param_dtype": "float32"}
 
 
 @pytest.fixture
@@ -75,9 +77,8 @@ def test_a_checkpoint_and_a_vocabulary_are_read_from_a_bucket(
         return open_backbone(
             "gs://bucket/checkpoint_5",
             model=config,
-            vocabulary="gs://bucket/pieces.model",
+            vocabulary=fetch_vocabulary("gs://bucket/pieces.model", tmp_path / "cache"),
             param_dtype="float32",
-            cache=tmp_path / "cache",
         )
 
     (found,) = opened().load([SingleDeviceSharding(jax.devices()[0])])
@@ -92,14 +93,11 @@ def test_a_checkpoint_and_a_vocabulary_are_read_from_a_bucket(
         opened().load([SingleDeviceSharding(jax.devices()[0])])
 
 
-def test_what_is_not_in_a_bucket_is_named(bucket: Path, tmp_path: Path, golden_maker):
+def test_what_is_not_in_a_bucket_is_named(bucket: Path, tmp_path: Path):
     with pytest.raises(UserError, match="gs://bucket/none: it holds no checkpoint of T5X"):
         open_backbone("gs://bucket/none", **AS_STORED)
-    config = golden_maker.CONFIGS["t5_1_1"]
-    write_t5x(bucket, in_memory(golden_maker.parameters(config, 0)), 5)
     with pytest.raises(UserError, match=r"vocabulary gs://bucket/v.model: there is no such file"):
-        settings = {**AS_STORED, "model": config, "vocabulary": "gs://bucket/v.model"}
-        open_backbone("gs://bucket/", **settings)
+        fetch_vocabulary("gs://bucket/v.model", tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 

@@ -21,7 +21,7 @@ from prompt_tuning.models.parameters import in_memory, read_whole
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import Backbone, open_backbone
 from prompt_tuning.types import UserError
-from tests.models.conftest import write_vocabulary
+from tests.pieces import write_vocabulary
 
 REAL = "t5/t5x_1_1_tiny/checkpoint_3"
 TINY = T5Config(
@@ -43,7 +43,7 @@ TINY = T5Config(
 def open_with(path, model, vocabulary) -> Backbone:
     """Opens a checkpoint with a model's shape and vocabulary."""
     return open_backbone(
-        path, model=model, vocabulary=vocabulary, param_dtype="float32", cache=Path("none")
+        path, model=model, vocabulary=vocabulary and Path(vocabulary), param_dtype="float32"
     )
 
 
