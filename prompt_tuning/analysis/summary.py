@@ -13,17 +13,22 @@ from prompt_tuning.analysis.table import Cell, Column, Line, Score, Table, rende
 
 def summary_table(rows: Sequence[Row], title: str) -> rich.console.Group:
     """Returns the table of a run's own rows, for the terminal."""
-    return rendered(task_table([from_row(row, (), Path()) for row in rows], title))
+    # A terminal is narrow: what all lines share is said once, below.
+    return rendered(task_table([from_row(row, (), Path()) for row in rows], title, ()))
 
 
-def task_table(runs: Sequence[Run], title: str) -> Table:
-    """Returns a line for each task and setting: mean and deviation over seeds, 0-100."""
+def task_table(runs: Sequence[Run], title: str, always: Sequence[str]) -> Table:
+    """Returns a line for each task and setting: mean and deviation over seeds, 0-100.
+
+    Args:
+        runs: What to show.
+        title: What they are.
+        always: Headings of settings that have a column whether or not they differ.
+    """
     groups: dict[tuple[str, str, Setting], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.task, run.metric, run.setting), []).append(run)
-    headings, shared = differing(
-        [setting for _, _, setting in groups], always=("method", "init", "split")
-    )
+    headings, shared = differing([setting for _, _, setting in groups], always)
     # The name of the task tells.
     headings = [name for name in headings if name != "inputs"]
     lines = []

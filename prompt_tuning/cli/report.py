@@ -81,7 +81,7 @@ class Page:
 
 def _tasks(runs: Sequence[Run]) -> Iterator[Page]:
     if runs:
-        yield Page("tasks", task_table(runs, "Scores by task"))
+        yield Page("tasks", task_table(runs, "Scores by task", ("method", "init", "split")))
 
 
 def _glue(runs: Sequence[Run]) -> Iterator[Page]:

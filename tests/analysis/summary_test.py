@@ -1,6 +1,10 @@
 """The table by task: any task, with its split and metric."""
 
-from prompt_tuning.analysis.summary import task_table
+import io
+
+from rich.console import Console
+
+from prompt_tuning.analysis.summary import summary_table, task_table
 from prompt_tuning.analysis.table import markdown
 from tests.analysis.rows import row, runs
 
@@ -14,7 +18,7 @@ def test_every_task_has_its_line_under_its_whole_name():
             row("gem_common_gen", None, metric="rouge"),
         ]
     )
-    assert markdown(task_table(found, "Scores")) == (
+    assert markdown(task_table(found, "Scores", ("method", "init", "split"))) == (
         "Scores:\n\n"
         "| task | method | init | split | metric | score | seeds |\n"
         "| --- | --- | --- | --- | --- | ---: | ---: |\n"
@@ -24,3 +28,18 @@ def test_every_task_has_its_line_under_its_whole_name():
         "| gem_common_gen | prompt_tuning | class_labels | validation | rouge | - | 0 |\n"
         "\nAll lines: model t5_1_1_lm100k_base, steps 30000.\n"
     )
+
+
+def test_a_run_says_once_what_its_rows_share():
+    screen = io.StringIO()
+    rows = [row("snli", 70.0), row("cr", 80.0)]
+    Console(file=screen, width=80).print(summary_table(rows, "Scores"))
+    assert [line.rstrip() for line in screen.getvalue().splitlines()] == [
+        "Scores",
+        "task  metric    score  seeds",
+        "─────────────────────────────",
+        "snli  accuracy   70.0      1",
+        "cr    accuracy   80.0      1",
+        "All lines: model t5_1_1_lm100k_base, method prompt_tuning, init class_labels,",
+        "steps 30000, split validation, inputs prefixed.",
+    ]
