@@ -11,6 +11,7 @@ from rich.console import Console
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts
 from prompt_tuning.data.cached_task import in_memory
+from prompt_tuning.data.postprocessors import without_prefix
 from prompt_tuning.data.shapes import choose_shapes
 from prompt_tuning.models.decoding import EOS
 from prompt_tuning.training.decoders import Decoder, Rank
@@ -79,10 +80,12 @@ def infer(
         shapes=choose_shapes([splits[prompt] for prompt in used], setup.shape_count, 4),
     )
     items = [(prompt, splits[prompt]) for prompt in used]
-    answers = evaluator.predict(opened.bank, items, [tuple(labels or ())] * len(items))
+    prefix = setup.target_prefix
+    choices = tuple(f"{prefix} {label}" if prefix else label for label in labels or ())
+    answers = evaluator.predict(opened.bank, items, [choices] * len(items))
     predictions = np.empty(len(requests), object)
     for prompt, texts in zip(used, answers, strict=True):
-        predictions[of_prompt[prompt]] = texts
+        predictions[of_prompt[prompt]] = [without_prefix(text, prefix) for text in texts]
     lines = [
         json.dumps({"inputs": text, "prompt": opened.names[prompt], "prediction": prediction})
         for (text, prompt), prediction in zip(requests, predictions, strict=True)

@@ -91,7 +91,7 @@ def leaderboard(
     texts = evaluator.predict(
         opened.bank,
         [(prompt, parts[task].split(SPLIT)) for task, (prompt, _) in tasks.items()],
-        [part.labels for part in parts.values()],
+        [part.choices for part in parts.values()],
     )
     answers = {
         task: _answers(part, predicted)

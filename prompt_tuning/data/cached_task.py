@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from prompt_tuning.data import ragged, references
+from prompt_tuning.data import postprocessors, ragged, references
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.types import UserError, nearest
 
@@ -72,6 +72,7 @@ class CachedTask:
         metric_functions: References of its metrics.
         postprocessor: Reference of its postprocessor, if it has one.
         lengths: The most tokens kept of each feature.
+        target_prefix: Text that all targets begin with and that is no part of the answers.
     """
 
     name: str
@@ -81,11 +82,19 @@ class CachedTask:
     metric_functions: tuple[references.Reference, ...]
     postprocessor: references.Reference | None
     lengths: Mapping[str, int]
+    target_prefix: str = ""
 
     @property
     def parts(self) -> tuple[tuple["CachedTask", float], ...]:
         """The tasks to draw training examples from, with their rates: this one alone."""
         return ((self, 1.0),)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The targets of its labels: the label words, behind the prefix of the targets."""
+        if not self.target_prefix:
+            return self.labels
+        return tuple(f"{self.target_prefix} {label}" for label in self.labels)
 
     @property
     def reads_answers(self) -> bool:
@@ -163,6 +172,8 @@ class CachedTask:
     def _postprocessed(
         self, texts: Sequence[str], fields: Sequence[Fields], *, is_target: bool
     ) -> list[Any]:
+        if not is_target:
+            texts = [postprocessors.without_prefix(text, self.target_prefix) for text in texts]
         if self.postprocessor is None:
             return list(texts)
         post = references.resolve(self.postprocessor, owner=f"task {self.name}")

@@ -106,3 +106,8 @@ def answers(
 
 def _bare_words(text: str) -> set[str]:
     return set(text.lower().split()) - _DETERMINERS
+
+
+def without_prefix(text: str, prefix: str) -> str:
+    """Returns an answer without the text that all targets begin with, if it begins with it."""
+    return text.removeprefix(prefix).lstrip() if prefix else text

@@ -180,7 +180,7 @@ class Evaluator:
         items = [(prompt, task.split(name)) for prompt, task, name in flat]
         asked = [i for i, (_, task, _) in enumerate(flat) if task.reads_answers]
         rated = [i for i, (_, task, _) in enumerate(flat) if task.reads_scores]
-        labels = [flat[i][1].labels for i in asked]
+        labels = [flat[i][1].choices for i in asked]
         texts = dict(zip(asked, self.predict(bank, [items[i] for i in asked], labels), strict=True))
         scores = dict(zip(rated, self.likelihoods(bank, [items[i] for i in rated]), strict=True))
         return [

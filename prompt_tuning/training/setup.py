@@ -12,6 +12,7 @@ from rich.console import Console
 from prompt_tuning.data.cache import check_lengths, ensure_cached
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.shapes import Shape, choose_shapes
+from prompt_tuning.data.target_prefix import with_target_prefix
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.vocabulary_file import fetch_vocabulary
@@ -36,6 +37,8 @@ class Setup:
         data_dir: Where published datasets are as JSON lines, `<folder>/<split>.jsonl`; None for
             TensorFlow Datasets alone.
         feature_lengths: Tokens kept of `inputs` and `targets`, EOS included.
+        target_prefix: Text that all targets begin with, in training and decoding; scores are of
+            answers without it.
         cache_dir: Where tokenised tasks and compiled programs are kept; `~` is the home directory.
         shape_count: Padded shapes of batches, at most; each is compiled once.
     """
@@ -48,6 +51,7 @@ class Setup:
     task_modules: tuple[str, ...]
     data_dir: str | None
     feature_lengths: dict[str, int]
+    target_prefix: str
     cache_dir: str
     shape_count: int
 
@@ -131,6 +135,8 @@ class Setup:
             tfds_data_dir=tfds_data_dir,
             report=lambda text: console.print(text, highlight=False, markup=False),
         )
+        if self.target_prefix:
+            cached = [with_target_prefix(task, self.target_prefix, vocabulary) for task in cached]
         return dict(zip(names, cached, strict=True))
 
     def _tokens_path(self, data_dir: str | None) -> Path:

@@ -101,3 +101,19 @@ def test_the_examples_of_other_commands_name_a_prompt_it_leaves(trained: Path):
     path = f"prompts/{ROWS[0]}/best.safetensors"
     assert (trained / path).is_file()
     assert all(f"/tmp/train/{path}" in COMMANDS[name].example for name in ("eval", "infer"))
+
+
+def test_targets_with_a_prefix_are_learned_and_answered_without_it(
+    cache_dir: Path, tmp_path: Path, here: Callable[..., int]
+):
+    words = tiny(
+        cache_dir,
+        tmp_path / "run",
+        TARGET_PREFIX="<extra_id_0>",
+        INITIAL_CHECKPOINT_PATH="t5_mini",
+        TRAIN_STEPS=60,
+        EVAL_PERIOD=60,
+    )
+    assert here("train", "--gin_file=runs/train_mini.gin", *words) == 0
+    (row,) = results.read(tmp_path / "run" / "results.json")
+    assert row["score"] > 60

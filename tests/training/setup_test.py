@@ -17,6 +17,7 @@ SETTINGS = {
     "task_modules": (),
     "data_dir": None,
     "feature_lengths": {"inputs": 64, "targets": 16},
+    "target_prefix": "",
     "cache_dir": "~/cache",
     "shape_count": 4,
 }

@@ -1,0 +1,55 @@
+"""A text that all targets begin with, which is no part of the answer.
+
+A T5 that was only pre-trained on span corruption begins every target with a sentinel; one that is
+prompted to answer does better where its answers may begin so too ("Span Corruption + Sentinel",
+Lester et al. 2021, section 3.2).
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask
+from prompt_tuning.data.ragged import Ragged
+from prompt_tuning.data.vocabulary import Vocabulary
+
+
+def with_target_prefix(
+    task: CachedTask | CachedMixture, prefix: str, vocabulary: Vocabulary
+) -> CachedTask | CachedMixture:
+    """Puts a text in front of every target, which scoring takes off every answer again.
+
+    Args:
+        task: The tokenised task or mixture.
+        prefix: The text, such as `<extra_id_0>`.
+        vocabulary: What the task is tokenised with.
+    """
+    digest = hashlib.sha256(f"{task.digest} {prefix}".encode()).hexdigest()
+    if isinstance(task, CachedMixture):
+        parts = tuple(
+            (dataclasses.replace(part, **_changes(part, prefix, vocabulary)), rate)
+            for part, rate in task.parts
+        )
+        return dataclasses.replace(task, digest=digest, parts=parts)
+    return dataclasses.replace(task, digest=digest, **_changes(task, prefix, vocabulary))
+
+
+def _changes(task: CachedTask, prefix: str, vocabulary: Vocabulary) -> dict:
+    tokens = vocabulary.encode(prefix)
+    splits = {
+        name: CachedSplit(split.inputs, _prefixed(split.targets, tokens), split.fields_file)
+        for name, split in task.splits.items()
+    }
+    lengths = {**task.lengths, "targets": task.lengths["targets"] + len(tokens)}
+    return {"splits": splits, "lengths": lengths, "target_prefix": prefix}
+
+
+def _prefixed(targets: Ragged, prefix: Sequence[int]) -> Ragged:
+    count, size = len(targets), len(prefix)
+    places = np.repeat(targets.offsets[:-1], size)
+    tokens = np.insert(
+        targets.tokens[: targets.offsets[-1]], places, np.tile(np.asarray(prefix, np.int32), count)
+    )
+    return Ragged(tokens, targets.offsets + size * np.arange(count + 1))
