@@ -47,12 +47,21 @@ def test_a_misspelt_macro_is_an_error_on_top_of_any_file(file):
 
 
 @each_file
-def test_a_run_parses_by_itself_and_opens_with_its_command(file):
+def test_a_run_parses_by_itself_and_opens_with_commands_that_do(file):
     if file.parent.name == "runs":
         assert gin_config.parse([str(file)], [], []).bindings
-        lines = file.read_text().splitlines()
-        opening = itertools.takewhile(lambda line: line.startswith("#"), lines)
-        assert "prompt-tuning " in "".join(opening)
+        opening = itertools.takewhile(
+            lambda line: line.startswith("#"), file.read_text().splitlines()
+        )
+        text = "\n".join(line[1:].strip() for line in opening).replace("\\\n", " ")
+        commands = [line for line in text.split("\n") if line.startswith("prompt-tuning ")]
+        assert commands
+        for command in commands:
+            _, name, *words = shlex.split(command)
+            files = [word.removeprefix("--gin_file=") for word in words if "--gin_file=" in word]
+            bindings = [word.removeprefix("--gin.") for word in words if "--gin." in word]
+            config = gin_config.parse(files, bindings, [])
+            assert gin_config.operative_config(config, COMMANDS[name].function)
 
 
 def test_the_defaults_bind_each_parameter_once():

@@ -31,13 +31,17 @@ MODEL = Path(prompt_tuning.__file__).parent / "models" / "t5_mini" / "sentencepi
 
 def line(dataset):
     files = ", ".join(f"{name}.jsonl" for names in dataset.splits.values() for name in names)
-    fields = ", ".join(dataset.fields)
+    words = dataset.labels
+    if not all(word.isdigit() for word in words):  # else the label is the number itself
+        words = [f"{number} {word}" for number, word in enumerate(words)]
+    label = f"label ({', '.join(words)})" if words else "label"
+    fields = ", ".join(label if field == "label" else field for field in dataset.fields)
     obtain = dataset.obtain.replace("|", r"\|")
     return f"| `{dataset.name}` | `{dataset.folder}/`: {files} | {fields} | {obtain} |"
 
 
 def test_the_table_of_files_to_fetch_is_the_catalogs():
-    wanted = [line(each) for each in DATASETS.values() if each.obtain or each.tfds is None]
+    wanted = sorted(line(each) for each in DATASETS.values() if each.obtain or each.tfds is None)
     found = [each for each in TEXT.splitlines() if each.startswith("| `")]
     assert found == wanted, "the table should be:\n" + "\n".join(wanted)
 
