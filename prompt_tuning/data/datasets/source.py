@@ -4,6 +4,7 @@
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ import tensorflow as tf
 from prompt_tuning.data.datasets.dataset import HELD_BACK, Dataset, Example
 from prompt_tuning.data.datasets.rows import Reader
 from prompt_tuning.types import UserError
+
+_CHUNK = 256  # TensorFlow takes as long for a generator's chunk as it would for one example
 
 
 @dataclasses.dataclass
@@ -77,20 +80,22 @@ class DatasetSource(seqio.DataSource):
         del shuffle, seed, unused
         if shard_info and shard_info.num_shards > 1:
             raise ValueError("a dataset has one shard; shard its examples instead")
-        first = next(self._examples(split))
+        specs = {name: _spec(value) for name, value in next(self._examples(split)).items()}
 
-        def generate() -> Iterator[Example]:
+        def generate() -> Iterator[dict[str, Any]]:
             try:
-                for example in self._examples(split):
-                    yield {**example, "inputs": self._prefix + example["inputs"]}
+                examples = self._examples(split)
+                while chunk := list(itertools.islice(examples, _CHUNK)):
+                    columns = {name: [each[name] for each in chunk] for name in specs}
+                    columns["inputs"] = [self._prefix + text for text in columns["inputs"]]
+                    yield {name: _column(columns[name], specs[name]) for name in specs}
             except UserError as error:
                 # TensorFlow would wrap it into pages of its own; whoever asks finds it here.
                 self.failure = error
                 raise
 
-        return tf.data.Dataset.from_generator(
-            generate, output_signature={name: _spec(value) for name, value in first.items()}
-        )
+        chunks = tf.data.Dataset.from_generator(generate, output_signature=specs)
+        return chunks.unbatch().map(dict)  # the map makes plain tensors of rows of lists
 
     def _examples(self, split: str) -> Iterator[Example]:
         return self._reader().examples(HELD_BACK if self._leaderboard else split)
@@ -99,8 +104,16 @@ class DatasetSource(seqio.DataSource):
         return Reader(self.dataset, DIRECTORIES.data_dir, DIRECTORIES.tfds_data_dir)
 
 
-def _spec(value: Any) -> tf.TensorSpec:
+def _spec(value: Any) -> tf.TensorSpec | tf.RaggedTensorSpec:
+    """Returns the specification of a chunk of such values."""
     kinds = {str: tf.string, bool: tf.bool, int: tf.int64, float: tf.float32}
     if isinstance(value, list | tuple):
-        return tf.TensorSpec([None], kinds[type(value[0])] if value else tf.string)
-    return tf.TensorSpec([], kinds[type(value)])
+        return tf.RaggedTensorSpec([None, None], kinds[type(value[0])] if value else tf.string)
+    return tf.TensorSpec([None], kinds[type(value)])
+
+
+def _column(values: list[Any], spec: tf.TensorSpec | tf.RaggedTensorSpec) -> Any:
+    if isinstance(spec, tf.TensorSpec):
+        return values
+    flat = tf.constant(list(itertools.chain.from_iterable(values)), spec.dtype)
+    return tf.RaggedTensor.from_row_lengths(flat, list(map(len, values)))

@@ -107,3 +107,21 @@ def test_right_answers_score_100(case):
         for metric in case.dataset.metrics:
             values = metric(wanted, got)
             assert values and values == pytest.approx(dict.fromkeys(values, 100.0))
+
+
+def test_a_prepared_builder_gives_the_same_examples(tmp_path):
+    import tensorflow_datasets as tfds
+
+    dataset = DATASETS["super_glue_multirc"]
+    fixture = json.loads((FIXTURES / f"{dataset.name}.json").read_text(encoding="utf-8"))
+    assert dataset.tfds is not None
+    builder: Any = tfds.builder(dataset.tfds, data_dir=tmp_path)
+    Path(builder.data_dir).mkdir(parents=True)
+    writer: Any = tfds.core.SequentialWriter(builder.info, max_examples_per_shard=10)
+    writer.initialize_splits(list(fixture["rows"]))
+    writer.add_examples(fixture["rows"])
+    writer.close_all()
+    reader = Reader(dataset, None, str(tmp_path))
+    for split, lines in fixture["examples"].items():
+        got = [[f"multirc {e['inputs']}", e["targets"]] for e in reader.examples(split)]
+        assert got == lines

@@ -33,23 +33,6 @@ def ensure(folder, data_dir, vocabulary, *names):
     return [task for task in tasks if isinstance(task, CachedTask)]
 
 
-def test_a_task_and_its_unprefixed_form_differ_by_the_prefix(tmp_path, shared_data, vocabulary):
-    with_prefix, without = ensure(
-        tmp_path, shared_data, vocabulary, "glue_cola", "glue_cola_unprefixed"
-    )
-    split = with_prefix.split("validation")
-    assert len(split) == 1043
-    text = "sentence: The sailors rode the breeze clear of the rocks."
-    assert vocabulary.decode(split.inputs[0]) == f"cola {text}"
-    assert vocabulary.decode(without.split("validation").inputs[0]) == text
-    assert split.target_texts[0] == "acceptable"
-    assert (with_prefix.labels, with_prefix.scored_split) == (
-        ("unacceptable", "acceptable"),
-        "validation",
-    )
-    assert with_prefix.evaluate("validation", split.target_texts) == {"matthews": 100.0}
-
-
 def test_a_wrong_line_is_told_and_nothing_is_written(tmp_path, shared_data, vocabulary):
     folder = tmp_path / "data" / "glue_cola"
     folder.mkdir(parents=True)

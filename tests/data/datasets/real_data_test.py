@@ -1,0 +1,164 @@
+"""The real files of published datasets, from JSON lines to the scores of right answers."""
+
+from typing import NamedTuple
+
+import pytest
+
+from prompt_tuning.data import cache
+from prompt_tuning.data.cached_task import CachedTask
+from prompt_tuning.data.vocabulary import Vocabulary
+
+
+class Real(NamedTuple):
+    """What is known of a real dataset: sizes, the first scored example, its label words."""
+
+    sizes: dict[str, int]
+    inputs: str
+    target: str
+    labels: tuple[str, ...] = ()
+
+
+_ENTAILMENT = ("entailment", "not_entailment")
+_POLARITY = ("negative", "positive")
+
+DATASETS = {
+    "glue_cola": Real(
+        {"train": 8551, "validation": 1043},
+        "cola sentence: The sailors rode the breeze clear of the rocks.",
+        "acceptable",
+        ("unacceptable", "acceptable"),
+    ),
+    "glue_sst2": Real(
+        {"train": 6920, "validation": 872, "test": 1821},
+        "sst2 sentence: no movement , no yuks , not much of anything .",
+        "negative",
+        _POLARITY,
+    ),
+    "glue_mrpc": Real(
+        {"train": 3576, "validation": 500, "test": 1725},
+        "mrpc sentence1: PCCW's chief operating officer, Mike Butcher, and Alex Arena, the chief "
+        "financial officer, will report directly to Mr So. sentence2: Current Chief Operating "
+        "Officer Mike Butcher and Group Chief Financial Officer Alex Arena will report to So.",
+        "equivalent",
+        ("not_equivalent", "equivalent"),
+    ),
+    "glue_stsb": Real(
+        {"train": 5749, "validation": 1500, "test": 1379},
+        "stsb sentence1: A girl is styling her hair. sentence2: A girl is brushing her hair.",
+        "2.5",
+    ),
+    "super_glue_boolq": Real(
+        {"train": 1491, "validation": 3270},
+        "boolq passage: All biomass goes through at least some of these steps: it needs",
+        "False",
+        ("False", "True"),
+    ),
+    "super_glue_cb": Real(
+        {"train": 250, "validation": 56},
+        "cb hypothesis: Valence was helping premise: Valence the void-brain, Valence the virtuous "
+        "valet. Why couldn't the figger choose his own portion of titanic anatomy to shaft? Did he "
+        "think he was helping?",
+        "contradiction",
+        ("entailment", "contradiction", "neutral"),
+    ),
+    "super_glue_copa": Real(
+        {"train": 400, "validation": 100},
+        "copa choice1: The toilet filled with water. choice2: Water flowed from the spout. "
+        "premise: The man turned on the faucet. question: effect",
+        "choice2",
+        ("choice1", "choice2"),
+    ),
+    "super_glue_rte": Real(
+        {"train": 2490, "validation": 277},
+        "rte hypothesis: Christopher Reeve had an accident. premise: Dana Reeve, the widow of the "
+        "actor Christopher Reeve, has died of lung cancer at age 44, according to the Christopher "
+        "Reeve Foundation.",
+        "not_entailment",
+        _ENTAILMENT,
+    ),
+    "super_glue_wsc": Real(
+        {"train": 259, "validation": 104},
+        "wsc: Bernard , who had not told the government official that he was less than 21 when he "
+        "filed for a homestead claim, did not consider that he had done anything dishonest. Still, "
+        "anyone who knew that he was 19 years old could take his claim away from *him* .",
+        "anyone",
+    ),
+    "snli": Real(
+        {"train": 1666, "validation": 200, "test": 400},
+        "snli hypothesis: A man is prone on the street while another man stands next to him. "
+        "premise: A man with a beard is talking on the cellphone and standing next to someone who "
+        "is lying down on the street.",
+        "entailment",
+        ("entailment", "neutral", "contradiction"),
+    ),
+    "imdb_reviews": Real(
+        {"train": 1707, "validation": 245, "test": 488},
+        "imdb_reviews text: If you haven't seen this, it's terrible. It is pure trash. I saw this "
+        "about 17 years ago, and I'm still screwed up from it.",
+        "negative",
+        _POLARITY,
+    ),
+    "cr": Real(
+        {"train": 3000, "validation": 771},
+        "cr sentence: glad to see the ed . revised the previous statements regarding image "
+        "quality .",
+        "positive",
+        _POLARITY,
+    ),
+    "gem_common_gen": Real(
+        {"train": 12000, "validation": 4018},
+        "common_gen field && stand && look",
+        "The player stood in the field looking at the batter.",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def vocabulary(shared_data):
+    return Vocabulary(shared_data / "t5" / "spiece.model", 100)
+
+
+@pytest.fixture(scope="module")
+def tasks(shared_data, vocabulary, tmp_path_factory):
+    """Tokenises all of them in one go."""
+    opened = cache.ensure_cached(
+        tmp_path_factory.mktemp("cache"),
+        [*DATASETS, "glue_cola_unprefixed"],
+        vocabulary,
+        {"inputs": 128, "targets": 64},
+        modules=(),
+        data_dir=str(shared_data),
+        tfds_data_dir=None,
+        report=lambda text: None,
+    )
+    return {task.name: task for task in opened if isinstance(task, CachedTask)}
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_real_dataset_is_read_whole_and_its_answers_score_100(name, tasks, vocabulary):
+    task, real = tasks[name], DATASETS[name]
+    assert {split: len(examples) for split, examples in task.splits.items()} == real.sizes
+    assert task.labels == real.labels
+    split = task.split(task.scored_split)
+    assert vocabulary.decode(split.inputs[0]).startswith(real.inputs)
+    assert split.target_texts[0] == real.target
+    if real.labels:
+        assert set(split.target_texts) == set(real.labels)
+    scores = task.evaluate(task.scored_split, answers(name, split))
+    assert scores == pytest.approx(dict.fromkeys(scores, 100.0))
+
+
+def test_an_unprefixed_task_differs_by_the_prefix(tasks, vocabulary):
+    texts = [
+        vocabulary.decode(tasks[name].split("validation").inputs[7])
+        for name in ("glue_cola", "glue_cola_unprefixed")
+    ]
+    assert texts[0] == f"cola {texts[1]}"
+    assert texts[1].startswith("sentence: ")
+
+
+def answers(name, split):
+    """Returns the right answers: of WSC, another noun where the target is the wrong one."""
+    if name != "super_glue_wsc":
+        return split.target_texts
+    return [row["targets_pretokenized"] if row["label"] else "nobody" for row in split.fields]
