@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prompt_tuning.cli import gin_config, gin_files
+from prompt_tuning.cli import gin_config, gin_files, sweep
 from prompt_tuning.cli.main import COMMANDS
 from prompt_tuning.types import UserError
 
@@ -62,6 +62,9 @@ def test_a_run_parses_by_itself_and_opens_with_commands_that_do(file):
             bindings = [word.removeprefix("--gin.") for word in words if "--gin." in word]
             config = gin_config.parse(files, bindings, [])
             assert gin_config.operative_config(config, COMMANDS[name].function)
+            swept = config.bindings[gin_files.Key("", gin_config.SWEEP, "")].value or {}
+            points = sweep.points(config, COMMANDS[name].function)
+            assert [point.name for point in points] == list(swept)
 
 
 def test_the_defaults_bind_each_parameter_once():
