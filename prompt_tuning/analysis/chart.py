@@ -39,14 +39,14 @@ def line_chart(
     figure = Figure(figsize=(9, 6), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    positions, logarithmic = _positions(values)
+    places, logarithmic = positions(values)
     labels = list(dict.fromkeys(each.label for each in series))
     for each in series:
         index = labels.index(each.label)
         shown = [value for value in values if value in each.scores]
         found = [each.scores[value] for value in shown]
         axes.errorbar(
-            [positions[value] for value in shown],
+            [places[value] for value in shown],
             [score.mean for score in found],
             yerr=[score.std or 0.0 for score in found],
             label=f"{each.label} (published)" if each.published else each.label,
@@ -59,7 +59,7 @@ def line_chart(
         )
     if logarithmic:
         axes.set_xscale("log")
-    axes.set_xticks(list(positions.values()), list(positions))
+    axes.set_xticks(list(places.values()), list(places))
     axes.set_xticks([], minor=True)
     axes.set_xlabel(axis, fontsize=11)
     axes.set_ylabel("score (0-100)", fontsize=11)
@@ -80,8 +80,12 @@ def as_numbers(values: Sequence[str]) -> list[float] | None:
         return None
 
 
-def _positions(values: Sequence[str]) -> tuple[dict[str, float], bool]:
-    """Returns where each value stands, and whether on a logarithmic axis."""
+def positions(values: Sequence[str]) -> tuple[dict[str, float], bool]:
+    """Returns where each value stands along the axis, and whether that is logarithmic.
+
+    Numbers stand where they are, on a logarithmic axis where they span a factor of ten; other
+    values stand side by side.
+    """
     numbers = as_numbers(values)
     if numbers is None or len(set(numbers)) < len(numbers):
         return {value: float(index) for index, value in enumerate(values)}, False

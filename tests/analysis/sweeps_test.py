@@ -12,6 +12,10 @@ def body(sweep) -> list[str]:
     return [line for line in markdown(sweep.table()).splitlines() if line.startswith("|")]
 
 
+def pixels(image):
+    return (image[:, :, :3] * 255).round().astype(int).reshape(-1, 3)
+
+
 def lengths(backbone: str, lift: float) -> list:
     found = []
     for length in (100, 5, 20):
@@ -29,23 +33,26 @@ def test_lengths_stand_in_order_with_the_average_first(tmp_path):
     assert lines[11] == "| SuperGLUE average, unprefixed | t5_small | 60.5 | 62.0 | 70.0 |"
     sweep.chart(tmp_path / "chart.png")
     image = matplotlib.image.imread(tmp_path / "chart.png")
-    colours = {tuple(pixel) for pixel in (image[:, :, :3] * 255).round().astype(int).reshape(-1, 3)}
+    colours = {tuple(pixel) for pixel in pixels(image)}
     # The two averages have lines, the sixteen tasks have none.
     assert {(0, 114, 178), (213, 94, 0)} <= colours
     assert (0, 158, 115) not in colours
 
 
-def test_what_the_sweep_set_does_not_tear_its_lines_apart():
+def test_what_the_sweep_set_does_not_tear_its_lines_apart(tmp_path):
     found = []
     for init, score in (("uniform", 40.0), ("class_labels", 60.0)):
         scored = rows({"snli": [score, score + 2]}, init=init)
-        found += runs(scored, init=init)
+        found += runs(scored, start=init)
     (sweep,) = find_sweeps(found)
     assert body(sweep) == [
         "| task | uniform | class_labels |",
         "| --- | ---: | ---: |",
         "| snli | 41.0 ± 1.4 | 61.0 ± 1.4 |",
     ]
+    sweep.chart(tmp_path / "chart.png")
+    image = matplotlib.image.imread(tmp_path / "chart.png")
+    assert (0, 114, 178) in {tuple(pixel) for pixel in pixels(image)}
 
 
 def test_a_sweep_in_a_sweep_is_told_apart_by_the_outer_one():
