@@ -11,16 +11,16 @@ from prompt_tuning.training.setup import Setup, open_vocabulary
 
 
 @gin.configurable
-def cache(*, tasks: str | Sequence[str], setup: Setup, tfds_data_dir: str | None) -> None:
+def cache(*, tasks: str | Sequence[str] | None, setup: Setup, tfds_data_dir: str | None) -> None:
     """Tokenises tasks and mixtures into the cache, and prints what is there.
 
     Args:
-        tasks: Task or mixture, or several.
+        tasks: Task or mixture, or several; None for the task of the user's own file.
         setup: Vocabulary, lengths and the cache's directory.
         tfds_data_dir: Where TensorFlow Datasets are kept.
     """
     console = Console()
-    names = [tasks] if isinstance(tasks, str) else list(tasks)
+    names = setup.named_tasks(tasks)
     vocabulary = open_vocabulary(setup.open_backbone())
     cached = setup.open_tasks(names, vocabulary, tfds_data_dir=tfds_data_dir, console=console)
     table = Table("task", "split", box=None)

@@ -2,6 +2,7 @@
 
 import gin
 
+from prompt_tuning.data.own.task_file import TaskFile
 from prompt_tuning.data.prompt_design import PromptDesign
 from prompt_tuning.models.config import T5Config
 from prompt_tuning.training.adafactor import Adafactor
@@ -37,6 +38,7 @@ for configurable in (
     SourceStage,
     StepConfig,
     T5Config,
+    TaskFile,
     TuneConfig,
     Uniform,
 ):

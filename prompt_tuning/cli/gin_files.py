@@ -80,6 +80,8 @@ class Statements:
     imports: tuple[str, ...]
 
 
+DEFAULTS = "defaults.gin"
+
 _NAME = re.compile(r"[A-Za-z_][\w./]*")
 
 
@@ -109,6 +111,18 @@ def read(files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[s
         bindings=tuple(item for item in found if isinstance(item, Binding)),
         imports=tuple(dict.fromkeys(item for item in found if isinstance(item, str))),
     )
+
+
+def on_defaults(files: Sequence[str], search_paths: Sequence[str]) -> list[str]:
+    """Returns `files` with `defaults.gin` before them, unless they are or include a file so named.
+
+    Raises:
+        UserError: as `read` does.
+    """
+    places = [Path(b.place.rpartition(":")[0]) for b in read(files, [], search_paths).bindings]
+    if any(place.name == DEFAULTS for place in places):
+        return list(files)
+    return [str(configs_directory() / DEFAULTS), *files]
 
 
 def setting(name: str, value: Any, place: str) -> Binding:

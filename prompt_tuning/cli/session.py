@@ -80,11 +80,15 @@ class Session:
     console: Console
 
     def dry_run(self, rows: Sequence[Row]) -> None:
-        """Prints what training the rows needs; no task is tokenised and nothing is compiled."""
+        """Prints what training the rows needs, and what a file of the user's own holds.
+
+        No other task is tokenised, and nothing is compiled or written.
+        """
         check_rows(rows, microbatches=self.tuning.step.microbatches, save_steps=self.save_steps)
         outline = self.setup.outline()
         if isinstance(self.tuning, ModelTuneConfig):
             model_loop.check_model_rows(rows, outline)
+        self.setup.preview_task_file(self.task_names, self.console)
         lengths = self.setup.feature_lengths
         shape = (lengths["inputs"], lengths["targets"])
         table = describe(rows, outline, self.tuning, shape)

@@ -21,7 +21,7 @@ from prompt_tuning.training.starts import FromRow, Start
 def train(
     *,
     model_dir: str,
-    tasks: str | Sequence[str],
+    tasks: str | Sequence[str] | None,
     seeds: int | Sequence[int],
     start: Start,
     schedule: Schedule,
@@ -37,7 +37,7 @@ def train(
 
     Args:
         model_dir: Where the run's files are.
-        tasks: Task or mixture, or several.
+        tasks: Task or mixture, or several; None for the task of the user's own file.
         seeds: Seed, or several.
         start: How prompts begin; `@Pretrained()` where the model is tuned.
         schedule: How long and how fast they train.
@@ -50,7 +50,7 @@ def train(
         tfds_data_dir: Where TensorFlow Datasets are kept.
         operative_config: The resolved configuration, for the run's directory.
     """
-    names = [tasks] if isinstance(tasks, str) else list(tasks)
+    names = setup.named_tasks(tasks)
     rows = train_rows(
         names,
         [seeds] if isinstance(seeds, int) else list(seeds),

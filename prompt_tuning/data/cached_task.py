@@ -24,19 +24,29 @@ class CachedSplit:
     Attributes:
         inputs: Token ids of the inputs, ending in 1 (end of sequence).
         targets: Token ids of the targets, ending in 1.
-        fields_file: JSON lines with the other fields of each example; None for a training split.
+        fields_file: JSON lines with the other fields of each example.
+        fields_in_memory: The other fields, of a split that is in no cache. A training split has
+            neither.
     """
 
     inputs: Ragged
     targets: Ragged
     fields_file: Path | None = None
+    fields_in_memory: Sequence[Fields] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
 
+    @property
+    def has_fields(self) -> bool:
+        """Whether there are the other fields, by which predictions are scored."""
+        return self.fields_file is not None or self.fields_in_memory is not None
+
     @cached_property
     def fields(self) -> Sequence[Fields]:
         """The other fields of each example, `targets_pretokenized` (the target's text) included."""
+        if self.fields_in_memory is not None:
+            return self.fields_in_memory
         if self.fields_file is None:
             raise UserError("training splits keep tokens alone; use an evaluation split's fields")
         with self.fields_file.open(encoding="utf-8") as lines:
@@ -54,8 +64,9 @@ class CachedSplit:
             Ragged(self.inputs.tokens, self.inputs.offsets[: count + 1]),
             Ragged(self.targets.tokens, self.targets.offsets[: count + 1]),
             self.fields_file,
+            self.fields_in_memory,
         )
-        if self.fields_file is not None:
+        if self.has_fields:
             part.__dict__["fields"] = self.fields[:count]
         return part
 

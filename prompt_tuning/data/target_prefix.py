@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.vocabulary import Vocabulary
 
@@ -39,7 +39,7 @@ def with_target_prefix(
 def _changes(task: CachedTask, prefix: str, vocabulary: Vocabulary) -> dict:
     tokens = vocabulary.encode(prefix)
     splits = {
-        name: CachedSplit(split.inputs, _prefixed(split.targets, tokens), split.fields_file)
+        name: dataclasses.replace(split, targets=_prefixed(split.targets, tokens))
         for name, split in task.splits.items()
     }
     lengths = {**task.lengths, "targets": task.lengths["targets"] + len(tokens)}

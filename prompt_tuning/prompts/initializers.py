@@ -97,7 +97,10 @@ def class_labels(
     """
     table = jnp.asarray(embeddings)
     if not label_pieces:
-        raise UserError("class labels: there are no labels; give them, or use another initialiser")
+        raise UserError(
+            "class labels: there are no labels; give them, or use another "
+            "initialiser, such as PROMPT_INIT=@SampledVocab()"
+        )
     for i, pieces in enumerate(label_pieces):
         if not pieces:
             raise UserError(f"class labels: label {i} has no pieces; remove it or write it out")

@@ -161,7 +161,7 @@ class Evaluator:
                 "use @Greedy() for open answers"
             )
         for _, task, name in flat:
-            if task.split(name).fields_file is None:
+            if not task.split(name).has_fields:
                 raise UserError(
                     f"the {name} split of {task.name} keeps tokens alone and cannot be scored; "
                     "use validation or test"

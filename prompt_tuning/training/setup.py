@@ -11,11 +11,14 @@ from rich.console import Console
 
 from prompt_tuning.data.cache import check_lengths, ensure_cached
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.own.summary import summary
+from prompt_tuning.data.own.task_file import FileTask, TaskFile
+from prompt_tuning.data.own.tokens import tokenize
 from prompt_tuning.data.shapes import Shape, choose_shapes
 from prompt_tuning.data.target_prefix import with_target_prefix
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.vocabulary_file import fetch_vocabulary
+from prompt_tuning.models.vocabulary_file import check_vocabulary, fetch_vocabulary
 from prompt_tuning.models.weights import Backbone, Outline, is_remote, open_backbone
 from prompt_tuning.types import UserError, nearest
 
@@ -36,6 +39,7 @@ class Setup:
         task_modules: Modules that register further SeqIO tasks when imported.
         data_dir: Where published datasets are as JSON lines, `<folder>/<split>.jsonl`; None for
             TensorFlow Datasets alone.
+        task_file: A file of the user's own that makes a task; its path may be None.
         feature_lengths: Tokens kept of `inputs` and `targets`, EOS included.
         target_prefix: Text that all targets begin with, in training and decoding; scores are of
             answers without it.
@@ -50,6 +54,7 @@ class Setup:
     param_dtype: str
     task_modules: tuple[str, ...]
     data_dir: str | None
+    task_file: TaskFile
     feature_lengths: dict[str, int]
     target_prefix: str
     cache_dir: str
@@ -98,6 +103,63 @@ class Setup:
             return Outline(dataclasses.replace(self.model, dtype=self.dtype), self.param_dtype)
         return self.open_backbone().outline
 
+    def named_tasks(self, names: str | Sequence[str] | None) -> list[str]:
+        """Returns names of tasks as a list; None stands for the task of the user's own file.
+
+        Raises:
+            UserError: There is no such file.
+        """
+        if names is not None:
+            return [names] if isinstance(names, str) else list(names)
+        if self.task_file.task_name is None:
+            raise UserError(
+                "no task is given; set MIXTURE_OR_TASK_NAME to a task or mixture (CACHE_TASKS for "
+                "the command cache), or TASK_FILE to a file with data of your own"
+            )
+        return [self.task_file.task_name]
+
+    def open_task_file(
+        self, names: Sequence[str], vocabulary: Vocabulary, console: Console
+    ) -> CachedTask | None:
+        """Reads and tokenises the user's own file, if there is one, and prints what it holds.
+
+        Raises:
+            UserError: The file is not sound, or its task is not among the names of the run.
+        """
+        if self.task_file.task_name is None:
+            return None
+        file = tokenize(self._read_task_file(names), vocabulary, self.feature_lengths)
+        console.print(summary(file), highlight=False, soft_wrap=True)
+        return file.task
+
+    def preview_task_file(self, names: Sequence[str], console: Console) -> None:
+        """Prints what the user's own file holds, if there is one; fetches no model for it.
+
+        Raises:
+            UserError: As `open_task_file`.
+        """
+        if self.task_file.task_name is None:
+            return
+        if self.model is None or not is_remote(self.backbone):
+            self.open_task_file(names, open_vocabulary(self.open_backbone()), console)
+        elif self.vocabulary_file is not None:
+            path = fetch_vocabulary(self.vocabulary_file, self.cache_path / "vocabularies")
+            extra_ids = check_vocabulary(path, self.model.vocab_size, None)
+            self.open_task_file(names, Vocabulary(path, extra_ids), console)
+        else:
+            self._read_task_file(names)
+            console.print("TASK_FILE is sound; what it holds is shown once the model is here")
+
+    def _read_task_file(self, names: Sequence[str]) -> FileTask:
+        name = self.task_file.task_name
+        if name not in names:
+            raise UserError(
+                f"TASK_FILE makes the task '{name}', but the run is of {', '.join(names)}; name it "
+                "in MIXTURE_OR_TASK_NAME (or TARGET_TASKS, evaluate.tasks, CACHE_TASKS), or set "
+                "that to None"
+            )
+        return self.task_file.read()
+
     def open_tasks(
         self,
         names: Sequence[str],
@@ -111,6 +173,27 @@ class Setup:
         Raises:
             UserError: There is no such task or module, or a task cannot be tokenised.
         """
+        names = list(dict.fromkeys(names))
+        of_file = self.open_task_file(names, vocabulary, console)
+        own = {} if of_file is None else {of_file.name: of_file}
+        others = [name for name in names if name not in own]
+        cached = self._open_cached(others, vocabulary, tfds_data_dir, console) if others else {}
+        opened = {**own, **cached}
+        tasks = {name: opened[name] for name in names}
+        if not self.target_prefix:
+            return tasks
+        return {
+            name: with_target_prefix(task, self.target_prefix, vocabulary)
+            for name, task in tasks.items()
+        }
+
+    def _open_cached(
+        self,
+        names: Sequence[str],
+        vocabulary: Vocabulary,
+        tfds_data_dir: str | None,
+        console: Console,
+    ) -> dict[str, CachedTask | CachedMixture]:
         for module in self.task_modules:
             # Importing it is left to tokenising; here a mistake is found though all is cached.
             top = module.partition(".")[0]
@@ -119,7 +202,6 @@ class Setup:
                     f"cannot import the task module '{module}' (MIXTURE_OR_TASK_MODULE); "
                     "install it or put its directory on PYTHONPATH"
                 )
-        names = list(dict.fromkeys(names))
         data_dir = (
             None if self.data_dir is None else str(Path(self.data_dir).expanduser().resolve())
         )
@@ -135,8 +217,6 @@ class Setup:
             tfds_data_dir=tfds_data_dir,
             report=lambda text: console.print(text, highlight=False, markup=False),
         )
-        if self.target_prefix:
-            cached = [with_target_prefix(task, self.target_prefix, vocabulary) for task in cached]
         return dict(zip(names, cached, strict=True))
 
     def _tokens_path(self, data_dir: str | None) -> Path:

@@ -43,8 +43,8 @@ COMMANDS = {
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    path = tmp_path / "x.gin"
-    path.write_text("FAIL = 'no'\nplay.tune = 'a'\nplay.fail = %FAIL\n")
+    (tmp_path / "defaults.gin").write_text("FAIL = 'no'\nplay.tune = 'a'\nplay.fail = %FAIL\n")
+    (tmp_path / "x.gin").write_text("include 'defaults.gin'\n")
     monkeypatch.chdir(tmp_path)
     return lambda *words: main(words, COMMANDS)
 

@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
+from prompt_tuning.data.own.task_file import TaskFile
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError
+from tests.data.own.conftest import FREE
 from tests.training import toy
 
+NO_FILE = TaskFile(**FREE)
 SETTINGS = {
     "backbone": "t5_mini",
     "model": None,
@@ -16,6 +19,7 @@ SETTINGS = {
     "param_dtype": "float32",
     "task_modules": (),
     "data_dir": None,
+    "task_file": NO_FILE,
     "feature_lengths": {"inputs": 64, "targets": 16},
     "target_prefix": "",
     "cache_dir": "~/cache",

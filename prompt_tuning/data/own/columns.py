@@ -1,0 +1,131 @@
+"""Which columns of a file are the input, the label and the split, where nobody says so.
+
+Names decide, then what is left over; where several columns are left, the user is asked.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from prompt_tuning.data.own.table import Table
+from prompt_tuning.types import UserError
+
+_LABELS = (
+    *("label", "labels", "gold_label", "gold", "target", "targets", "class", "category"),
+    *("sentiment", "intent", "topic", "emotion", "answer", "output", "completion", "response"),
+    *("summary", "translation", "similarity", "stars", "rating", "score", "y"),
+)
+_PAIRS = (
+    *(("premise", "hypothesis"), ("sentence1", "sentence2"), ("sentence_1", "sentence_2")),
+    *(("sentence_a", "sentence_b"), ("question1", "question2"), ("text1", "text2")),
+    *(("text_a", "text_b"), ("question", "context"), ("question", "passage")),
+    *(("question", "paragraph"), ("question", "sentence"), ("query", "document")),
+    *(("query", "passage"), ("instruction", "input")),
+)
+_TEXTS = (
+    *("text", "review", "sentence", "inputs", "input", "content", "comment", "message", "tweet"),
+    *("document", "article", "body", "passage", "paragraph", "utterance", "source", "prompt"),
+    *("instruction", "question", "query", "title", "headline"),
+)
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""The split that a value of a column of splits stands for."""
+
+_NUMBERING = re.compile(r"(id|idx|index|guid|uid|uuid|column_\d+|.*_id)")
+_TEXT_WORDS = 3.0  # mean words of a value from which a column counts as text
+_SAMPLE = 1000  # rows looked at
+
+
+class Columns(NamedTuple):
+    """The columns of the input, of the label and of the split (None where there is none)."""
+
+    inputs: tuple[str, ...]
+    label: str
+    split: str | None
+
+
+def choose(
+    table: Table,
+    *,
+    inputs: Sequence[str] | None,
+    label: str | None,
+    split: str | None,
+) -> Columns:
+    """Chooses columns; those that are given stay.
+
+    Raises:
+        UserError: A given column is not there, or there is nothing to choose by.
+    """
+    for given, setting in ((inputs or (), "inputs"), ((label,), "label"), ((split,), "split")):
+        for name in given:
+            if name is not None:
+                table.check_column(name, f"TaskFile.{setting}")
+    if split is None:
+        split = _named(table.columns, ("split",))
+        values = {str(row.values.get(split)).strip().lower() for row in table.rows if split}
+        split = split if values & set(SPLIT_NAMES) else None
+    taken = {label, split, *(inputs or ())}
+    free = [name for name in table.columns if name not in taken and not _numbers_rows(name)]
+    if label is None:
+        label = _named(free, _LABELS)
+        free = [name for name in free if name != label]
+    if inputs is None:
+        inputs = _input_by_name(free) or _input_by_content(table, free, label is None)
+        free = [name for name in free if name not in inputs]
+    if label is None:
+        if len(free) != 1:
+            raise _unclear(table, "label", free)
+        label = free[0]
+    return Columns(tuple(inputs), label, split)
+
+
+def _input_by_name(free: Sequence[str]) -> tuple[str, ...]:
+    for pair in _PAIRS:
+        found = [_named(free, (name,)) for name in pair]
+        if all(found):
+            return tuple(name for name in found if name)
+    found = _named(free, _TEXTS)
+    return (found,) if found else ()
+
+
+def _input_by_content(table: Table, free: Sequence[str], label_too: bool) -> tuple[str, ...]:
+    """Returns the one column left, or the one or two that hold texts; one is left for a label."""
+    if len(free) == 1 and not label_too:
+        return tuple(free)
+    if len(free) == 2 and label_too:
+        return (max(free, key=lambda name: _mean_words(table, name)),)
+    texts = [name for name in free if _mean_words(table, name) >= _TEXT_WORDS]
+    if len(texts) not in (1, 2):
+        raise _unclear(table, "inputs", free)
+    return tuple(texts)
+
+
+def _unclear(table: Table, setting: str, free: Sequence[str]) -> UserError:
+    example = {"label": "'NAME'", "inputs": "('NAME',)"}[setting]
+    among = f"among {', '.join(free)}" if free else "as no column is left"
+    return UserError(
+        f"{table.path}: cannot tell the column of the {setting} {among} (the first line names the "
+        f'columns); add --gin.TaskFile.{setting}="{example}"'
+    )
+
+
+def _named(columns: Sequence[str], names: Sequence[str]) -> str | None:
+    """Returns the column that has the first of the names, whatever its case."""
+    plain = {_plain(column): column for column in reversed(columns)}
+    return next((plain[name] for name in names if name in plain), None)
+
+
+def _plain(column: str) -> str:
+    return re.sub(r"[\s-]+", "_", column.strip().lower())
+
+
+def _numbers_rows(column: str) -> bool:
+    return _NUMBERING.fullmatch(_plain(column)) is not None
+
+
+def _mean_words(table: Table, column: str) -> float:
+    values = [str(row.values.get(column, "")) for row in table.rows[:_SAMPLE]]
+    return sum(len(value.split()) for value in values) / len(values)

@@ -1,0 +1,149 @@
+"""A task of a file, tokenised in this process: nothing is kept on disk, so nothing can be stale."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from prompt_tuning.data import ragged
+from prompt_tuning.data.cached_task import CachedSplit, CachedTask
+from prompt_tuning.data.own import answers
+from prompt_tuning.data.own.task_file import FileTask
+from prompt_tuning.data.vocabulary import EOS_ID, UNK_ID, Vocabulary
+from prompt_tuning.types import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Lengths:
+    """Says how long the texts of a feature are in a split.
+
+    Attributes:
+        tokens: Tokens of each text before it is cut, end of sequence included.
+        cut: Texts that are cut.
+        unknown: Texts with a piece that the vocabulary does not have.
+    """
+
+    tokens: np.ndarray
+    cut: int
+    unknown: int
+
+
+@dataclass(frozen=True, eq=False)
+class TokenizedFile:
+    """Holds a tokenised task, its text, and the lengths by split and feature."""
+
+    task: CachedTask
+    text: FileTask
+    lengths: Mapping[str, Mapping[str, Lengths]]
+
+
+def tokenize(
+    text: FileTask, vocabulary: Vocabulary, most_tokens: Mapping[str, int]
+) -> TokenizedFile:
+    """Tokenises a task: each text is cut to its feature's length, the last token being EOS.
+
+    Args:
+        text: The task.
+        vocabulary: The frozen model's.
+        most_tokens: The most tokens kept, by feature (`inputs`, `targets`).
+
+    Raises:
+        UserError: A label word cannot be written in this vocabulary or length, or two label words
+            read back as one.
+    """
+    text = _in_vocabulary(text, vocabulary, most_tokens["targets"])
+    splits: dict[str, CachedSplit] = {}
+    lengths: dict[str, dict[str, Lengths]] = {}
+    for split, examples in text.splits.items():
+        inputs = [vocabulary.encode(example.inputs) for example in examples]
+        targets = [vocabulary.encode(example.targets) for example in examples]
+        fields = [
+            {"inputs_pretokenized": e.inputs, "targets_pretokenized": e.targets} for e in examples
+        ]
+        splits[split] = CachedSplit(
+            ragged.from_sequences(_cut(inputs, most_tokens["inputs"])),
+            ragged.from_sequences(_cut(targets, most_tokens["targets"])),
+            fields_in_memory=None if split == "train" else fields,
+        )
+        lengths[split] = {
+            "inputs": _lengths(inputs, most_tokens["inputs"]),
+            "targets": _lengths(targets, most_tokens["targets"]),
+        }
+    task = CachedTask(
+        name=text.name,
+        digest=_digest(text, splits),
+        splits=splits,
+        labels=text.labels,
+        metric_functions=text.metrics,
+        postprocessor=answers.postprocessor(text.kind, text.labels),
+        lengths=most_tokens,
+    )
+    return TokenizedFile(task, text, lengths)
+
+
+def _in_vocabulary(text: FileTask, vocabulary: Vocabulary, longest: int) -> FileTask:
+    """Returns the task with label words as the vocabulary reads them back: that is what can win.
+
+    Some vocabularies know no capitals or lack characters, so that an answer could never equal them.
+    """
+    back = {word: vocabulary.decode(vocabulary.encode(word)) for word in text.labels}
+    for word, read in back.items():
+        pieces = vocabulary.encode(word)
+        if UNK_ID in pieces or not read:
+            raise UserError(
+                f"{text.path}: the model's vocabulary cannot write the label word '{word}'; give "
+                "it another word in TaskFile.label_words"
+            )
+        if len(pieces) >= longest:
+            raise UserError(
+                f"{text.path}: the label word '{word}' takes {len(pieces) + 1} tokens, but "
+                f"TASK_FEATURE_LENGTHS keeps {longest} of targets; raise that, or give it a "
+                "shorter word in TaskFile.label_words"
+            )
+        same = next(other for other in back if back[other] == read)
+        if same != word:
+            raise UserError(
+                f"{text.path}: the label words '{same}' and '{word}' are the same to the model's "
+                "vocabulary; give one of them another word in TaskFile.label_words"
+            )
+    changed = {word: read for word, read in back.items() if word != read}
+    if not changed:
+        return text
+    written = ", ".join(f"'{word}' as '{read}'" for word, read in [*changed.items()][:4])
+    return dataclasses.replace(
+        text,
+        splits={
+            split: [e._replace(targets=changed.get(e.targets, e.targets)) for e in examples]
+            for split, examples in text.splits.items()
+        },
+        labels=tuple(back.values()),
+        notes=(*text.notes, f"the model's vocabulary writes label words differently: {written}"),
+    )
+
+
+def _cut(sequences: Sequence[list[int]], longest: int) -> list[list[int]]:
+    return [[*ids[: longest - 1], EOS_ID] for ids in sequences]
+
+
+def _lengths(sequences: Sequence[list[int]], longest: int) -> Lengths:
+    tokens = np.array([len(ids) + 1 for ids in sequences])
+    return Lengths(
+        tokens=tokens,
+        cut=int((tokens > longest).sum()),
+        unknown=sum(UNK_ID in ids for ids in sequences),
+    )
+
+
+def _digest(text: FileTask, splits: Mapping[str, CachedSplit]) -> str:
+    """Returns the SHA-256 of all that decides a result: tokens, answers and metrics."""
+    digest = hashlib.sha256(json.dumps([text.name, text.kind, text.labels, text.metrics]).encode())
+    for name, split in splits.items():
+        digest.update(f"\n{name} {len(split)}\n".encode())
+        for feature in (split.inputs, split.targets):
+            digest.update(feature.tokens.tobytes() + feature.offsets.tobytes())
+        for example in text.splits[name] if split.has_fields else ():
+            digest.update(f"{json.dumps(example.targets)}\n".encode())
+    return digest.hexdigest()
