@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from prompt_tuning.data import ragged
-from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.vocabulary import EOS_ID, Vocabulary
 from prompt_tuning.types import UserError
 
@@ -96,7 +96,7 @@ class PromptDesign:
             tokens, cut = _fit(text, examples, query, answer, length - 1)
             inputs.append([*tokens, EOS_ID])
             cuts += cut
-        changed = CachedSplit(ragged.from_sequences(inputs), cached.targets, cached.fields_file)
+        changed = dataclasses.replace(cached, inputs=ragged.from_sequences(inputs))
         return dataclasses.replace(task, splits={split: changed}), Cuts(len(cached), *cuts.tolist())
 
     def _examples(self, task: CachedTask, answer: list[int]) -> list[list[int]]:
