@@ -75,6 +75,13 @@ COMMANDS: Mapping[str, Command] = {
         "    --gin.LEADERBOARD=\"'super_glue'\" --gin.PROMPT_FILES=\"'/tmp/train'\" \\\n"
         "    --gin.OUTPUT_FILE=\"'/tmp/super_glue.zip'\"",
     ),
+    "convert": Command(
+        "prompt_tuning.cli.convert",
+        "convert",
+        "writes a backbone in another form: this project's, T5X's or Hugging Face's",
+        "prompt-tuning convert --gin_file=defaults.gin --gin_file=models/t5_mini.gin \\\n"
+        "    --gin.CONVERT_TO=\"'/tmp/t5_mini_hf'\" --gin.CONVERT_FORMAT=\"'hugging_face'\"",
+    ),
     "cache": Command(
         "prompt_tuning.cli.cache",
         "cache",

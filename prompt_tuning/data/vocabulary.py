@@ -28,7 +28,8 @@ class Vocabulary:
 
         Args:
             path: The `.model` file.
-            extra_ids: Sentinels to append; 100 for the published T5 models.
+            extra_ids: Sentinels to append; 100 for the published T5 models, 0 where the file has
+                them itself.
 
         Raises:
             UserError: The file is missing or is no SentencePiece model with T5's special ids.
@@ -62,10 +63,11 @@ class Vocabulary:
         return self._processor.DecodeIds(kept)
 
     def sentinel(self, number: int) -> int:
-        """Returns the id of `<extra_id_{number}>`."""
-        if not 0 <= number < self.extra_ids:
-            raise ValueError(f"sentinel {number} of a vocabulary with {self.extra_ids}")
-        return self.size - 1 - number
+        """Returns the id of `<extra_id_{number}>`, appended or one of the file's own."""
+        token = self._processor.PieceToId(f"▁<extra_id_{number}>")
+        if token == UNK_ID:
+            raise ValueError(f"the vocabulary has no sentinel {number}")
+        return token
 
     def piece(self, token: int) -> str:
         """Returns the piece at row `token`, with SentencePiece's mark for a leading space."""

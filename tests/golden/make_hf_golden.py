@@ -7,10 +7,14 @@ Each has the directory that transformers writes (`config.json`, `model.safetenso
     python tests/golden/make_hf_golden.py
 
 The models are random, with a prompt in front of the embedded inputs for half of the outputs.
+`hf_shapes.json` has the shapes of every published size, by transformers' names; those of the first
+layer stand for all.
+
 With a directory as argument it writes the outputs of the model in that directory to
 `<directory>/outputs.npz` instead, to compare a model of any size.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -34,6 +38,20 @@ SIZES = {
     "num_layers": 2,
     "num_decoder_layers": 1,
 }
+# d_model, d_ff, heads, d_kv and layers of the configs on the Hugging Face hub.
+PUBLISHED = {
+    "t5_1_0_small": (512, 2048, 8, 64, 6),
+    "t5_1_0_base": (768, 3072, 12, 64, 12),
+    "t5_1_0_large": (1024, 4096, 16, 64, 24),
+    "t5_1_0_3b": (1024, 16384, 32, 128, 24),
+    "t5_1_0_11b": (1024, 65536, 128, 128, 24),
+    "t5_1_1_small": (512, 1024, 6, 64, 8),
+    "t5_1_1_base": (768, 2048, 12, 64, 12),
+    "t5_1_1_large": (1024, 2816, 16, 64, 24),
+    "t5_1_1_xl": (2048, 5120, 32, 64, 24),
+    "t5_1_1_xxl": (4096, 10240, 64, 64, 24),
+}
+PUBLISHED |= {name.replace("t5_1_1", "mt5"): PUBLISHED[name] for name in list(PUBLISHED)[5:]}
 LENGTH = 6  # tokens decoded
 
 
@@ -80,6 +98,30 @@ def outputs(model: transformers.T5ForConditionalGeneration) -> dict[str, np.ndar
     return found
 
 
+def published_shapes() -> dict[str, dict[str, list[int]]]:
+    """Returns the shapes of every published size, without making the parameters."""
+    shapes = {}
+    for name, (width, feed_forward, heads, head, layers) in PUBLISHED.items():
+        config = transformers.T5Config(
+            vocab_size=250112 if name.startswith("mt5") else 32128,
+            d_model=width,
+            d_ff=feed_forward,
+            num_heads=heads,
+            d_kv=head,
+            num_layers=layers,
+            feed_forward_proj="relu" if name.startswith("t5_1_0") else "gated-gelu",
+            tie_word_embeddings=name.startswith("t5_1_0"),
+        )
+        with torch.device("meta"):
+            model = transformers.T5ForConditionalGeneration(config)
+        shapes[name] = {
+            key: list(parameter.shape)
+            for key, parameter in model.named_parameters()
+            if ".block." not in key or ".block.0." in key
+        }
+    return shapes
+
+
 def main() -> None:
     if len(sys.argv) > 1:
         directory = Path(sys.argv[1])
@@ -92,6 +134,8 @@ def main() -> None:
         model.save_pretrained(directory, safe_serialization=True)
         (directory / "generation_config.json").unlink(missing_ok=True)
         np.savez_compressed(directory / "outputs.npz", **outputs(model))
+    text = json.dumps(published_shapes(), separators=(",", ":")).replace("},", "},\n")
+    (HERE / "hf_shapes.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -143,9 +143,12 @@ def write_hugging_face(
     config: T5Config,
     parameters: Mapping[str, Parameter],
     vocabulary_file: Path,
+    extra_ids: int,
     progress: Callable[[str], None] | None = None,
 ) -> None:
     """Writes `config.json`, `model.safetensors` and `spiece.model` into a directory.
+
+    Besides, `tokenizer_config.json` says how many sentinels follow the pieces of the vocabulary.
 
     Raises:
         UserError: The model has a feed-forward layer that transformers lacks, or a parameter
@@ -173,6 +176,9 @@ def write_hugging_face(
     text = json.dumps(values, indent=2, sort_keys=True) + "\n"
     (directory / CONFIG).write_text(text, encoding="utf-8")
     shutil.copyfile(vocabulary_file, directory / VOCABULARY)
+    tokenizer = {"tokenizer_class": "T5Tokenizer", "extra_ids": extra_ids}
+    text = json.dumps(tokenizer, indent=2) + "\n"
+    (directory / "tokenizer_config.json").write_text(text, encoding="utf-8")
     tensors = {
         stored_name(ours): Transposed(parameter) if is_transposed(ours) else parameter
         for ours, parameter in parameters.items()
