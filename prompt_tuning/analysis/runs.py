@@ -1,13 +1,10 @@
-"""The rows of many run directories, merged, each with the setting it was run in."""
+"""Rows of results by the setting they were run in, and their means over seeds and tasks."""
 
 import dataclasses
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from prompt_tuning.analysis import results
 from prompt_tuning.analysis.statistics import Row, Spread, spread
-from prompt_tuning.types import UserError
 
 UNPREFIXED = "_unprefixed"
 """Ends the names of tasks without T5's task prefix."""
@@ -63,6 +60,7 @@ class Run:
         score: Its score, 0-100; None where the run has none.
         file: The file it is in.
         points: Name and value of each sweep it is a point of, by the names of its directories.
+        is_source: Whether others of its file start from it, and it is there for them.
     """
 
     setting: Setting
@@ -72,42 +70,12 @@ class Run:
     score: float | None
     file: Path
     points: tuple[tuple[str, str], ...]
+    is_source: bool = False
 
     @property
-    def identity(self) -> tuple[Setting, str, int | None]:
-        """What no other run has with another score."""
-        return self.setting, self.task, self.seed
-
-
-def read(directories: Sequence[str | Path]) -> list[Run]:
-    """Reads every `results.json` in and below run directories.
-
-    A directory named `NAME=VALUE` is a point of a sweep; the setting of its runs has the point
-    unless the rest of the setting tells the points apart. A row found again with the same score is
-    counted once.
-
-    Raises:
-        UserError: A directory is missing or has no results, a file is damaged, or two rows of one
-            setting, task and seed have different scores.
-    """
-    runs = [
-        from_row(row, points, file)
-        for file, points in _results_files(directories).items()
-        for row in results.read(file)
-    ]
-    conflict = _conflict(runs)
-    if conflict:
-        one, other = conflict
-        raise UserError(
-            f"{one.file} has {one.task} by {one.setting.method} with seed {one.seed} at "
-            f"{one.score}, {other.file} at {other.score}, and nothing tells them apart; leave one "
-            "out of REPORT_DIRS, or name their directories NAME=VALUE for what differs"
-        )
-    for name in dict.fromkeys(name for run in runs for name, _ in run.points):
-        simpler = [_without_point(run, name) for run in runs]
-        if _tell_apart(simpler, name):
-            runs = simpler
-    return list({run.identity: run for run in reversed(runs)}.values())[::-1]
+    def identity(self) -> tuple[Setting, str, int | None, Path | None]:
+        """What no other run has with another score; a source is trained again in every file."""
+        return self.setting, self.task, self.seed, self.file if self.is_source else None
 
 
 def from_row(row: Row, points: tuple[tuple[str, str], ...], file: Path) -> Run:
@@ -188,59 +156,3 @@ def differing(
     ]
     headings = [name for name, found in values.items() if name in always or len(found) > 1]
     return headings, f"All lines: {', '.join(shared)}." if shared else ""
-
-
-def _conflict(runs: Sequence[Run]) -> tuple[Run, Run] | None:
-    """Returns two runs of one identity with different scores, None where there are none."""
-    known: dict[tuple[Setting, str, int | None], Run] = {}
-    for run in runs:
-        first = known.setdefault(run.identity, run)
-        if first.score != run.score:
-            return first, run
-    return None
-
-
-def _tell_apart(runs: Sequence[Run], name: str) -> bool:
-    """Returns whether the settings of runs, without the point `name`, tell its values apart."""
-    values: dict[Setting, set[str | None]] = {}
-    for run in runs:
-        values.setdefault(run.setting, set()).add(dict(run.points).get(name))
-    several = len(set().union(*values.values()) - {None}) > 1
-    return several and all(len(each) == 1 for each in values.values())
-
-
-def _without_point(run: Run, name: str) -> Run:
-    points = tuple(point for point in run.setting.points if point[0] != name)
-    return dataclasses.replace(run, setting=dataclasses.replace(run.setting, points=points))
-
-
-def _results_files(directories: Sequence[str | Path]) -> dict[Path, tuple[tuple[str, str], ...]]:
-    """Returns each results file once, with the points that the names of its directories give."""
-    found: dict[Path, tuple[tuple[str, str], ...]] = {}
-    for given in directories:
-        top = Path(given).expanduser()
-        if not top.is_dir():
-            raise UserError(f"REPORT_DIRS: there is no directory '{given}'; name a MODEL_DIR")
-        files = list(_walk(top))
-        if not files:
-            raise UserError(
-                f"REPORT_DIRS: no results.json in or below '{given}'; name the MODEL_DIR of a "
-                "finished run, or a directory of several"
-            )
-        for file in files:
-            names = (top.resolve().name, *file.parent.relative_to(top).parts)
-            parts = [name.partition("=") for name in names]
-            points = tuple((name, value) for name, _, value in parts if value)
-            known = found.get(file.resolve(), ())
-            found[file.resolve()] = max(known, points, key=len)
-    return found
-
-
-def _walk(top: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(top):
-        # A run's own checkpoints and prompts hold many files and no results.
-        if "results.json" in files or "operative_config.gin" in files:
-            folders[:] = [name for name in folders if name not in ("checkpoints", "prompts")]
-        folders.sort()
-        if "results.json" in files:
-            yield Path(folder) / "results.json"

@@ -77,7 +77,7 @@ def find_sweeps(runs: Sequence[Run]) -> list[Sweep]:
     """Returns the sweeps of the runs: those in directories `NAME=VALUE`, by their name."""
     found: dict[str, dict[Path, dict[str, list[Run]]]] = {}
     for run in runs:
-        for name, value in run.points:
+        for name, value in () if run.is_source else run.points:
             root = _root(run.file, f"{name}={value}")
             found.setdefault(name, {}).setdefault(root, {}).setdefault(value, []).append(run)
     sweeps = []

@@ -11,7 +11,8 @@ from rich.console import Console
 from prompt_tuning.analysis import table as rendering
 from prompt_tuning.analysis.averages import size_chart, size_table, source_table
 from prompt_tuning.analysis.benchmarks import GLUE, SUPER_GLUE, benchmark_table
-from prompt_tuning.analysis.runs import Run, read, whole
+from prompt_tuning.analysis.run_files import read
+from prompt_tuning.analysis.runs import Run, whole
 from prompt_tuning.analysis.summary import task_table
 from prompt_tuning.analysis.sweeps import find_sweeps
 from prompt_tuning.analysis.table import Table

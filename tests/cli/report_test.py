@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from prompt_tuning.analysis import results
+from prompt_tuning.analysis.papers import published
+from prompt_tuning.cli import gin_files
 from tests.analysis.rows import row, rows
 from tests.cli.conftest import flags, run_listing_modules, tree
 
@@ -90,3 +92,10 @@ def test_a_damaged_file_is_named(
     (runs / "all" / "results.json").write_text('{"rows": [')
     assert here("report", "--gin_file=defaults.gin", *flags(REPORT_DIRS=str(runs))) == 2
     assert "all/results.json: not a results file" in capsys.readouterr().err
+
+
+def test_the_run_of_table_1_has_every_published_source():
+    statements = gin_files.read(["runs/spot_table1.gin"], [], [])
+    (sweep,) = [each.value for each in statements.bindings if str(each.key) == "SWEEP"]
+    paper = {line.source or "none" for line in published() if line.table == "spot_table1"}
+    assert {f"source={source}" for source in paper} == set(sweep)
