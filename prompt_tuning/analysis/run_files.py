@@ -29,10 +29,17 @@ def read(directories: Sequence[str | Path]) -> list[Run]:
         for run in _with_sources([from_row(row, points, file) for row in results.read(file)])
     ]
     for one, other in _conflicts(runs):
+        what = f"{one.task} by {one.setting.method} with seed {one.seed}"
+        if one.file == other.file:
+            raise UserError(
+                f"{one.file} has {what} at {one.score} and at {other.score}, and nothing tells "
+                "them apart; score them in directories of their own, named NAME=VALUE for what "
+                "differs"
+            )
         raise UserError(
-            f"{one.file} has {one.task} by {one.setting.method} with seed {one.seed} at "
-            f"{one.score}, {other.file} at {other.score}, and nothing tells them apart; leave one "
-            "out of REPORT_DIRS, or name their directories NAME=VALUE for what differs"
+            f"{one.file} has {what} at {one.score}, {other.file} at {other.score}, and nothing "
+            "tells them apart; leave one of them out of REPORT_DIRS, or name their directories "
+            "NAME=VALUE for what differs"
         )
     for name in dict.fromkeys(name for run in runs for name, _ in run.points):
         runs = _simplified(runs, name)

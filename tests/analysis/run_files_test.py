@@ -40,6 +40,12 @@ def test_a_row_found_twice_counts_once_and_a_conflict_is_one_line(tmp_path: Path
     assert "\n" not in str(error.value)
 
 
+def test_two_prompts_scored_into_one_file_need_directories_of_their_own(tmp_path: Path):
+    write(tmp_path, row("t", 80.0), row("t", 81.0))
+    with pytest.raises(UserError, match=r"seed 0 at 80.0 and at 81.0, .*of their own, named NAME="):
+        read([tmp_path])
+
+
 def test_a_sweep_is_kept_apart_unless_its_rows_say_what_differs(tmp_path: Path):
     for length in (5, 20):
         write(tmp_path / "s" / f"length={length}", row("t", float(length)))
