@@ -90,6 +90,16 @@ COMMANDS: Mapping[str, Command] = {
     ),
 }
 
+PLAIN_COMMANDS: Mapping[str, Command] = {
+    "tasks": Command(
+        "prompt_tuning.cli.tasks",
+        "tasks",
+        "lists tasks and mixtures; takes words to look for, and no gin file",
+        "prompt-tuning tasks glue",
+    ),
+}
+"""Commands whose function takes the words that follow, without gin."""
+
 
 def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = COMMANDS) -> int:
     """Runs one command and returns its exit status.
@@ -100,9 +110,12 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         if not words or words[0] in ("-h", "--help", "help"):
-            print(_overview(commands))
+            print(_overview({**commands, **PLAIN_COMMANDS}))
         elif words[0] == "--version":
             print(f"prompt-tuning {prompt_tuning.__version__}")
+        elif words[0] in PLAIN_COMMANDS:
+            command = PLAIN_COMMANDS[words[0]]
+            getattr(importlib.import_module(command.module), command.function)(words[1:])
         else:
             _run(words, commands)
         sys.stdout.flush()
@@ -127,14 +140,17 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
     from rich.console import Console
 
     from prompt_tuning.cli import gin_config, gin_files, sweep, task_file
+    from prompt_tuning.cli.flags import of_gin_command
     from prompt_tuning.types import UserError, nearest
 
     name, *rest = words
     if name not in commands:
-        known = ", ".join(commands)
-        raise UserError(f"no command {name!r}{nearest(name, commands)}; the commands are {known}")
+        known = [*commands, *PLAIN_COMMANDS]
+        raise UserError(
+            f"no command {name!r}{nearest(name, known)}; the commands are {', '.join(known)}"
+        )
     command = commands[name]
-    flags, bindings = _flags(name, rest)
+    flags, bindings = of_gin_command(name, rest)
     if flags.help:
         print(_command_help(name, command))
         return
@@ -182,40 +198,6 @@ def _call(name: str, flags: argparse.Namespace, text: str) -> None:
         function(**arguments)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        from prompt_tuning.types import UserError
-
-        raise UserError(f"{message}; see {self.prog} --help")
-
-
-def _parser(name: str) -> _Parser:
-    parser = _Parser(prog=f"prompt-tuning {name}", add_help=False, allow_abbrev=False)
-    add = parser.add_argument
-    add("--gin_file", action="append", default=[], metavar="FILE")
-    add("--gin_search_paths", action="append", default=[], metavar="DIRECTORIES")
-    add("--tfds_data_dir", metavar="DIRECTORY")
-    add("--dry_run", action="store_true")
-    add("-h", "--help", action="store_true")
-    return parser
-
-
-def _flags(name: str, words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Returns the flags, and the `NAME=VALUE` of every `--gin.NAME=VALUE`."""
-    from prompt_tuning.types import UserError, nearest
-
-    parser = _parser(name)
-    bindings = [word.removeprefix("--gin.") for word in words if word.startswith("--gin.")]
-    flags, unknown = parser.parse_known_args([w for w in words if not w.startswith("--gin.")])
-    if unknown:
-        flag = unknown[0].partition("=")[0]
-        known = [option for action in parser._actions for option in action.option_strings]
-        raise UserError(
-            f"unknown argument {flag!r}{nearest(flag, known)}; see {parser.prog} --help"
-        )
-    return flags, bindings
-
-
 def _one_line(error: BaseException) -> str | None:
     """Returns the message of an error that is the user's to mend, None for a bug."""
     from prompt_tuning.types import UserError
@@ -255,6 +237,7 @@ def _overview(commands: Mapping[str, Command]) -> str:
 {prompt_tuning.__doc__}
 
 usage: prompt-tuning COMMAND --gin_file=FILE [--gin.NAME=VALUE ...]
+       prompt-tuning tasks [WORD ...]
 
 commands:
 {table}

@@ -17,12 +17,12 @@ def accuracy_by_group(targets: Sequence[Grouped], predictions: Sequence[Any]) ->
     }
 
 
-def f1_of_answers(targets: Sequence[Grouped], predictions: Sequence[int]) -> dict[str, float]:
+def f1a(targets: Sequence[Grouped], predictions: Sequence[int]) -> dict[str, float]:
     """Computes the F1 of class 1 over all answers of all questions, F1a (MultiRC)."""
     return {"f1a": metrics.f1([target.value for target in targets], predictions)["f1"]}
 
 
-def match_of_groups(targets: Sequence[Grouped], predictions: Sequence[Any]) -> dict[str, float]:
+def exact_match(targets: Sequence[Grouped], predictions: Sequence[Any]) -> dict[str, float]:
     """Computes the share of groups that have every answer right, exact match (MultiRC)."""
     whole = [wanted == got for wanted, got in _by_group(targets, predictions).values()]
     return {"exact_match": 100.0 * float(np.mean(whole))}

@@ -17,7 +17,8 @@ from prompt_tuning.data import metrics, postprocessors
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
 from prompt_tuning.data.datasets.dataset import LEADERBOARD, UNPREFIXED, Dataset
 from prompt_tuning.data.datasets.source import DatasetSource
-from prompt_tuning.data.mini.suite import SOURCES, SUITE, MiniTask
+from prompt_tuning.data.mini.suite import MIXTURES as SUITE_MIXTURES
+from prompt_tuning.data.mini.suite import SUITE, MiniTask
 
 CAP = 2**19
 """The most examples of a task that count towards its rate (Vu et al. 2022, section 2.1)."""
@@ -41,11 +42,6 @@ _METRICS: dict[str, Callable[..., dict[str, float]]] = {
 def proportional_rate(maximum: int) -> Callable[[seqio.Task], float]:
     """Returns a rate for mixtures: a task's number of training examples, at most `maximum`."""
     return functools.partial(_capped_examples, maximum=maximum)
-
-
-def mini_family(family: str) -> str:
-    """Returns the name of the mixture of a family's source tasks."""
-    return f"mini_{family.replace(' ', '_')}_sources"
 
 
 def _capped_examples(task: seqio.Task, maximum: int) -> float:
@@ -92,11 +88,8 @@ def _add_mini_suite() -> None:
     for task in SUITE.values():
         _add_mini_task(task, feature)
     rate = proportional_rate(CAP)
-    seqio.MixtureRegistry.add("mini_sources", list(SOURCES), default_rate=rate)
-    for family in dict.fromkeys(SUITE[name].family for name in SOURCES):
-        members = [name for name in SOURCES if SUITE[name].family == family]
-        if len(members) > 1:
-            seqio.MixtureRegistry.add(mini_family(family), members, default_rate=rate)
+    for name, members in SUITE_MIXTURES.items():
+        seqio.MixtureRegistry.add(name, list(members), default_rate=rate)
 
 
 def _add_dataset(dataset: Dataset, name: str, source: DatasetSource, feature: seqio.Feature):

@@ -90,7 +90,9 @@ def test_an_unknown_command_and_a_missing_gin_file_are_one_line(run, capsys):
     assert run("plya") == 2
     assert run("play") == 2
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].endswith("no command 'plya' (did you mean play?); the commands are play, rest")
+    assert lines[0].endswith(
+        "no command 'plya' (did you mean play?); the commands are play, rest, tasks"
+    )
     assert lines[1].endswith("play needs --gin_file=FILE; see prompt-tuning play --help")
 
 

@@ -24,13 +24,11 @@ def test_each_group_has_its_accuracy():
 def test_a_group_matches_where_all_its_answers_are_right():
     targets = grouped([0, 1, 0, 1, 2], [1, 0, 1, 1, 0])
     # question 0: both right; 1: one wrong; 2: no answer that can be read
-    assert group_metrics.match_of_groups(targets, [1, 0, 1, 0, -1]) == {
+    assert group_metrics.exact_match(targets, [1, 0, 1, 0, -1]) == {
         "exact_match": pytest.approx(100 / 3)
     }
     # over all answers: 2 true positives, 1 false negative, and -1 counts as a false positive
-    assert group_metrics.f1_of_answers(targets, [1, 0, 1, 0, -1]) == {
-        "f1a": pytest.approx(100 * 4 / 6)
-    }
+    assert group_metrics.f1a(targets, [1, 0, 1, 0, -1]) == {"f1a": pytest.approx(100 * 4 / 6)}
 
 
 def test_agrees_with_scikit_learn():
@@ -43,10 +41,10 @@ def test_agrees_with_scikit_learn():
             np.asarray(targets)[here], np.asarray(predictions)[here]
         )
         assert values[f"accuracy_{group}"] == pytest.approx(100 * expected, abs=1e-6)
-    f1a = group_metrics.f1_of_answers(grouped(groups, targets), predictions)["f1a"]
+    f1a = group_metrics.f1a(grouped(groups, targets), predictions)["f1a"]
     assert f1a == pytest.approx(100 * sklearn.metrics.f1_score(targets, predictions), abs=1e-6)
 
 
 def test_lengths_have_to_agree():
     with pytest.raises(ValueError, match="2 targets and 1 predictions"):
-        group_metrics.match_of_groups(grouped([0, 0], [1, 1]), [1])
+        group_metrics.exact_match(grouped([0, 0], [1, 1]), [1])

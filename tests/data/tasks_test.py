@@ -48,7 +48,7 @@ def test_rates_are_examples_with_a_cap():
 def test_mixtures_of_sources():
     everything = seqio.MixtureRegistry.get("mini_sources")
     assert {task.name for task in everything.tasks} == set(SOURCES)
-    inference = seqio.MixtureRegistry.get(tasks.mini_family("inference"))
+    inference = seqio.MixtureRegistry.get("mini_inference_sources")
     assert {task.name for task in inference.tasks} == {"mini_docnli", "mini_mnli", "mini_qnli"}
 
 

@@ -81,6 +81,17 @@ class Dataset:
         if self.postprocess is None:
             object.__setattr__(self, "postprocess", self._default_postprocessor())
 
+    @property
+    def files(self) -> str:
+        """Where the files of the dataset have to be, and what they hold."""
+        splits = self.splits.values() or [self.leaderboard]
+        names = dict.fromkeys(f"{name}.jsonl" for names in splits for name in names)
+        obtain = f" ({self.obtain})" if self.obtain else ""
+        return (
+            f"put {', '.join(names)} with the fields {', '.join(self.fields)} "
+            f"in DATA_DIR/{self.folder}{obtain}"
+        )
+
     def _default_postprocessor(self) -> Callable[..., Any]:
         if self.labels:
             return functools.partial(postprocessors.label_index, labels=self.labels)

@@ -41,7 +41,7 @@ class Reader:
         self._holds_out = bool(dataset.holdout) and not self._has_file("validation")
         if self._folder is None and dataset.tfds is None:
             raise UserError(
-                f"dataset {dataset.name} is not in TensorFlow Datasets; {self._where()}"
+                f"dataset {dataset.name} is not in TensorFlow Datasets; {self._remedy()}"
             )
         self.splits = self._file_splits() if self._folder else self._declared_splits()
 
@@ -123,7 +123,7 @@ class Reader:
         for split in ("train", "validation"):
             for name in splits.get(split, ()):
                 if not self._has_file(name):
-                    raise UserError(f"{self._file(name)} is missing; {self._where()}")
+                    raise UserError(f"{self._file(name)} is missing; {self._remedy()}")
         return {k: v for k, v in splits.items() if all(map(self._has_file, v))}
 
     def _is_labelled(self, names: Sequence[str]) -> bool:
@@ -175,17 +175,11 @@ class Reader:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return UserError(
             f"dataset {self._dataset.name}: TensorFlow Datasets cannot give {self._dataset.tfds} "
-            f"({reason}); {self._where()}"
+            f"({reason}); {self._remedy()}"
         )
 
-    def _where(self) -> str:
-        splits = self._declared_splits().values() or [self._dataset.leaderboard]
-        names = dict.fromkeys(f"{name}.jsonl" for names in splits for name in names)
-        obtain = f" ({self._dataset.obtain})" if self._dataset.obtain else ""
-        return (
-            f"set DATA_DIR and put {', '.join(names)} with the fields "
-            f"{', '.join(self._dataset.fields)} in DATA_DIR/{self._dataset.folder}{obtain}"
-        )
+    def _remedy(self) -> str:
+        return f"set DATA_DIR and {self._dataset.files}"
 
     def _file(self, name: str) -> Path:
         assert self._folder is not None

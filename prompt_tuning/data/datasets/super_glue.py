@@ -148,7 +148,7 @@ DATASETS = (
             labels=_TRUTH,
             group=("idx_paragraph", "idx_question"),
         ),
-        metrics=(group_metrics.f1_of_answers, group_metrics.match_of_groups),
+        metrics=(group_metrics.f1a, group_metrics.exact_match),
     ),
     _super_glue(
         "record",

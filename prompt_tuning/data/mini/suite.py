@@ -274,3 +274,18 @@ _TASKS = (
 SUITE: dict[str, MiniTask] = {task.name: task for task in _TASKS}
 SOURCES = tuple(task.name for task in _TASKS if task.role == "source")
 TARGETS = tuple(task.name for task in _TASKS if task.role == "target")
+
+
+def _source_mixtures() -> dict[str, tuple[str, ...]]:
+    families: dict[str, tuple[str, ...]] = {}
+    for name in SOURCES:
+        family = SUITE[name].family
+        families[family] = (*families.get(family, ()), name)
+    return {
+        f"mini_{family.replace(' ', '_')}_sources": members
+        for family, members in families.items()
+        if len(members) > 1
+    }
+
+
+MIXTURES: Mapping[str, tuple[str, ...]] = {"mini_sources": SOURCES, **_source_mixtures()}
