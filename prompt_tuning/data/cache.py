@@ -3,6 +3,7 @@
 Tokenising runs in a process of its own, so that a training process never imports either.
 """
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from prompt_tuning.data import cache_writer, entries
+from prompt_tuning.data import cache_writer, entries, worker
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
@@ -93,7 +94,7 @@ def ensure_cached(
         _run_builder(request, report)
     for name in missing:
         opened[name] = find(cache_dir, name, vocabulary, lengths)
-    return [_present(name, opened[name]) for name in names]
+    return [_reading(_present(name, opened[name]), data_dir, tfds_data_dir) for name in names]
 
 
 def check_lengths(lengths: Mapping[str, int]) -> None:
@@ -115,12 +116,6 @@ def check_lengths(lengths: Mapping[str, int]) -> None:
 
 
 def _run_builder(request: Mapping[str, object], report: Callable[[str], None]) -> None:
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "-1",  # TensorFlow must not take the accelerator's memory
-        "JAX_PLATFORMS": "cpu",
-    }
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log,
         subprocess.Popen(
@@ -128,7 +123,7 @@ def _run_builder(request: Mapping[str, object], report: Callable[[str], None]) -
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=environment,
+            env=worker.environment(),
             text=True,
         ) as process,
     ):
@@ -142,9 +137,7 @@ def _run_builder(request: Mapping[str, object], report: Callable[[str], None]) -
             process.kill()
             raise
         if problem is None and status != 0:
-            log.seek(0)
-            lines = [line.strip() for line in log if line.strip()] or [f"exit status {status}"]
-            problem = f"tokenising stopped: {lines[-1]}"
+            problem = f"tokenising stopped: {worker.last_line(log, status)}"
     if problem is not None:
         raise UserError(problem)
 
@@ -159,6 +152,19 @@ def _relay(lines, report: Callable[[str], None]) -> str | None:
         else:
             report(message["message"])
     return problem
+
+
+def _reading(
+    entry: CachedTask | CachedMixture, data_dir: str | None, tfds_data_dir: str | None
+) -> CachedTask | CachedMixture:
+    """Returns an entry whose streams know where to read."""
+    if isinstance(entry, CachedMixture):
+        parts = [(_reading(part, data_dir, tfds_data_dir), rate) for part, rate in entry.parts]
+        return dataclasses.replace(entry, parts=tuple(parts))
+    if entry.stream is None:
+        return entry
+    stream = dataclasses.replace(entry.stream, data_dir=data_dir, tfds_data_dir=tfds_data_dir)
+    return dataclasses.replace(entry, stream=stream)
 
 
 def _present(name: str, entry: CachedTask | CachedMixture | None) -> CachedTask | CachedMixture:

@@ -60,8 +60,21 @@ def write_task(
     metrics: Sequence[references.Reference],
     postprocessor: references.Reference | None,
     origin: Origin,
+    stream: str | None = None,
 ) -> Path:
     """Writes the entry of a task and returns its directory.
+
+    Args:
+        cache_dir: The cache directory.
+        name: The SeqIO task.
+        vocabulary: What it is tokenised with.
+        lengths: The most tokens kept, by feature.
+        splits: Its splits, but for a streamed one.
+        labels: The label words by class.
+        metrics: References of its metrics.
+        postprocessor: Reference of its postprocessor.
+        origin: What it was made from.
+        stream: Where the examples of its training split are from, where that is streamed.
 
     Raises:
         UserError: The directory cannot be written.
@@ -74,6 +87,7 @@ def write_task(
             "name": name,
             "vocabulary": vocabulary.digest,
             "lengths": dict(lengths),
+            "stream": stream,
             "splits": {split: _write_split(directory, split, splits[split]) for split in splits},
             "metrics": list(metrics),
             "postprocessor": postprocessor,

@@ -11,6 +11,7 @@ import numpy as np
 
 from prompt_tuning.data import postprocessors, ragged, references
 from prompt_tuning.data.ragged import Ragged
+from prompt_tuning.data.stream import StreamedSplit
 from prompt_tuning.types import UserError, nearest
 
 Fields = Mapping[str, Any]
@@ -84,6 +85,7 @@ class CachedTask:
         postprocessor: Reference of its postprocessor, if it has one.
         lengths: The most tokens kept of each feature.
         target_prefix: Text that all targets begin with and that is no part of the answers.
+        stream: Its training split, where that is too large to be among `splits`.
     """
 
     name: str
@@ -94,6 +96,16 @@ class CachedTask:
     postprocessor: references.Reference | None
     lengths: Mapping[str, int]
     target_prefix: str = ""
+    stream: StreamedSplit | None = None
+
+    @property
+    def training(self) -> CachedSplit | StreamedSplit:
+        """The training split.
+
+        Raises:
+            UserError: The task has none.
+        """
+        return self.split("train") if self.stream is None else self.stream
 
     @property
     def parts(self) -> tuple[tuple["CachedTask", float], ...]:

@@ -20,6 +20,7 @@ import numpy as np
 from prompt_tuning.data import sources
 from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask
 from prompt_tuning.data.ragged import Ragged
+from prompt_tuning.data.stream import StreamedSplit
 from prompt_tuning.data.vocabulary import Vocabulary
 
 FORMAT_VERSION = 1
@@ -90,6 +91,8 @@ def data_file_record(path: str) -> tuple[str, int, int]:
 def task_digest(manifest: Mapping[str, Any]) -> str:
     """Returns the SHA-256 of what a task's entry holds, whatever code it was made by."""
     what = {key: manifest[key] for key in ("name", "splits", "metrics", "postprocessor", "labels")}
+    if manifest.get("stream"):
+        what["stream"] = manifest["stream"]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
@@ -112,10 +115,10 @@ def _open(
             raise UnusableError(f"{path} changed since it was made")
     if manifest["kind"] == "mixture":
         return _open_mixture(cache_dir, manifest, vocabulary, lengths)
-    return _open_task(directory, manifest)
+    return _open_task(directory, manifest, vocabulary)
 
 
-def _open_task(directory: Path, manifest: Mapping[str, Any]) -> CachedTask:
+def _open_task(directory: Path, manifest: Mapping[str, Any], vocabulary: Vocabulary) -> CachedTask:
     if manifest["digest"] != task_digest(manifest):
         raise UnusableError(f"its {MANIFEST} is damaged")
     return CachedTask(
@@ -128,6 +131,9 @@ def _open_task(directory: Path, manifest: Mapping[str, Any]) -> CachedTask:
         metric_functions=tuple(manifest["metrics"]),
         postprocessor=manifest["postprocessor"],
         lengths=manifest["lengths"],
+        stream=StreamedSplit(manifest["name"], vocabulary, manifest["lengths"])
+        if manifest.get("stream")
+        else None,
     )
 
 

@@ -10,17 +10,41 @@ from prompt_tuning.data import ragged
 from prompt_tuning.data.cached_task import CachedSplit
 from prompt_tuning.data.evaluation_batches import EvalBatch, eval_batches
 from prompt_tuning.data.shapes import Shape, choose_shapes, smallest_fit
+from prompt_tuning.data.stream import Block, Stream, StreamedSplit
 from prompt_tuning.types import UserError
 
 __all__ = ["Batches", "EvalBatch", "HostBatch", "Part", "choose_shapes", "eval_batches"]
 
-Part = tuple[CachedSplit, float]
+Part = tuple[CachedSplit | StreamedSplit, float]
 """Examples and the rate at which to draw them, relative to the other parts."""
 
+_STREAM_BATCHES = 32  # of a window with streamed examples, which wait in memory until it ends
 _MOST_BATCHES = 128  # of a window: enough for few of them to straddle two shapes
 _FEWEST_BATCHES = 4
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 _PERMUTATION, _WINDOW, _PHASE = range(3)  # what a random stream is for
+
+
+class _Drawn(NamedTuple):
+    """Holds examples that were drawn: their numbers, their tokens and the shape they fit."""
+
+    numbers: np.ndarray
+    inputs: np.ndarray
+    targets: np.ndarray
+    fit: np.ndarray
+
+
+class _Window(NamedTuple):
+    """Holds some batches: their examples' numbers and input tokens, `[W, B]`, and shapes `[W]`.
+
+    Numbers beyond the held examples are of the `streamed` ones.
+    """
+
+    number: int
+    examples: np.ndarray
+    input_tokens: np.ndarray
+    shapes: np.ndarray
+    streamed: tuple[Block, ...]
 
 
 class HostBatch(NamedTuple):
@@ -38,18 +62,19 @@ class HostBatch(NamedTuple):
 class Batches:
     """Draws batches without end; batch k depends on the seed and k alone.
 
-    Every part is read in epochs, each a seeded permutation. Drawn examples are collected in windows
-    of some batches; in a window each part has its share of the slots to within one, and exactly its
-    share over windows. A window is sorted by the smallest shape that fits, keeping the drawn order
-    within a shape, cut into batches, and the batches are shuffled. So a batch holds examples of
-    about one length, and small data sets still meet in new combinations.
+    Every part is read in epochs, each a seeded permutation; a streamed one in its own order. Drawn
+    examples are collected in windows of some batches; in a window each part has its share of the
+    slots to within one, and exactly its share over windows. A window is sorted by the smallest
+    shape that fits, keeping the drawn order within a shape, cut into batches, and the batches are
+    shuffled. So a batch holds examples of about one length, and small data sets still meet in new
+    combinations.
 
     Process p of n holds rows `[p B / n, (p + 1) B / n)` of each batch, padded as all of it is.
     """
 
     def __init__(
         self,
-        parts: CachedSplit | Sequence[Part],
+        parts: CachedSplit | StreamedSplit | Sequence[Part],
         *,
         batch_size: int,
         seed: int,
@@ -70,35 +95,44 @@ class Batches:
         Raises:
             UserError: A part is empty, a rate is not positive, or an example fits no shape.
         """
-        if isinstance(parts, CachedSplit):
+        if isinstance(parts, CachedSplit | StreamedSplit):
             parts = [(parts, 1.0)]
         _check(parts, batch_size, seed, process_index, process_count)
-        splits = [split for split, _ in parts]
+        held = [split for split, _ in parts if isinstance(split, CachedSplit)]
+        self._streams = {
+            part: Stream(split, seed)
+            for part, (split, _) in enumerate(parts)
+            if isinstance(split, StreamedSplit)
+        }
         self.batch_size = batch_size
         self.seed = seed
         self.shapes = sorted(shapes)
-        self._inputs = ragged.concatenate([split.inputs for split in splits])
-        self._targets = ragged.concatenate([split.targets for split in splits])
+        self._inputs = ragged.concatenate([split.inputs for split in held])
+        self._targets = ragged.concatenate([split.targets for split in held])
         self._input_lengths = self._inputs.lengths
         self._target_lengths = self._targets.lengths
         try:
             self._fit = smallest_fit(self.shapes, self._input_lengths, self._target_lengths)
         except ValueError as error:
             raise UserError(f"{error}; make the largest shape at least that long") from error
-        self._sizes = np.array([len(split) for split in splits])
+        self._sizes = np.array(
+            [len(split) if isinstance(split, CachedSplit) else 0 for split, _ in parts]
+        )
         self._starts = np.concatenate([[0], np.cumsum(self._sizes)])
         rates = np.array([rate for _, rate in parts], float)
         self._cumulative = np.concatenate([[0.0], np.cumsum(rates)]) / rates.sum()
         self._cumulative[-1] = 1.0
-        self._window_batches = int(
-            np.clip(self._sizes.sum() // batch_size, _FEWEST_BATCHES, _MOST_BATCHES)
+        self._window_batches = (
+            _STREAM_BATCHES
+            if self._streams
+            else int(np.clip(self._sizes.sum() // batch_size, _FEWEST_BATCHES, _MOST_BATCHES))
         )
         self._phase = float(_generator(seed, _PHASE, 0, 0).random())
         share = batch_size // process_count
         self._rows = slice(process_index * share, (process_index + 1) * share)
         self._epochs: dict[int, tuple[int, np.ndarray]] = {}
         self._counted: tuple[int, np.ndarray] = (0, np.zeros_like(self._sizes))
-        self._window: tuple[int, np.ndarray, np.ndarray] = (-1, self._starts, self._starts)
+        self._window = _Window(-1, self._starts, self._starts, self._starts, ())
         self._real_tokens = self._padded_tokens = 0
         self.position = 0
 
@@ -111,22 +145,27 @@ class Batches:
     def next(self) -> HostBatch:
         """Returns the batch at the current position and moves on."""
         rows, shape = self.examples(self.position)
-        self.position += 1
-        self._real_tokens += int(self._input_lengths[rows].sum())
+        _, _, input_tokens, _, streamed = self._window
+        self._real_tokens += int(input_tokens[self.position % self._window_batches].sum())
         self._padded_tokens += len(rows) * shape[0]
+        self.position += 1
         rows = rows[self._rows]
-        return HostBatch(self._inputs.padded(rows, shape[0]), self._targets.padded(rows, shape[1]))
+        inputs = [self._inputs, *(block.inputs for block in streamed)]
+        targets = [self._targets, *(block.targets for block in streamed)]
+        return HostBatch(
+            ragged.padded(inputs, rows, shape[0]), ragged.padded(targets, rows, shape[1])
+        )
 
     def examples(self, position: int) -> tuple[np.ndarray, Shape]:
         """Returns the examples of the whole batch at a position, `[B]`, and its shape.
 
-        Examples are numbered through the parts, in the order of the parts.
+        Examples are numbered through the parts, in the order of the parts; streamed ones come after
+        all others, numbered through the window of batches that they are in.
         """
         window, batch = divmod(position, self._window_batches)
-        if self._window[0] != window:
-            self._window = (window, *self._form_window(window))
-        _, examples, shapes = self._window
-        return examples[batch], self.shapes[shapes[batch]]
+        if self._window.number != window:
+            self._window = self._form_window(window)
+        return self._window.examples[batch], self.shapes[self._window.shapes[batch]]
 
     def state(self) -> dict[str, int]:
         """Returns the position, and what `restore` checks it against."""
@@ -160,31 +199,42 @@ class Batches:
             "tokens": tokens,
         }
 
-    def _form_window(self, window: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the examples of a window's batches, `[W, B]`, and their shapes, `[W]`."""
+    def _form_window(self, window: int) -> _Window:
         random = _generator(self.seed, _WINDOW, window, 0)
         quotas = self._quotas(np.array([window]))[0]
         drawn_before = self._drawn_before(window)
-        of_part = [
-            self._drawn(part, int(drawn_before[part]), int(quota))
-            for part, quota in enumerate(quotas)
-        ]
+        blocks = {
+            part: stream.take(int(drawn_before[part]), int(quotas[part]))
+            for part, stream in self._streams.items()
+        }
+        first = len(self._inputs)
+        of_part = []
+        for part, quota in enumerate(quotas):
+            if part in blocks:
+                of_part.append(self._streamed(blocks[part], first))
+                first += len(blocks[part].inputs)
+            else:
+                of_part.append(self._held(self._drawn(part, int(drawn_before[part]), int(quota))))
         if len(of_part) == 1:
-            drawn = of_part[0]
+            drawn = np.stack(of_part[0])
         else:
             slots = random.permutation(np.repeat(np.arange(len(quotas)), quotas))
-            drawn = np.empty(len(slots), np.int64)
-            for part, rows in enumerate(of_part):
-                drawn[slots == part] = rows
-        order = np.argsort(self._fit[drawn], kind="stable")
-        batches = drawn[order].reshape(self._window_batches, self.batch_size)
-        batches = batches[random.permutation(self._window_batches)]
-        shapes = smallest_fit(
-            self.shapes,
-            self._input_lengths[batches].max(1),
-            self._target_lengths[batches].max(1),
-        )
-        return batches, shapes
+            drawn = np.empty((len(_Drawn._fields), len(slots)), np.int64)
+            for part, values in enumerate(of_part):
+                drawn[:, slots == part] = values
+        drawn = drawn[:, np.argsort(drawn[-1], kind="stable")]
+        drawn = drawn.reshape(len(drawn), self._window_batches, self.batch_size)
+        examples, inputs, targets, _ = drawn[:, random.permutation(self._window_batches)]
+        shapes = smallest_fit(self.shapes, inputs.max(1), targets.max(1))
+        return _Window(window, examples, inputs, shapes, tuple(blocks.values()))
+
+    def _held(self, rows: np.ndarray) -> _Drawn:
+        return _Drawn(rows, self._input_lengths[rows], self._target_lengths[rows], self._fit[rows])
+
+    def _streamed(self, block: Block, first: int) -> _Drawn:
+        inputs, targets = block.inputs.lengths, block.targets.lengths
+        numbers = first + np.arange(len(inputs))
+        return _Drawn(numbers, inputs, targets, smallest_fit(self.shapes, inputs, targets))
 
     def _drawn_before(self, window: int) -> np.ndarray:
         """Returns the draws from each part before a window, `[parts]`."""
@@ -243,7 +293,8 @@ def _check(
         raise ValueError(f"process {process_index} of {process_count}")
     if seed < 0:
         raise UserError(f"data seed {seed} is negative; use 0 or more")
-    if not parts or any(len(split) == 0 for split, _ in parts):
+    held = [split for split, _ in parts if isinstance(split, CachedSplit)]
+    if not parts or any(len(split) == 0 for split in held):
         raise UserError("a training split has no examples; check the task's preprocessors")
     if any(not rate > 0 or math.isinf(rate) for _, rate in parts):
         raise UserError(

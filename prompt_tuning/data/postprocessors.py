@@ -111,3 +111,12 @@ def _bare_words(text: str) -> set[str]:
 def without_prefix(text: str, prefix: str) -> str:
     """Returns an answer without the text that all targets begin with, if it begins with it."""
     return text.removeprefix(prefix).lstrip() if prefix else text
+
+
+def target_tokens(
+    output: str, example: Example | None = None, is_target: bool = False
+) -> str | int:
+    """Returns the text, or for a target the number of its tokens, which the example has."""
+    if is_target and example is not None:
+        return int(example["target_tokens"])
+    return output

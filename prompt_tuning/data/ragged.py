@@ -29,6 +29,11 @@ class Ragged:
         """The tokens of each sequence, int64."""
         return np.diff(self.offsets)
 
+    def rows(self, start: int, stop: int) -> "Ragged":
+        """Returns sequences `start .. stop`, without copying their tokens."""
+        offsets = self.offsets[start : stop + 1]
+        return Ragged(self.tokens[offsets[0] : offsets[-1]], offsets - offsets[0])
+
     def padded(self, rows: np.ndarray, width: int) -> np.ndarray:
         """Returns sequences `rows` side by side, `[len(rows), width]` int32, padded with 0.
 
@@ -53,6 +58,8 @@ def from_sequences(sequences: Iterable[Sequence[int] | np.ndarray]) -> Ragged:
 
 def concatenate(parts: Sequence[Ragged]) -> Ragged:
     """Returns the sequences of all parts, in order; a single part is not copied."""
+    if not parts:
+        return from_sequences([])
     if len(parts) == 1:
         return parts[0]
     shifts = np.cumsum([0, *(part.offsets[-1] for part in parts)])
@@ -61,3 +68,14 @@ def concatenate(parts: Sequence[Ragged]) -> Ragged:
         np.concatenate([part.tokens for part in parts]),
         np.concatenate([np.zeros(1, np.int64), *offsets]),
     )
+
+
+def padded(parts: Sequence[Ragged], rows: np.ndarray, width: int) -> np.ndarray:
+    """Returns sequences of parts, numbered from the first part to the last, as `Ragged.padded`."""
+    values = np.zeros((len(rows), width), np.int32)
+    first = 0
+    for part in parts:
+        inside = (rows >= first) & (rows < first + len(part))
+        values[inside] = part.padded(rows[inside] - first, width)
+        first += len(part)
+    return values

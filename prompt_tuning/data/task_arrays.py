@@ -11,7 +11,7 @@ import collections
 import contextlib
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ import seqio
 import tensorflow as tf
 
 from prompt_tuning.data.cache_writer import Tokenized
+from prompt_tuning.data.datasets.source import DatasetSource
 from prompt_tuning.data.entries import FEATURES
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.vocabulary import Vocabulary
@@ -60,19 +61,25 @@ def run(
     """
     groups: dict[Any, list[_Source]] = collections.defaultdict(list)
     for task in tasks:
-        bound = _with_vocabulary(task, vocabulary)
-        for split in task.splits:
+        bound = with_vocabulary(task, vocabulary)
+        for split in held_splits(task):
             with naming(f"task {task.name}"):
                 examples = task.source.get_dataset(split=split, shuffle=False)
             groups[_group(bound, split, examples)].append(_Source(bound, split, examples))
     result: dict[str, dict[str, Tokenized]] = {task.name: {} for task in tasks}
     for members in groups.values():
         names = dict.fromkeys(member.task.name for member in members)
-        with naming(f"task {', '.join(names)}"), _failures(members):
+        with naming(f"task {', '.join(names)}"), failures(member.task.source for member in members):
             tokenized = _run_group(members, vocabulary, lengths)
         for member, arrays in zip(members, tokenized, strict=True):
             result[member.task.name][member.split] = arrays
     return result
+
+
+def held_splits(task: seqio.Task) -> list[str]:
+    """Returns the splits of a task that are not streamed."""
+    streamed = isinstance(task.source, DatasetSource) and task.source.dataset.streamed
+    return [split for split in task.splits if not (streamed and split == TRAINING_SPLIT)]
 
 
 @contextlib.contextmanager
@@ -88,13 +95,13 @@ def naming(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _failures(members: Sequence[_Source]) -> Iterator[None]:
+def failures(sources: Iterable[Any]) -> Iterator[None]:
     """Raises what a source says went wrong in place of what TensorFlow makes of it."""
     try:
         yield
     except Exception:
-        for member in members:
-            failure = getattr(member.task.source, "failure", None)
+        for source in sources:
+            failure = getattr(source, "failure", None)
             if failure is not None:
                 raise failure from None
         raise
@@ -115,7 +122,7 @@ def _run_group(
     members: Sequence[_Source], vocabulary: Vocabulary, lengths: Mapping[str, int]
 ) -> list[Tokenized]:
     if len(members) == 1:
-        batches = _preprocessed(members[0].task, members[0].examples, lengths)
+        batches = _batches(members[0].task, members[0].examples, lengths)
         rows = [slice(None)]
     else:
         numbered = [
@@ -124,37 +131,49 @@ def _run_group(
         ]
         examples = functools.reduce(lambda left, right: left.concatenate(right), numbered)
         examples = examples.map(lambda example, number: {**example, _SPLIT: number})
-        batches = _preprocessed(members[0].task, examples, lengths)
+        batches = _batches(members[0].task, examples, lengths)
         numbers = np.concatenate([batch.pop(_SPLIT).numpy() for batch in batches])
         edges = np.searchsorted(numbers, np.arange(len(members) + 1))
         rows = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
     inputs, targets = (
-        _flat([batch[feature] for batch in batches], lengths[feature]) for feature in FEATURES
+        flat([batch[feature] for batch in batches], lengths[feature]) for feature in FEATURES
     )
     needs_fields = any(member.split != TRAINING_SPLIT for member in members)
     fields = _fields(batches, targets, vocabulary) if needs_fields else []
     return [
         Tokenized(
-            _rows(inputs, part),
-            _rows(targets, part),
+            inputs.rows(*part.indices(len(inputs))[:2]),
+            targets.rows(*part.indices(len(inputs))[:2]),
             None if member.split == TRAINING_SPLIT else fields[part],
         )
         for member, part in zip(members, rows, strict=True)
     ]
 
 
-def _preprocessed(
+def _batches(
     task: seqio.Task, examples: tf.data.Dataset, lengths: Mapping[str, int]
 ) -> list[dict[str, Any]]:
+    batches: Any = preprocessed(task, examples, lengths).ragged_batch(_BATCH)
+    return list(batches)
+
+
+def preprocessed(
+    task: seqio.Task, examples: tf.data.Dataset, lengths: Mapping[str, int]
+) -> tf.data.Dataset:
+    """Runs a task's preprocessors on the examples of its source.
+
+    Raises:
+        UserError: They give no token ids.
+    """
     tf.random.set_seed(_SEED)
     examples = task.preprocess_precache(examples, seed=_SEED)
     examples = task.preprocess_postcache(examples, sequence_length=dict(lengths), seed=_SEED)
     _check_features(task, examples)
-    batches: Any = examples.ragged_batch(_BATCH)
-    return list(batches)
+    return examples
 
 
-def _with_vocabulary(task: seqio.Task, vocabulary: Vocabulary) -> seqio.Task:
+def with_vocabulary(task: seqio.Task, vocabulary: Vocabulary) -> seqio.Task:
+    """Returns a task that tokenises with another vocabulary than its own."""
     features = {}
     for name, feature in task.output_features.items():
         if name in FEATURES:
@@ -190,7 +209,7 @@ def _check_features(task: seqio.Task, examples: tf.data.Dataset) -> None:
             )
 
 
-def _flat(batches: Sequence[Any], length: int) -> Ragged:
+def flat(batches: Sequence[Any], length: int) -> Ragged:
     """Joins batches of sequences, each cut at `length` tokens as SeqIO does at the end."""
     tokens, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
     for batch in batches:
@@ -200,12 +219,6 @@ def _flat(batches: Sequence[Any], length: int) -> Ragged:
         lengths.append(ragged.row_lengths().numpy())
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
     return Ragged(np.concatenate(tokens).astype(np.int32), offsets.astype(np.int64))
-
-
-def _rows(values: Ragged, rows: slice) -> Ragged:
-    start, stop, _ = rows.indices(len(values))
-    offsets = values.offsets[start : stop + 1]
-    return Ragged(values.tokens[offsets[0] : offsets[-1]], offsets - offsets[0])
 
 
 def _fields(

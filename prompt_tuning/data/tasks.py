@@ -19,6 +19,7 @@ from prompt_tuning.data.datasets.dataset import LEADERBOARD, UNPREFIXED, Dataset
 from prompt_tuning.data.datasets.source import DatasetSource
 from prompt_tuning.data.mini.suite import MIXTURES as SUITE_MIXTURES
 from prompt_tuning.data.mini.suite import SUITE, MiniTask
+from prompt_tuning.data.prefix_lm import prefix_lm
 
 CAP = 2**19
 """The most examples of a task that count towards its rate (Vu et al. 2022, section 2.1)."""
@@ -96,7 +97,11 @@ def _add_dataset(dataset: Dataset, name: str, source: DatasetSource, feature: se
     seqio.TaskRegistry.add(
         name,
         source=source,
-        preprocessors=[seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim],
+        preprocessors=[
+            seqio.preprocessors.tokenize,
+            *([prefix_lm] if dataset.unlabelled else []),
+            seqio.preprocessors.append_eos_after_trim,
+        ],
         output_features={"inputs": feature, "targets": feature},
         postprocess_fn=dataset.postprocess,
         metric_fns=list(dataset.metrics),

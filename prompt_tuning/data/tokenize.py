@@ -19,6 +19,7 @@ import seqio
 from prompt_tuning.data import cache_writer, entries, references, sources, task_arrays
 from prompt_tuning.data.cache_writer import Origin
 from prompt_tuning.data.datasets.source import DIRECTORIES, DatasetSource
+from prompt_tuning.data.task_arrays import TRAINING_SPLIT
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError, nearest
 
@@ -190,7 +191,16 @@ def _write_task(
         metrics=functions.metrics,
         postprocessor=functions.postprocessor,
         origin=Origin(_digests(_modules(task, registered), registered), _data_files(task)),
+        stream=None if TRAINING_SPLIT in splits else _stream_origin(task),
     )
+
+
+def _stream_origin(task: seqio.Task) -> str | None:
+    """Returns where the examples of a streamed training split are from; None without one."""
+    if not isinstance(task.source, DatasetSource) or not task.source.dataset.streamed:
+        return None
+    files = [(os.path.basename(path), os.path.getsize(path)) for path in task.source.files]
+    return json.dumps(sorted(files)) if files else task.source.dataset.tfds
 
 
 def _write_mixture(where: _Where, mixture: seqio.Mixture, registered: Mapping[str, str]) -> None:
@@ -210,19 +220,21 @@ def _write_mixture(where: _Where, mixture: seqio.Mixture, registered: Mapping[st
 
 
 def _metric_reference(function: Callable[..., Any], owner: str) -> references.Reference:
-    positional = list(inspect.signature(function).parameters)[:2]
-    if positional not in (["targets", "predictions"], ["targets", references.SCORES]):
+    parameters = inspect.signature(function).parameters.values()
+    needed = [each.name for each in parameters if each.default is each.empty]
+    if needed not in (["targets", "predictions"], ["targets", references.SCORES]):
         raise UserError(
-            f"{owner} has a metric of ({', '.join(positional)}, ...); "
+            f"{owner} has a metric of ({', '.join(needed)}); "
             "metrics of (targets, predictions) or (targets, scores) can be used"
         )
-    return references.refer(function, owner) | {"of": positional[1]}
+    return references.refer(function, owner) | {"of": needed[1]}
 
 
 def _modules(task: seqio.Task, registered: Mapping[str, str]) -> set[str]:
     """Returns the modules that say what a task is."""
     if isinstance(task.source, DatasetSource):
         functions = [task.source.dataset.format, *task.metric_fns, task.postprocessor]
+        functions += task.preprocessors
         return {DatasetSource.__module__, *filter(None, map(_module, functions))}
     functions = [*task.preprocessors, *task.metric_fns, task.postprocessor]
     functions.append(getattr(task.source, "_dataset_fn", None))

@@ -74,7 +74,7 @@ def training_batches(
 ) -> Batches:
     """Opens a row's training data where its progress left it."""
     batches = Batches(
-        [(part.split("train"), rate) for part, rate in task.parts],
+        [(part.training, rate) for part, rate in task.parts],
         batch_size=row.schedule.batch_size,
         seed=row.seed,
         shapes=shapes,

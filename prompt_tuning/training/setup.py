@@ -10,7 +10,7 @@ import jax
 from rich.console import Console
 
 from prompt_tuning.data.cache import check_lengths, ensure_cached
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask, in_memory
 from prompt_tuning.data.own.summary import summary
 from prompt_tuning.data.own.task_file import FileTask, TaskFile
 from prompt_tuning.data.own.tokens import tokenize
@@ -232,6 +232,13 @@ class Setup:
             for task in tasks.values()
             for part, _ in task.parts
             for split in part.splits.values()
+        ]
+        # The validation split tells how long the examples of a streamed one are, but for the most.
+        splits += [
+            in_memory([[0] * part.lengths["inputs"]], [[0] * part.lengths["targets"]])
+            for task in tasks.values()
+            for part, _ in task.parts
+            if part.stream is not None
         ]
         return choose_shapes(splits, self.shape_count, _MULTIPLE)
 

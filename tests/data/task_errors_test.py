@@ -31,7 +31,7 @@ def drop_targets(row):
     return {"inputs": row["inputs"]}
 
 
-def by_score(targets, scores):
+def with_aux(targets, predictions, aux_values):
     return {}
 
 
@@ -72,7 +72,10 @@ def add():
     ("changes", "message"),
     [
         ({"source": breaks}, "task odd failed with FileNotFoundError: films.tsv is missing$"),
-        ({"metric_fns": [by_score]}, r"task odd has a metric of \(targets, scores, ...\)"),
+        (
+            {"metric_fns": [with_aux]},
+            r"task odd has a metric of \(targets, predictions, aux_values\); metrics of",
+        ),
         (
             {"metric_fns": [lambda targets, predictions: {}]},
             "task odd uses .*lambda.* cannot be found again by name",

@@ -52,7 +52,11 @@ class Dataset:
         labels: The label words by class; empty where answers are open.
         postprocess: Turns decoded text into what the metrics compare; by default the position
             among `labels`, or the text.
-        metrics: Of (targets, predictions), 0 to 100.
+        metrics: Of (targets, predictions), or of (targets, scores) with log-likelihoods, 0 to 100.
+        limits: The most examples read of a split, where that is not all.
+        streamed: Whether the training split is too large to hold, and is read while it is trained
+            on; each row gives one example then.
+        unlabelled: Whether `targets` is running text, to be cut in two for the prefix LM objective.
         obtain: Where to get the files, for a dataset that TensorFlow Datasets cannot download.
     """
 
@@ -71,6 +75,9 @@ class Dataset:
     labels: tuple[str, ...] = ()
     postprocess: Callable[..., Any] | None = None
     metrics: tuple[Callable[..., dict[str, float]], ...]
+    limits: Mapping[str, int] = field(default_factory=dict)
+    streamed: bool = False
+    unlabelled: bool = False
     obtain: str = ""
 
     def __post_init__(self):

@@ -4,6 +4,7 @@ Both give the same rows: `DATA_DIR/<folder>/<split>.jsonl` has the fields of the
 line, labels as integers, nested features as objects and lists.
 """
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ from prompt_tuning.data.datasets.dataset import (
     Row,
 )
 from prompt_tuning.types import UserError, nearest
+
+_ENOUGH = 2**20
+"""Examples beyond which no count matters: twice the cap of SPoT's mixtures."""
 
 
 class Reader:
@@ -59,37 +63,77 @@ class Reader:
         Raises:
             UserError: The data cannot be had, a row is wrong, or there is no example.
         """
+        return itertools.islice(self._all(split), self._dataset.limits.get(split))
+
+    def endless(self, split: str, start: int) -> Iterator[Example]:
+        """Yields the examples of a streamed split over and over, from number `start` on.
+
+        Rows before it are passed over unread.
+
+        Raises:
+            UserError: The data cannot be had, a row is wrong, or there is no example.
+        """
+        (name,) = self._names(split)
+        while True:
+            count = 0
+            for where, row in self._rows(name, start):
+                count += 1
+                (example,) = self._formatted(name, where, row)
+                yield example
+            if count:
+                start = 0
+                continue
+            size = self._size(name)  # `start` is beyond the last row
+            if size == 0:
+                raise self._empty((name,))
+            start %= size
+
+    def _all(self, split: str) -> Iterator[Example]:
         names = self._names(split)
         count = 0
         for name in names:
             for number, (where, row) in enumerate(self._rows(name), start=1):
                 if self._is_elsewhere(split, number):
                     continue
-                missing = [field for field in self._dataset.fields if field not in row]
-                if missing:
-                    hint = nearest(missing[0], row)
-                    raise UserError(f"{where}: no field {', '.join(missing)}{hint}; add it")
                 if split != HELD_BACK and row.get("label") == -1:
                     continue
-                try:
-                    examples = list(self._dataset.format({**row, SPLIT: name}))
-                except BadRowError as error:
-                    raise UserError(f"{where}: {error}") from error
-                except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-                    raise UserError(
-                        f"{where}: a field is not as in {self._dataset.tfds or 'docs/data.md'} "
-                        f"({type(error).__name__}: {error})"
-                    ) from error
+                examples = self._formatted(name, where, row)
                 count += len(examples)
                 yield from examples
         if count == 0:
+            raise self._empty(names)
+
+    def _formatted(self, name: str, where: str, row: Row) -> list[Example]:
+        """Returns the examples that a row of a split of the source gives."""
+        missing = [field for field in self._dataset.fields if field not in row]
+        if missing:
+            hint = nearest(missing[0], row)
+            raise UserError(f"{where}: no field {', '.join(missing)}{hint}; add it")
+        try:
+            return list(self._dataset.format({**row, SPLIT: name}))
+        except BadRowError as error:
+            raise UserError(f"{where}: {error}") from error
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
-                f"dataset {self._dataset.name}: split {'+'.join(names)} has no examples"
-                + (f"; fill {self._file(names[0])}" if self._folder else "")
-            )
+                f"{where}: a field is not as in {self._dataset.tfds or 'docs/data.md'} "
+                f"({type(error).__name__}: {error})"
+            ) from error
+
+    def _empty(self, names: Sequence[str]) -> UserError:
+        return UserError(
+            f"dataset {self._dataset.name}: split {'+'.join(names)} has no examples"
+            + (f"; fill {self._file(names[0])}" if self._folder else "")
+        )
 
     def count(self, split: str) -> int:
-        """Returns how many examples a split has; for a builder of unknown size, how many rows."""
+        """Returns how many examples a split has; for a builder of unknown size, how many rows.
+
+        Of a streamed split in a file no more are counted than make a difference to a mixture.
+        """
+        if self._folder is not None and self._dataset.streamed:
+            (name,) = self._names(split)
+            most = self._dataset.limits.get(split, _ENOUGH)
+            return sum(1 for _ in itertools.islice(_lines(self._file(name)), most))
         if self._folder is not None:
             return sum(1 for _ in self.examples(split))
         if split in self._dataset.sizes:
@@ -132,13 +176,19 @@ class Reader:
         firsts = [next(self._rows(name), ("", {})) for name in names]
         return all(row.get("label", -1) != -1 for _, row in firsts)
 
-    def _rows(self, name: str) -> Iterator[tuple[str, Row]]:
-        """Yields rows of a split of the source, each with where it stands."""
+    def _size(self, name: str) -> int:
+        """Returns how many rows a split of the source has."""
+        if self._folder is not None:
+            return sum(1 for _ in _lines(self._file(name)))
+        return self._builder().info.splits[name].num_examples
+
+    def _rows(self, name: str, start: int = 0) -> Iterator[tuple[str, Row]]:
+        """Yields rows of a split of the source from `start` on, each with where it stands."""
         if self._folder is None:
-            yield from self._tfds_rows(name)
+            yield from self._tfds_rows(name, start)
             return
         path = self._file(name)
-        for number, line in _lines(path):
+        for number, line in itertools.islice(_lines(path), start, None):
             where = f"{path}, line {number}"
             try:
                 row = json.loads(line)
@@ -148,14 +198,17 @@ class Reader:
                 raise UserError(f"{where}: not a JSON object; write one object with fields a line")
             yield where, row
 
-    def _tfds_rows(self, name: str) -> Iterator[tuple[str, Row]]:
+    def _tfds_rows(self, name: str, start: int) -> Iterator[tuple[str, Row]]:
         import tensorflow_datasets as tfds
 
         builder = self._builder()
         try:
             builder.download_and_prepare()
-            rows: Any = tfds.as_numpy(builder.as_dataset(split=name))
-            for number, row in enumerate(rows):
+            if start >= self._size(name):
+                return
+            part = f"{name}[{start}:]" if start else name  # opens only the files it needs
+            rows: Any = tfds.as_numpy(builder.as_dataset(split=part))
+            for number, row in enumerate(rows, start):
                 yield f"{self._dataset.tfds}, {name}, row {number}", plain(row)
         except UserError:
             raise

@@ -5,7 +5,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import seqio
@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from prompt_tuning.data.datasets.dataset import HELD_BACK, Dataset, Example
 from prompt_tuning.data.datasets.rows import Reader
+from prompt_tuning.data.prefix_lm import DRAW
 from prompt_tuning.types import UserError
 
 _CHUNK = 256  # TensorFlow takes as long for a generator's chunk as it would for one example
@@ -80,15 +81,38 @@ class DatasetSource(seqio.DataSource):
         del shuffle, seed, unused
         if shard_info and shard_info.num_shards > 1:
             raise ValueError("a dataset has one shard; shard its examples instead")
-        specs = {name: _spec(value) for name, value in next(self._examples(split)).items()}
+        return self._dataset(split, lambda: self._examples(split), seed=0, start=0)
+
+    def stream(self, *, seed: int, start: int) -> tf.data.Dataset:
+        """Returns the training examples of a streamed dataset over and over, from `start` on.
+
+        Args:
+            seed: Decides what preprocessors draw at random in an example, with its number.
+            start: The number of the first example; those before it are passed over unread.
+        """
+        read = self._reader().endless
+        return self._dataset("train", lambda: read("train", start), seed=seed, start=start)
+
+    def _dataset(
+        self, split: str, read: Callable[[], Iterator[Example]], *, seed: int, start: int
+    ) -> tf.data.Dataset:
+        """Returns what `read` gives, its first example numbered `start`."""
+
+        def complete(number: int, example: Example) -> Example:
+            draw = {DRAW: [seed, number]} if self.dataset.unlabelled else {}
+            return {**example, "inputs": self._prefix + example["inputs"], **draw}
+
+        first = complete(start, next(self._examples(split)))
+        specs = {name: _spec(value) for name, value in first.items()}
 
         def generate() -> Iterator[dict[str, Any]]:
             try:
-                examples = self._examples(split)
+                examples = itertools.starmap(complete, enumerate(read(), start))
                 while chunk := list(itertools.islice(examples, _CHUNK)):
-                    columns = {name: [each[name] for each in chunk] for name in specs}
-                    columns["inputs"] = [self._prefix + text for text in columns["inputs"]]
-                    yield {name: _column(columns[name], specs[name]) for name in specs}
+                    yield {
+                        name: _column([each[name] for each in chunk], spec)
+                        for name, spec in specs.items()
+                    }
             except UserError as error:
                 # TensorFlow would wrap it into pages of its own; whoever asks finds it here.
                 self.failure = error

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from prompt_tuning.data import text_metrics
 from prompt_tuning.data.datasets.dataset import Dataset, Example, Mixture, Row
 
-_SPLITS = {split: (split,) for split in ("train", "validation", "test")}
-
 
 def _summarize(row: Row, *, text: str, summary: str) -> Iterator[Example]:
     yield {"inputs": row[text], "targets": row[summary]}
@@ -21,7 +19,7 @@ def _summaries(
     tfds: str | None,
     sizes: Mapping[str, int],
     papers: tuple[str, ...] = ("SPoT",),
-    splits: Mapping[str, tuple[str, ...]] = _SPLITS,
+    holdout: int = 0,
     obtain: str = "",
 ) -> Dataset:
     return Dataset(
@@ -30,7 +28,8 @@ def _summaries(
         papers=papers,
         tfds=tfds,
         folder=name,
-        splits=splits,
+        splits={split: (split,) for split in ("train", "validation", "test")},
+        holdout=holdout,
         sizes=sizes,
         fields=(text, summary),
         format=functools.partial(_summarize, text=text, summary=summary),
@@ -53,9 +52,8 @@ DATASETS = (
         "text",
         "summary",
         tfds="billsum:3.0.0",
-        # It has no validation split; the bills of California stand in for one.
-        splits={"train": ("train",), "validation": ("ca_test",), "test": ("test",)},
-        sizes={"train": 18949, "validation": 1237, "test": 3269},
+        sizes={"train": 17952, "validation": 997, "test": 3269},
+        holdout=19,
     ),
     _summaries(
         "cnn_dailymail",
@@ -70,7 +68,8 @@ DATASETS = (
         "summary",
         tfds=None,
         sizes={},
-        obtain="the English pairs of github.com/esdurmus/Wikilingua, split by yourself: "
+        holdout=100,
+        obtain="the English pairs of github.com/esdurmus/Wikilingua; "
         "GEM's split of them is gem_wiki_lingua_english_en",
     ),
     _summaries(

@@ -11,7 +11,9 @@ def _translate(row: Row, *, language: str) -> Iterator[Example]:
     yield {"inputs": row["en"], "targets": row[language]}
 
 
-def _wmt(year: int, code: str, language: str, sizes: Mapping[str, int]) -> Dataset:
+def _wmt(
+    year: int, code: str, language: str, sizes: Mapping[str, int], *, streamed: bool = False
+) -> Dataset:
     return Dataset(
         name=f"wmt{year}_en{code}",
         family="WMT",
@@ -23,12 +25,19 @@ def _wmt(year: int, code: str, language: str, sizes: Mapping[str, int]) -> Datas
         format=functools.partial(_translate, language=code),
         prefix=f"translate English to {language}:",
         metrics=(text_metrics.bleu,),
+        streamed=streamed,
     )
 
 
 DATASETS = (
     _wmt(14, "de", "German", {"train": 4508785, "validation": 3000, "test": 3003}),
-    _wmt(15, "fr", "French", {"train": 40853298, "validation": 4503, "test": 1500}),
+    _wmt(
+        15,
+        "fr",
+        "French",
+        {"train": 40853298, "validation": 4503, "test": 1500},
+        streamed=True,
+    ),
     _wmt(16, "ro", "Romanian", {"train": 610320, "validation": 1999, "test": 1999}),
 )
 

@@ -1,0 +1,236 @@
+"""Streams: the same examples from any position, in the order of the rows, for one process each."""
+
+import dataclasses
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import prompt_tuning
+from prompt_tuning.data import cache, ragged, stream_writer
+from prompt_tuning.data.cached_task import CachedTask, in_memory
+from prompt_tuning.data.datasets.source import DIRECTORIES
+from prompt_tuning.data.pipeline import Batches
+from prompt_tuning.data.stream import (
+    Block,
+    Stream,
+    read_block,
+    write_block,
+    write_failure,
+)
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.types import UserError
+
+MINI = Path(prompt_tuning.__file__).parent / "models" / "t5_mini"
+LENGTHS = {"inputs": 16, "targets": 12}
+ROWS = 300
+
+
+def text(number: int) -> str:
+    """Returns a text of 1 to 40 words, all of them the number."""
+    return " ".join(["good" if number % 2 else "bad"] * (1 + number % 40))
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    """A directory with a stand-in for C4."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "c4_en").mkdir()
+    for split, count in (("train", ROWS), ("validation", 30)):
+        lines = "".join(json.dumps({"text": text(i)}) + "\n" for i in range(count))
+        (folder / "c4_en" / f"{split}.jsonl").write_text(lines)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vocabulary():
+    facts = json.loads((MINI / "config.json").read_text())["vocabulary"]
+    return Vocabulary(MINI / "sentencepiece.model", facts["extra_ids"])
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory, data_dir, vocabulary):
+    (entry,) = cache.ensure_cached(
+        tmp_path_factory.mktemp("cache"),
+        ["c4_prefix_lm"],
+        vocabulary,
+        LENGTHS,
+        modules=(),
+        data_dir=str(data_dir),
+        tfds_data_dir=None,
+        report=lambda line: None,
+    )
+    assert isinstance(entry, CachedTask)
+    return entry
+
+
+def listed(block: Block) -> list[tuple[list[int], list[int]]]:
+    inputs, targets = block
+    return [(inputs[i].tolist(), targets[i].tolist()) for i in range(len(inputs))]
+
+
+def written(task: CachedTask, seed: int, start: int, count: int) -> list[tuple[list, list]]:
+    """Returns what the process would write, written by this one."""
+    assert task.stream is not None
+    examples = []
+    for block in stream_writer.blocks(task.stream.request(seed, start)):
+        examples += listed(block)
+        if len(examples) >= count:
+            break
+    return examples[:count]
+
+
+@pytest.fixture(scope="module")
+def first(task):
+    """The first 400 examples with seed 3: more than there are rows."""
+    return written(task, 3, 0, 400)
+
+
+@pytest.fixture(autouse=True)
+def _directories():
+    before = dataclasses.replace(DIRECTORIES)
+    yield
+    DIRECTORIES.data_dir, DIRECTORIES.tfds_data_dir = before.data_dir, before.tfds_data_dir
+
+
+def test_examples_are_chunks_of_the_rows_in_order(first, vocabulary):
+    most = LENGTHS["inputs"] - 1
+    cut = set()
+    for number, (inputs, targets) in enumerate(first):
+        whole = vocabulary.encode(text(number % ROWS))
+        chunks = [whole[start : start + most] for start in range(0, len(whole), most)]
+        assert inputs[-1] == targets[-1] == 1
+        assert len(targets) <= LENGTHS["targets"]
+        got = inputs[:-1] + targets[:-1]
+        assert got in [chunk[: len(inputs) - 2 + LENGTHS["targets"]] for chunk in chunks]
+        if len(got) > 1:
+            cut.add(len(inputs) - 1)
+    assert cut == set(range(1, most))
+
+
+def test_each_cut_is_as_likely_as_the_others(task):
+    examples = written(task, 5, 0, 6000)
+    long = [len(inputs) - 1 for number, (inputs, _) in enumerate(examples) if number % 40 == 14]
+    assert len(long) == 150  # texts of 15 words, cut after 1 to 14 of them
+    counts = np.bincount(long, minlength=15)[1:]
+    assert scipy.stats.chisquare(counts).pvalue > 1e-4
+
+
+def test_any_position_can_be_gone_to(task, first):
+    assert written(task, 3, 150, 10) == first[150:160]
+    assert written(task, 3, 350, 50) == first[350:400]  # beyond the last row: the second pass
+
+
+def test_seeds_and_passes_draw_differently(task, first):
+    assert written(task, 4, 0, 100) != first[:100]
+    assert first[ROWS:400] != first[: 400 - ROWS]
+
+
+def test_validation_is_held_and_scored_by_likelihood(task):
+    split = task.split("validation")
+    assert (len(split), list(task.splits), task.scored_split) == (30, ["validation"], "validation")
+    tokens = [fields["target_tokens"] for fields in split.fields]
+    assert tokens == split.targets.lengths.tolist()
+    scores = [-2.0 * count for count in tokens]
+    values = task.evaluate("validation", [""] * 30, scores)
+    assert values == pytest.approx({"token_probability": 100.0 * np.exp(-2.0)})
+    with pytest.raises(UserError, match="c4_prefix_lm has no split 'train'"):
+        task.split("train")
+
+
+def test_a_stream_gives_what_is_asked_for_until_its_process_ends(task, first):
+    stream = Stream(task.stream, 3)
+    parts = [stream.take(150, 7), stream.take(157, 0), stream.take(157, 200)]
+    assert [listed(part) for part in parts] == [first[150:157], [], first[157:357]]
+    assert stream._source is not None
+    process = stream._source._process
+    process.kill()
+    with pytest.raises(UserError, match="streaming c4_prefix_lm stopped: it was ended by SIGKILL;"):
+        stream.take(357, 10**6)
+
+
+def batches(parts, **options) -> Batches:
+    settings = {"batch_size": 8, "seed": 3, "shapes": [(8, 6), (16, 12)]}
+    return Batches(parts, **(settings | options), process_index=0, process_count=1)
+
+
+def test_a_mixture_with_a_stream_has_its_rates_and_resumes(task, first):
+    marked = in_memory([[9, 9, 9, 1]] * 10, [[5, 1]] * 10)
+    parts = [(marked, 1.0), (task.training, 3.0)]
+    source = batches(parts)
+    drawn = [source.next() for _ in range(40)]
+    rows = [tuple(row[row > 0]) for batch in drawn[:32] for row in batch.encoder_tokens]
+    assert rows.count((9, 9, 9, 1)) == 64  # a quarter of a window
+    streamed = sorted(tuple(inputs) for inputs, _ in first[:192])
+    assert sorted(row for row in rows if row != (9, 9, 9, 1)) == streamed
+    assert {batch.encoder_tokens.shape[1] for batch in drawn} == {8, 16}
+    again = batches(parts)
+    again.restore(source.state() | {"position": 33})
+    for batch in drawn[33:]:
+        for one, other in zip(again.next(), batch, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_wrong_row_is_one_line(tmp_path, task):
+    (tmp_path / "c4_en").mkdir()
+    for split in ("train", "validation"):
+        (tmp_path / "c4_en" / f"{split}.jsonl").write_text('{"text": "good"}\n{"txt": "bad"}\n')
+    wrong = dataclasses.replace(task.stream, data_dir=str(tmp_path))
+    with pytest.raises(UserError, match=r"^[^\n]*train.jsonl, line 2: no field text"):
+        Stream(wrong, 0).take(0, 10)
+
+
+def test_the_process_ends_with_its_parent(task, tmp_path):
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps(task.stream.request(0, 0)))
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(request)], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    os.kill(child, 0)  # it is there
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 60.0
+    while _runs(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(child)
+
+
+def _runs(process: int) -> bool:
+    """Returns whether a process is there and no zombie."""
+    try:
+        return "Z" not in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+PARENT = """
+import json, sys, time
+from prompt_tuning.data.stream import _Source
+source = _Source("c4_prefix_lm", json.load(open(sys.argv[1])))
+print(source._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_blocks_are_read_as_they_were_written():
+    file = io.BytesIO()
+    block = Block(ragged.from_sequences([[4, 1], [1]]), ragged.from_sequences([[1], [5, 6, 1]]))
+    write_block(file, block)
+    write_failure(file, "no")
+    file.seek(0)
+    read = read_block(file)
+    assert read is not None and listed(read) == listed(block)
+    with pytest.raises(UserError, match=r"^no$"):
+        read_block(file)
+    assert read_block(file) is None
+    assert read_block(io.BytesIO(file.getvalue()[:30])) is None
