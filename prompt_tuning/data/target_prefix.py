@@ -14,6 +14,7 @@ import numpy as np
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.types import UserError
 
 
 def with_target_prefix(
@@ -25,6 +26,9 @@ def with_target_prefix(
         task: The tokenised task or mixture.
         prefix: The text, such as `<extra_id_0>`.
         vocabulary: What the task is tokenised with.
+
+    Raises:
+        UserError: Its training split is streamed.
     """
     digest = hashlib.sha256(f"{task.digest} {prefix}".encode()).hexdigest()
     if isinstance(task, CachedMixture):
@@ -37,6 +41,10 @@ def with_target_prefix(
 
 
 def _changes(task: CachedTask, prefix: str, vocabulary: Vocabulary) -> dict:
+    if task.stream is not None:
+        raise UserError(
+            f"the targets of {task.name} are streamed as they are; set TARGET_PREFIX to ''"
+        )
     tokens = vocabulary.encode(prefix)
     splits = {
         name: dataclasses.replace(split, targets=_prefixed(split.targets, tokens))

@@ -25,6 +25,7 @@ from prompt_tuning.data.stream import (
     write_block,
     write_failure,
 )
+from prompt_tuning.data.target_prefix import with_target_prefix
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
@@ -154,6 +155,11 @@ def test_a_stream_gives_what_is_asked_for_until_its_process_ends(task, first):
     process.kill()
     with pytest.raises(UserError, match="streaming c4_prefix_lm stopped: it was ended by SIGKILL;"):
         stream.take(357, 10**6)
+
+
+def test_streamed_targets_take_no_prefix(task, vocabulary):
+    with pytest.raises(UserError, match="c4_prefix_lm are streamed as they are; set TARGET_PREFIX"):
+        with_target_prefix(task, "good", vocabulary)
 
 
 def batches(parts, **options) -> Batches:
