@@ -5,6 +5,8 @@ import pytest
 import seqio
 
 from prompt_tuning.data import tasks
+from prompt_tuning.data.datasets.catalog import MIXTURES
+from prompt_tuning.data.datasets.dataset import UNPREFIXED
 from prompt_tuning.data.mini.suite import SOURCES, SUITE
 from prompt_tuning.data.vocabulary import Vocabulary
 
@@ -76,3 +78,21 @@ def test_vocabulary_agrees_with_seqio_on_the_mini_model():
 def test_vocabulary_agrees_with_seqio_on_the_published_model(shared_data):
     texts = ["Hello, World!", "a <extra_id_0> b <extra_id_99>", "  two  spaces ", "naïve 東京"]
     check_agreement(shared_data / "t5" / "spiece.model", 100, texts)
+
+
+def test_mixtures_with_and_without_prefixes_share_no_task():
+    for name, mixture in MIXTURES.items():
+        members = {
+            suffix: {task.name for task in seqio.MixtureRegistry.get(name + suffix).tasks}
+            for suffix in ("", UNPREFIXED)
+        }
+        assert members[""] == set(mixture.members)
+        assert members[UNPREFIXED] == {f"{member}{UNPREFIXED}" for member in mixture.members}
+        assert not members[""] & members[UNPREFIXED]
+
+
+def test_a_diagnostic_set_is_there_for_leaderboards_alone():
+    names = seqio.TaskRegistry.names()
+    assert {"glue_ax_leaderboard", "super_glue_axb_leaderboard"} <= set(names)
+    assert "glue_ax" not in names
+    assert tuple(seqio.TaskRegistry.get("glue_ax_leaderboard").splits) == ("test",)
