@@ -79,12 +79,16 @@ class Session:
     tfds_data_dir: str | None
     console: Console
 
+    def check(self, rows: Sequence[Row]) -> None:
+        """Checks what can be checked of rows before anything is opened."""
+        check_rows(rows, microbatches=self.tuning.step.microbatches, save_steps=self.save_steps)
+
     def dry_run(self, rows: Sequence[Row]) -> None:
         """Prints what training the rows needs, and what a file of the user's own holds.
 
         No other task is tokenised, and nothing is compiled or written.
         """
-        check_rows(rows, microbatches=self.tuning.step.microbatches, save_steps=self.save_steps)
+        self.check(rows)
         outline = self.setup.outline()
         if isinstance(self.tuning, ModelTuneConfig):
             model_loop.check_model_rows(rows, outline)

@@ -71,6 +71,7 @@ def train(
     if dry_run:
         session.dry_run(rows)
         return
+    session.check(rows)
     directory = RunDirectory(model_dir)
     outcomes = session.open(directory, operative_config, len(rows)).tune(rows)
     scored = [outcome.result() for outcome in outcomes]
