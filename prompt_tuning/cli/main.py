@@ -139,7 +139,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
     # Imported here because JAX, which comes with it, would make --help wait.
     from rich.console import Console
 
-    from prompt_tuning.cli import gin_config, gin_files, sweep, task_file
+    from prompt_tuning.cli import command_config, gin_config, sweep
     from prompt_tuning.cli.flags import of_gin_command
     from prompt_tuning.types import UserError, nearest
 
@@ -154,18 +154,10 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
     if flags.help:
         print(_command_help(name, command))
         return
-    files = flags.gin_file
-    if not files and task_file.is_given(bindings):
-        print(task_file.STAND_IN)
-        files = [task_file.RUN_FILE]
-    if not files:
-        raise UserError(f"{name} needs --gin_file=FILE; see prompt-tuning {name} --help")
     for each in commands.values():  # A gin file may bind the parameters of any command.
         importlib.import_module(each.module)
     search_paths = [path for item in flags.gin_search_paths for path in item.split(",") if path]
-    files = gin_files.on_defaults(files, search_paths)
-    config = gin_config.parse(files, bindings, search_paths)
-    config = task_file.with_model_dir(config, command.function)
+    config = command_config.read(name, command.function, flags.gin_file, bindings, search_paths)
     taken = inspect.signature(gin_config.configurables()[command.function]).parameters
     if flags.tfds_data_dir and "tfds_data_dir" not in taken:
         raise UserError(f"--tfds_data_dir: it has no effect on {name!r}; leave it out")
