@@ -66,7 +66,8 @@ def test_a_command_parses(block):
 
 def test_the_commands_for_own_data_suit_their_files(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "reviews.csv").write_text("text,label\n" + "fine,good\ndull,bad\nbig,good\n" * 4)
+    reviews = [f"review {i},{('good', 'bad')[i % 2]}" for i in range(12)]
+    (tmp_path / "reviews.csv").write_text("\n".join(["text,label", *reviews]))
     rows = [{"first": f"a{i}", "second": "b", "gold": i % 3} for i in range(12)]
     (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
     commands = [each.replace("\\\n", " ") for each in BLOCKS if "TASK_FILE" in each]
