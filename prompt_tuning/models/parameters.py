@@ -19,6 +19,9 @@ from prompt_tuning.types import Params, UserError
 Index = tuple[slice, ...]
 """A box of an array: one slice for each axis."""
 
+ShardingOf = Callable[[tuple[int, ...]], Sharding]
+"""Gives the sharding of an array by its shape."""
+
 _WORKERS = 3  # parameters read at the same time
 _ALIGNMENT = 64  # bytes; JAX takes a NumPy array so aligned as a CPU array without a copy
 
@@ -116,7 +119,7 @@ def read_whole(parameter: Parameter, name: str, dtype: np.dtype) -> np.ndarray:
 
 def load(
     parameters: Mapping[str, Parameter],
-    shardings: Sequence[Sharding],
+    shardings: Sequence[Sharding | ShardingOf],
     dtype: np.dtype,
     progress: Callable[[str], None] | None = None,
 ) -> list[Params]:
@@ -127,7 +130,8 @@ def load(
 
     Args:
         parameters: What to read, by name.
-        shardings: Where to put a tree of all parameters: one tree for each.
+        shardings: Where to put a tree of all parameters: one tree for each. A function gives the
+            sharding of each parameter by its shape.
         dtype: What to keep them as.
         progress: Called with the name of each parameter that is loaded.
 
@@ -143,7 +147,9 @@ def load(
         read = functools.cache(functools.partial(_read_box, parameter, name, dtype))
         arrays: list[jax.Array] = [
             jax.make_array_from_callback(
-                parameter.shape, sharding, lambda index: read(_bounds(index, parameter.shape))
+                parameter.shape,
+                sharding if isinstance(sharding, Sharding) else sharding(parameter.shape),
+                lambda index: read(_bounds(index, parameter.shape)),
             )
             for sharding in shardings
         ]

@@ -20,7 +20,13 @@ from prompt_tuning.models.formats.hub import fetch_from_hub, is_hub_name
 from prompt_tuning.models.formats.hugging_face import is_hugging_face, open_hugging_face
 from prompt_tuning.models.formats.native import is_native, open_native, write_native
 from prompt_tuning.models.formats.stored import Stored
-from prompt_tuning.models.parameters import Parameter, in_memory, parameter_shapes, read_whole
+from prompt_tuning.models.parameters import (
+    Parameter,
+    ShardingOf,
+    in_memory,
+    parameter_shapes,
+    read_whole,
+)
 from prompt_tuning.models.vocabulary_file import check_vocabulary
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import Params, UserError, nearest
@@ -85,7 +91,7 @@ class Backbone:
         name = "token_embedder/embedding"
         return embedding_digest(read_whole(self.parameters[name], name, np.dtype(np.float32)))
 
-    def load(self, shardings: Sequence[Sharding]) -> list[Params]:
+    def load(self, shardings: Sequence[Sharding | ShardingOf]) -> list[Params]:
         """Reads the parameters straight into each of the shardings.
 
         Returns:

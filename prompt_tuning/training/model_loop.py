@@ -188,8 +188,15 @@ class _Session:
             batch_size=config.eval_batch_size,
             shapes=shapes,
         )
-        step = functools.partial(model_step, model=model, config=config.step)
-        self._step_function = jax.jit(step, donate_argnums=0)
+        init = functools.partial(init_model_state, optimizer=config.step.optimizer)
+        self._state_shapes = jax.eval_shape(init, models.shapes)
+        self._state_sharding = jax.tree.map(lambda x: layout.spread(x.shape), self._state_shapes)
+        self._init = jax.jit(init, out_shardings=self._state_sharding)
+        self._step_function = jax.jit(
+            functools.partial(model_step, model=model, config=config.step),
+            donate_argnums=0,
+            out_shardings=(self._state_sharding, None),
+        )
         self._tick = self._saved = 0
 
     # The run, from start to end.
@@ -250,13 +257,12 @@ class _Session:
         return next(row for row in waiting if row.start.after in (None, *finished))
 
     def _start(self, row: Row) -> _Run:
-        params = self._load(self._models.start(row))
-        optimizer = self._config.step.optimizer
-        state = jax.jit(functools.partial(init_model_state, optimizer=optimizer))(params)
+        state = self._init(self._load(self._models.start(row)))
         return _Run(row, self._tasks[row.task], self._shapes, Progress(), state)
 
     def _load(self, model: Backbone) -> Params:
-        return partitioning.load(model, [self._layout])[self._layout.name]
+        (params,) = model.load([self._layout.spread])
+        return params
 
     # Steps.
 
@@ -359,9 +365,5 @@ class _Session:
         progress = Progress(**saved["progress"])
         if progress.best_step is not None:
             self._models.best(row, progress)  # It must be there.
-        like = jax.eval_shape(
-            functools.partial(init_model_state, optimizer=self._config.step.optimizer),
-            self._models.start(row).shapes,
-        )
-        state = self._layout.put(unflatten(like, arrays))
+        state = jax.device_put(unflatten(self._state_shapes, arrays), self._state_sharding)
         return _Run(row, self._tasks[row.task], self._shapes, progress, state)

@@ -43,6 +43,17 @@ class Layout:
         """The sharding of arrays that every device holds whole."""
         return self._sharding()
 
+    def spread(self, shape: tuple[int, ...]) -> Sharding:
+        """Returns the sharding of an array that is cut over the devices, along its longest axis.
+
+        An array without an axis that can be cut into equal parts is whole on every device.
+        """
+        fits = [axis for axis, size in enumerate(shape) if size and size % self.mesh.size == 0]
+        if not fits:
+            return self.whole
+        longest = max(fits, key=lambda axis: shape[axis])
+        return self._sharding(*[None] * longest, "examples")
+
     def put(self, tree: Any) -> Any:
         """Copies arrays whole to every device."""
         return jax.device_put(tree, self.whole)

@@ -111,9 +111,9 @@ def _of_models(rows: int, backbone: Outline, config: ModelTuneConfig) -> dict[st
     return {
         "rows (models to train, one after another)": f"{rows:,}",
         "trainable parameters of a row": f"{_count(backbone.shapes):,}",
-        "memory: weights, per device": _megabytes(_bytes(backbone.shapes)),
-        "memory: gradient, per device": _megabytes(_bytes(backbone.shapes)),
-        "memory: optimizer, per device": _megabytes(_bytes(optimizer)),
+        "memory: weights, over all devices": _megabytes(_bytes(backbone.shapes)),
+        "memory: gradient, over all devices": _megabytes(_bytes(backbone.shapes)),
+        "memory: optimizer, over all devices": _megabytes(_bytes(optimizer)),
         "disk: a kept model": _megabytes(_bytes(backbone.shapes)),
     }
 

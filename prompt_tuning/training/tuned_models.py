@@ -60,6 +60,11 @@ class TunedModels:
                     raise UserError(self.conflict(row))
                 self.finished[row.name] = outcome
 
+    @property
+    def shapes(self) -> Params:
+        """The parameters of every model as a tree of shapes and dtypes."""
+        return self._backbone.shapes
+
     def digest(self, row: Row) -> str:
         """Returns what identifies a row's result; see `Identities`."""
         return self._identities.digest(row)
