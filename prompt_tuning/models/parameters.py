@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -52,6 +53,10 @@ class Parameter(Protocol):
         """
         ...
 
+    def split(self, index: Index) -> list[Index]:
+        """Cuts a box into small ones that are quick to read one by one."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class InMemory:
@@ -70,6 +75,9 @@ class InMemory:
 
     def read(self, index: Index) -> np.ndarray:
         return self.array[index]
+
+    def split(self, index: Index) -> list[Index]:
+        return [index]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -93,6 +101,9 @@ class Transposed:
     def read(self, index: Index) -> np.ndarray:
         return self.stored.read(index[::-1]).T
 
+    def split(self, index: Index) -> list[Index]:
+        return [box[::-1] for box in self.stored.split(index[::-1])]
+
 
 def in_memory(params: Params) -> dict[str, Parameter]:
     """Returns the arrays of a tree as parameters by name."""
@@ -106,6 +117,15 @@ def parameter_shapes(config: T5Config) -> dict[str, tuple[int, ...]]:
     variables = jax.eval_shape(T5(config).init, jax.random.key(0), tokens, tokens)
     flat = flatten_dict(variables["params"], sep="/")
     return {name: leaf.shape for name, leaf in sorted(flat.items())}
+
+
+def split_rows(index: Index, shape: tuple[int, ...], rows: int) -> list[Index]:
+    """Cuts a box of an array into boxes of at most `rows` rows, which end at multiples of it."""
+    if not index:
+        return [index]
+    begin, end, _ = index[0].indices(shape[0])
+    edges = [begin, *range(begin - begin % rows + rows, end, rows), end]
+    return [(slice(*pair), *index[1:]) for pair in itertools.pairwise(edges)]
 
 
 def read_whole(parameter: Parameter, name: str, dtype: np.dtype) -> np.ndarray:
@@ -179,11 +199,17 @@ def _read_box(
 
 
 def _read(parameter: Parameter, name: str, dtype: np.dtype, index: Index) -> np.ndarray:
-    stored = parameter.read(index)
-    if not np.isfinite(stored).all():
-        raise UserError(f"backbone weights {parameter.place}: not finite: {name}; copy them again")
-    array = _aligned(stored.shape, dtype)
-    np.copyto(array, stored, casting="unsafe")
+    bounds = _bounds(index, parameter.shape)
+    array = _aligned(tuple(end - begin for begin, end in bounds), dtype)
+    for box in parameter.split(index):
+        stored = parameter.read(box)
+        if not np.isfinite(stored).all():
+            raise UserError(
+                f"backbone weights {parameter.place}: not finite: {name}; copy them again"
+            )
+        inner = zip(_bounds(box, parameter.shape), bounds, strict=True)
+        place = tuple(slice(first - start, last - start) for (first, last), (start, _) in inner)
+        np.copyto(array[place], stored, casting="unsafe")
     return array
 
 

@@ -11,7 +11,7 @@ import safetensors.numpy
 from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from prompt_tuning.models.parameters import InMemory, parameter_shapes
+from prompt_tuning.models.parameters import InMemory, parameter_shapes, split_rows
 from prompt_tuning.models.weights import SHIPPED, Backbone, open_backbone, save_backbone
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import UserError
@@ -115,6 +115,23 @@ def test_parameters_are_cut_over_a_mesh_as_they_are_read(directory, weights):
     (params,) = backbone.load([NamedSharding(mesh, PartitionSpec(None, "x"))])
     np.testing.assert_array_equal(flatten_dict(params, sep="/")[name], weights[name])
     assert reads == [(16, 12), (16, 12)]
+
+
+def test_a_box_is_cut_into_rows_that_end_at_multiples():
+    box = (slice(3, 17), slice(0, 2))
+    assert split_rows(box, (20, 2), 5) == [
+        (slice(3, 5), slice(0, 2)),
+        (slice(5, 10), slice(0, 2)),
+        (slice(10, 15), slice(0, 2)),
+        (slice(15, 17), slice(0, 2)),
+    ]
+    assert split_rows((slice(None),), (3,), 5) == [(slice(0, 3),)]
+
+
+def test_parameters_are_read_in_small_parts(directory, weights, monkeypatch):
+    monkeypatch.setattr("prompt_tuning.models.formats.tensors._AT_ONCE", 200)
+    for name, value in loaded(open_whole(directory)).items():
+        np.testing.assert_array_equal(value, weights[name])
 
 
 def test_parameters_may_be_kept_in_half_precision(directory, weights):

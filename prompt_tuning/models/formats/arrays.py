@@ -2,17 +2,18 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorstore as ts
 
-from prompt_tuning.models.parameters import Index, Parameter
+from prompt_tuning.models.parameters import Index, Parameter, split_rows
 from prompt_tuning.types import UserError
 
 GCS = "gs://"
+_AT_ONCE = 1 << 20  # numbers that are read at a time, about
 _CONTEXT = ts.Context({"gcs_request_retries": {"max_retries": 3}})
 
 
@@ -25,12 +26,14 @@ class ZarrArray:
         spec: Its TensorStore specification.
         shape: Its shape.
         dtype: What it is stored as.
+        rows: Rows that are read together: those of a chunk, or of several small ones.
     """
 
     place: str
     spec: Mapping[str, Any]
     shape: tuple[int, ...]
     dtype: np.dtype
+    rows: int
 
     def read(self, index: Index) -> np.ndarray:
         try:
@@ -40,6 +43,9 @@ class ZarrArray:
             return array[index].read().result()
         except (ValueError, KeyError, OSError, RuntimeError) as error:
             raise damaged(self.place, error) from error
+
+    def split(self, index: Index) -> list[Index]:
+        return split_rows(index, self.shape, self.rows)
 
 
 def is_remote(path: str) -> bool:
@@ -99,8 +105,16 @@ def open_arrays(specs: Mapping[str, Mapping[str, Any]], place: str) -> dict[str,
         except (ValueError, KeyError, OSError, RuntimeError) as error:
             raise damaged(f"{place} ({name})", error) from error
         shape, dtype = tuple(array.shape), array.dtype.numpy_dtype
-        opened[name] = ZarrArray(f"{place} ({name})", specs[name], shape, dtype)
+        rows = rows_together(shape, array.chunk_layout.read_chunk.shape or shape)
+        opened[name] = ZarrArray(f"{place} ({name})", specs[name], shape, dtype, rows)
     return opened
+
+
+def rows_together(shape: Sequence[int], chunk: Sequence[int]) -> int:
+    """Returns how many rows of an array to read at a time: a multiple of those of a chunk."""
+    rows = max(1, chunk[0]) if chunk else 1
+    in_chunks = max(1, rows * int(np.prod(shape[1:])))
+    return rows * max(1, _AT_ONCE // in_chunks)
 
 
 def damaged(place: str, error: Exception) -> UserError:

@@ -97,6 +97,9 @@ class _Repeated:
                 )
         return array
 
+    def split(self, index: Index) -> list[Index]:
+        return self._first.split(index)
+
 
 def is_hugging_face(directory: Path) -> bool:
     """Returns whether a directory is, or should be, of this form."""

@@ -25,7 +25,7 @@ ORBAX_INDEX = "_METADATA"
 _STATE = "state"  # where T5X's newer versions keep the Orbax checkpoint
 _PLACEHOLDER = "PLACEHOLDER://"  # how older versions of Orbax write an array that has a directory
 _INLINE = 1 << 16  # numbers up to which a parameter is kept in the msgpack file
-_CHUNK = 1 << 22  # numbers of a chunk, at most
+_CHUNK = 1 << 20  # numbers of a chunk, at most
 
 
 def is_t5x(directory: Path) -> bool:
@@ -158,13 +158,16 @@ def _leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         yield "/".join(path), node
 
 
-def _described(place: str, name: str, leaf: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype]:
-    """Returns the shape and dtype that the index gives for an array."""
+def _described(
+    place: str, name: str, leaf: dict[str, Any]
+) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Returns what the index tells of an array: shape, dtype, and rows to read at a time."""
     try:
         metadata = leaf["metadata"]
         shape = tuple(int(size) for size in metadata["shape"])
         code = metadata["dtype"]
-        return shape, np.dtype(ml_dtypes.bfloat16 if code == "bfloat16" else code)
+        dtype = np.dtype(ml_dtypes.bfloat16 if code == "bfloat16" else code)
+        return shape, dtype, arrays.rows_together(shape, [int(n) for n in metadata["chunks"]])
     except (KeyError, TypeError, ValueError) as error:
         raise arrays.damaged(f"{place} ({name})", error) from error
 

@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 import safetensors
 
-from prompt_tuning.models.parameters import Index, Parameter, read_whole
+from prompt_tuning.models.parameters import Index, Parameter, read_whole, split_rows
 from prompt_tuning.types import UserError
 
 _DTYPES = {
@@ -18,6 +18,7 @@ _DTYPES = {
     "F16": np.dtype(np.float16),
     "BF16": np.dtype(ml_dtypes.bfloat16),
 }
+_AT_ONCE = 1 << 22  # bytes that are read at a time, about
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 
 
@@ -35,7 +36,7 @@ class Tensor:
         return str(self.file)
 
     def read(self, index: Index) -> np.ndarray:
-        # Opened anew for each tensor: an open file keeps all that was read of it in memory.
+        # Opened anew each time: an open file keeps all that was read of it in memory.
         try:
             with safetensors.safe_open(self.file, framework="numpy") as file:
                 return file.get_slice(self.name)[index]
@@ -43,6 +44,10 @@ class Tensor:
             raise _unreadable(self.file, error) from error
         except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
             raise _damaged(self.file, error) from error
+
+    def split(self, index: Index) -> list[Index]:
+        row = self.dtype.itemsize * int(np.prod(self.shape[1:]))
+        return split_rows(index, self.shape, max(1, _AT_ONCE // max(1, row)))
 
 
 def open_tensors(path: Path) -> dict[str, Parameter]:
