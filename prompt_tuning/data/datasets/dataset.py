@@ -93,10 +93,11 @@ class Dataset:
         """Where the files of the dataset have to be, and what they hold."""
         splits = self.splits.values() or [self.leaderboard]
         names = dict.fromkeys(f"{name}.jsonl" for names in splits for name in names)
+        optional = f" (or none, for one training row in {self.holdout})" if self.holdout else ""
         obtain = f" ({self.obtain})" if self.obtain else ""
         return (
-            f"put {', '.join(names)} with the fields {', '.join(self.fields)} "
-            f"in DATA_DIR/{self.folder}{obtain}"
+            f"put {', '.join(names).replace('validation.jsonl', f'validation.jsonl{optional}')} "
+            f"with the fields {', '.join(self.fields)} in DATA_DIR/{self.folder}{obtain}"
         )
 
     def _default_postprocessor(self) -> Callable[..., Any]:
@@ -143,6 +144,18 @@ def classified(row: Row, *, names: Sequence[str], labels: Sequence[str]) -> Iter
         "targets": label_word(row, labels),
         "idx": row.get("idx", -1),
     }
+
+
+def texts_field(row: Row, name: str) -> list[str]:
+    """Returns a field of a row that must be a list of texts.
+
+    Raises:
+        BadRowError: It is something else.
+    """
+    value = row[name]
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise BadRowError(f"{name} is {value!r}; it must be a list of texts")
+    return value
 
 
 def label_word(row: Row, labels: Sequence[str], name: str = "label") -> str:

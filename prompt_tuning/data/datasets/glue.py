@@ -16,6 +16,13 @@ from prompt_tuning.data.datasets.dataset import (
 from prompt_tuning.data.datasets.similarity import SENTENCES, rated
 
 _SPLITS = {"train": ("train",), "validation": ("validation",)}
+_EVALUATION_ONLY: dict[str, Any] = {
+    "splits": {"validation": ("validation",)},
+    "leaderboard": (),
+}
+_QUESTIONS = ("question1", "question2")
+_MRPC_LABELS = ("not_equivalent", "equivalent")
+_QQP_LABELS = ("not_duplicate", "duplicate")
 _ENTAILMENT = ("entailment", "not_entailment")
 _MNLI_LABELS = ("entailment", "neutral", "contradiction")
 
@@ -37,6 +44,7 @@ def _glue(
 ) -> Dataset:
     """Declares a task of named text fields; `others` go over what most tasks of GLUE are."""
     most: dict[str, Any] = {
+        "name": f"glue_{config}",
         "splits": _SPLITS,
         "leaderboard": ("test",),
         "format": functools.partial(classified, names=names, labels=labels),
@@ -44,7 +52,6 @@ def _glue(
         "metrics": (metrics.accuracy,),
     }
     return Dataset(
-        name=f"glue_{config}",
         family="GLUE",
         papers=papers,
         tfds=f"glue/{config}:2.0.0",
@@ -74,8 +81,8 @@ DATASETS = (
     _glue(
         "mrpc",
         papers=("Lester", "SPoT", "Su"),
-        names=("sentence1", "sentence2"),
-        labels=("not_equivalent", "equivalent"),
+        names=SENTENCES,
+        labels=_MRPC_LABELS,
         sizes={"train": 3668, "validation": 408, "leaderboard": 1725},
         metrics=(metrics.f1, metrics.accuracy),
     ),
@@ -92,8 +99,8 @@ DATASETS = (
     _glue(
         "qqp",
         papers=("Lester", "SPoT", "Su"),
-        names=("question1", "question2"),
-        labels=("not_duplicate", "duplicate"),
+        names=_QUESTIONS,
+        labels=_QQP_LABELS,
         sizes={"train": 363846, "validation": 40430, "leaderboard": 390965},
         metrics=(metrics.f1, metrics.accuracy),
     ),
@@ -121,14 +128,35 @@ DATASETS = (
     _glue(
         "rte",
         papers=("SPoT",),
-        names=("sentence1", "sentence2"),
+        names=SENTENCES,
         labels=_ENTAILMENT,
         sizes={"train": 2490, "validation": 277, "leaderboard": 3000},
+    ),
+    # Domain shift (Lester et al. 2021, section 5): answered in the words of the set tuned on.
+    _glue(
+        "mrpc",
+        name="glue_mrpc_from_qqp",
+        papers=("Lester",),
+        names=SENTENCES,
+        labels=_QQP_LABELS,
+        sizes={"validation": 408},
+        metrics=(metrics.f1, metrics.accuracy),
+        **_EVALUATION_ONLY,
+    ),
+    _glue(
+        "qqp",
+        name="glue_qqp_from_mrpc",
+        papers=("Lester",),
+        names=_QUESTIONS,
+        labels=_MRPC_LABELS,
+        sizes={"validation": 40430},
+        metrics=(metrics.f1, metrics.accuracy),
+        **_EVALUATION_ONLY,
     ),
     _glue(
         "wnli",
         papers=(),
-        names=("sentence1", "sentence2"),
+        names=SENTENCES,
         labels=("not_entailment", "entailment"),
         sizes={"train": 635, "validation": 71, "leaderboard": 146},
     ),

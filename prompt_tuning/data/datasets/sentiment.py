@@ -27,6 +27,9 @@ _SEMEVAL = "aspect terms of SemEval-2014 task 4, alt.qcri.org/semeval2014/task4;
 
 def _emotions(row: Row) -> Iterator[Example]:
     """Yields a post; the target lists every emotion that it has."""
+    for emotion in _EMOTIONS:
+        if not isinstance(row[emotion], bool):
+            raise BadRowError(f"{emotion} is {row[emotion]!r}; it must be true or false")
     found = [emotion for emotion in _EMOTIONS if row[emotion]]
     if not found:
         raise BadRowError(f"no emotion is true; one of {', '.join(_EMOTIONS)} must be")

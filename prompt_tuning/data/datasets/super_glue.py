@@ -17,6 +17,7 @@ from prompt_tuning.data.datasets.dataset import (
     label_word,
     named_fields,
     text_field,
+    texts_field,
 )
 
 _SPLITS = {"train": ("train",), "validation": ("validation",)}
@@ -40,8 +41,8 @@ def _record(row: Row) -> Iterator[Example]:
     # Bullet points come after the text, each without a full stop where it has a mark of its own.
     passage = re.sub(r"([.?!\"'])\n@highlight\n", r"\1 ", text_field(row, "passage"))
     passage = passage.replace("\n@highlight\n", ". ")
-    entities = ", ".join(row["entities"])
-    answers = list(row["answers"])
+    entities = ", ".join(texts_field(row, "entities"))
+    answers = texts_field(row, "answers")
     for answer in answers if row[SPLIT] == "train" else [(answers or [""])[0]]:
         yield {
             "inputs": f"query: {text_field(row, 'query')} entities: {entities} passage: {passage}",
@@ -57,12 +58,13 @@ def _wsc(row: Row) -> Iterator[Example]:
     In training the noun is always the right one, so that the model learns to name it.
     """
     label = row["label"]
-    if label not in (-1, 0, 1):
-        raise BadRowError(f"label is {label!r}; it must be 0 to 1 ({', '.join(_TRUTH)})")
+    label_word(row, _TRUTH)  # or it is no label
     if row[SPLIT] == "train" and label != 1:
         return
     yield {
-        "inputs": _marked(text_field(row, "text"), row["span2_text"], row["span2_index"]),
+        "inputs": _marked(
+            text_field(row, "text"), text_field(row, "span2_text"), row["span2_index"]
+        ),
         "targets": text_field(row, "span1_text"),
         "label": label,
         "idx": row.get("idx", -1),

@@ -42,7 +42,7 @@ SU = (  # Su et al. 2022, 17 tasks
 LESTER = [  # Lester et al. 2021: LM adaptation, SuperGLUE, and the domain shifts
     "c4_prefix_lm",
     *SUPER_GLUE,
-    *("squad", "glue_mrpc", "glue_qqp"),
+    *("squad", "glue_mrpc", "glue_qqp", "glue_mrpc_from_qqp", "glue_qqp_from_mrpc"),
     *(f"mrqa_{name}" for name in "textbookqa bioasq race relation_extraction duorc drop".split()),
 ]
 
