@@ -224,7 +224,7 @@ class _Session:
         unlabelled = {
             row.task: None
             for row in self._rows
-            if isinstance(row.start, ClassLabels) and not row.start.words(self._labels(row))
+            if isinstance(row.start, ClassLabels) and row.start.falls_back(self._labels(row))
         }
         if unlabelled:
             console.print(

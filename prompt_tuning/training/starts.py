@@ -125,14 +125,15 @@ class ClassLabels(_Initialized):
 
     def initializer(self, context: StartContext) -> initializers.Initializer:
         fallback = SampledVocab(self.population).initializer(context)
-        pieces = [context.vocabulary.encode(word) for word in self.words(context.labels)]
-        if not pieces:
+        if self.falls_back(context.labels):
             return fallback
+        labels = context.labels if self.labels is None else self.labels
+        pieces = [context.vocabulary.encode(label) for label in labels]
         return initializers.class_labels(context.embeddings, pieces, fallback)
 
-    def words(self, of_task: tuple[str, ...]) -> tuple[str, ...]:
-        """Returns the labels to start from, for a task with these."""
-        return of_task if self.labels is None else tuple(self.labels)
+    def falls_back(self, labels: tuple[str, ...]) -> bool:
+        """Says whether a task with these labels has none to start from."""
+        return self.labels is None and not labels
 
 
 @dataclasses.dataclass(frozen=True)
