@@ -1,11 +1,13 @@
 """Rows of published datasets from JSON lines, and what is said of rows that are wrong."""
 
 import dataclasses
+import itertools
 import json
 
 import pytest
 
 from prompt_tuning.data import metrics
+from prompt_tuning.data.datasets.catalog import DATASETS
 from prompt_tuning.data.datasets.dataset import Dataset, label_word
 from prompt_tuning.data.datasets.rows import Reader, plain
 from prompt_tuning.types import UserError
@@ -135,3 +137,59 @@ def test_rows_of_builders_become_plain_values():
 
     row = {"text": b"a\xc3\xa9", "label": np.int64(3), "spans": {"start": np.array([1, 2])}}
     assert plain(row) == {"text": "aé", "label": 3, "spans": {"start": [1, 2]}}
+
+
+@pytest.fixture
+def c4(tmp_path):
+    """Returns a directory with 25 rows of C4 as TensorFlow Datasets keeps them, in three files."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder("c4/en:3.1.0", data_dir=tmp_path)
+    (tmp_path / "c4" / "en" / "3.1.0").mkdir(parents=True)
+    names = ("content-length", "content-type", "timestamp", "url")
+    writer = tfds.core.SequentialWriter(builder.info, max_examples_per_shard=10)
+    writer.initialize_splits(["train", "validation"])
+    for split, count in (("train", 25), ("validation", 3)):
+        rows = [dict.fromkeys(names, "-") | {"text": f"{split} {i}"} for i in range(count)]
+        writer.add_examples({split: rows})
+    writer.close_all()
+    return tmp_path
+
+
+def test_streamed_rows_of_a_builder_are_read_from_anywhere(c4):
+    read = Reader(DATASETS["c4_prefix_lm"], None, str(c4))
+    whole = [example["targets"] for example in read.examples("train")]
+    assert whole == [f"train {i}" for i in range(25)]
+    for start in (0, 9, 10, 24, 25, 57):
+        got = [each["targets"] for each in itertools.islice(read.endless("train", start), 30)]
+        assert got == [whole[number % 25] for number in range(start, start + 30)]
+
+
+def test_streamed_rows_of_a_file_are_read_from_anywhere(tmp_path):
+    (tmp_path / "c4_en").mkdir()
+    lines = "".join(json.dumps({"text": str(i)}) + "\n\n" for i in range(7))
+    for split in ("train", "validation"):
+        (tmp_path / "c4_en" / f"{split}.jsonl").write_text(lines)
+    read = Reader(DATASETS["c4_prefix_lm"], str(tmp_path), None)
+    for start in (0, 6, 7, 23):
+        got = [each["targets"] for each in itertools.islice(read.endless("train", start), 10)]
+        assert got == [str(number % 7) for number in range(start, start + 10)]
+    assert (read.count("train"), read.count("validation")) == (7, 7)
+    (tmp_path / "c4_en" / "train.jsonl").write_text("\n")
+    with pytest.raises(UserError, match=r"split train has no examples; fill .*train.jsonl"):
+        next(read.endless("train", 3))
+
+
+def test_a_limit_leaves_the_other_rows_out(tmp_path):
+    few = dataclasses.replace(REVIEWS, limits={"validation": 2})
+    folder = tmp_path / "shop_reviews"
+    folder.mkdir()
+    for name in ("train", "matched", "mismatched"):
+        lines = (json.dumps({"text": f"{name} {i}", "label": 0}) for i in range(5))
+        (folder / f"{name}.jsonl").write_text("\n".join(lines))
+    read = Reader(few, str(tmp_path), None)
+    assert [each["inputs"][-9:] for each in read.examples("validation")] == [
+        "matched 0",
+        "matched 1",
+    ]
+    assert (read.count("validation"), read.count("train")) == (2, 5)
