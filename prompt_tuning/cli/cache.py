@@ -29,6 +29,8 @@ def cache(*, tasks: str | Sequence[str] | None, setup: Setup, tfds_data_dir: str
     table.add_column("longest", justify="right")
     parts = {part.name: part for task in cached.values() for part, _ in task.parts}
     for name, part in parts.items():
+        if part.stream is not None:
+            table.add_row(name, "train", "streamed", "", "")
         for split, examples in part.splits.items():
             lengths = examples.inputs.lengths
             table.add_row(

@@ -9,6 +9,7 @@ import numpy as np
 from prompt_tuning.data import ragged
 from prompt_tuning.data.cached_task import CachedSplit
 from prompt_tuning.data.evaluation_batches import EvalBatch, eval_batches
+from prompt_tuning.data.quotas import Quotas
 from prompt_tuning.data.shapes import Shape, choose_shapes, smallest_fit
 from prompt_tuning.data.stream import Block, Stream, StreamedSplit
 from prompt_tuning.types import UserError
@@ -21,7 +22,6 @@ Part = tuple[CachedSplit | StreamedSplit, float]
 _STREAM_BATCHES = 32  # of a window with streamed examples, which wait in memory until it ends
 _MOST_BATCHES = 128  # of a window: enough for few of them to straddle two shapes
 _FEWEST_BATCHES = 4
-_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 _PERMUTATION, _WINDOW, _PHASE = range(3)  # what a random stream is for
 
 
@@ -119,19 +119,19 @@ class Batches:
             [len(split) if isinstance(split, CachedSplit) else 0 for split, _ in parts]
         )
         self._starts = np.concatenate([[0], np.cumsum(self._sizes)])
-        rates = np.array([rate for _, rate in parts], float)
-        self._cumulative = np.concatenate([[0.0], np.cumsum(rates)]) / rates.sum()
-        self._cumulative[-1] = 1.0
         self._window_batches = (
             _STREAM_BATCHES
             if self._streams
             else int(np.clip(self._sizes.sum() // batch_size, _FEWEST_BATCHES, _MOST_BATCHES))
         )
-        self._phase = float(_generator(seed, _PHASE, 0, 0).random())
+        self._quotas = Quotas(
+            [rate for _, rate in parts],
+            self._window_batches * batch_size,
+            float(_generator(seed, _PHASE, 0, 0).random()),
+        )
         share = batch_size // process_count
         self._rows = slice(process_index * share, (process_index + 1) * share)
         self._epochs: dict[int, tuple[int, np.ndarray]] = {}
-        self._counted: tuple[int, np.ndarray] = (0, np.zeros_like(self._sizes))
         self._window = _Window(-1, self._starts, self._starts, self._starts, ())
         self._real_tokens = self._padded_tokens = 0
         self.position = 0
@@ -201,8 +201,8 @@ class Batches:
 
     def _form_window(self, window: int) -> _Window:
         random = _generator(self.seed, _WINDOW, window, 0)
-        quotas = self._quotas(np.array([window]))[0]
-        drawn_before = self._drawn_before(window)
+        quotas = self._quotas.of(np.array([window]))[0]
+        drawn_before = self._quotas.before(window)
         blocks = {
             part: stream.take(int(drawn_before[part]), int(quotas[part]))
             for part, stream in self._streams.items()
@@ -235,28 +235,6 @@ class Batches:
         inputs, targets = block.inputs.lengths, block.targets.lengths
         numbers = first + np.arange(len(inputs))
         return _Drawn(numbers, inputs, targets, smallest_fit(self.shapes, inputs, targets))
-
-    def _drawn_before(self, window: int) -> np.ndarray:
-        """Returns the draws from each part before a window, `[parts]`."""
-        known, drawn = self._counted
-        if known > window:
-            known, drawn = 0, np.zeros_like(self._sizes)
-        drawn = drawn + self._quotas(np.arange(known, window)).sum(0)
-        self._counted = (window, drawn)
-        return drawn
-
-    def _quotas(self, windows: np.ndarray) -> np.ndarray:
-        """Returns the slots of each part in each window, `[windows, parts]`.
-
-        Systematic sampling: with C the cumulative rates, S the slots and u_w in [0, 1), part i gets
-        floor(S C_{i+1} + u_w) - floor(S C_i + u_w), which is its share to within one. The u_w move
-        by the golden ratio, so that the rounding evens out over windows.
-        """
-        phases = (self._phase + windows * _GOLDEN) % 1.0
-        slots = self._window_batches * self.batch_size
-        return np.diff(
-            np.floor(slots * self._cumulative + phases[:, None]).astype(np.int64), axis=1
-        )
 
     def _drawn(self, part: int, start: int, count: int) -> np.ndarray:
         """Returns draws `start .. start + count` of a part, as example numbers."""
