@@ -40,6 +40,12 @@ def test_rouge_worked_by_hand():
     assert got == pytest.approx({"rouge1": 200 / 7, "rouge2": 20.0, "rougeLsum": 200 / 7}, abs=1e-6)
 
 
+def test_full_stops_that_stand_apart_end_a_sentence_of_rouge_l():
+    got = text_metrics.rouge(["a b . c d . ", "a b. c d."], ["c d . a b . ", "c d. a b."])
+    # all of the first is found sentence by sentence, half of the second in one order
+    assert got["rougeLsum"] == pytest.approx((100.0 + 50.0) / 2, abs=1e-6)
+
+
 def test_the_best_of_several_references_counts():
     targets = [("no such words here", "the cat sat on a mat"), ("one", "two", "three")]
     predictions = ["the cat sat on a mat", "two"]
