@@ -1,7 +1,6 @@
 """Published datasets as SeqIO tasks, tokenised from JSON lines."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -43,16 +42,41 @@ def test_a_wrong_line_is_told_and_nothing_is_written(tmp_path, shared_data, voca
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_every_gold_answer_counts_in_and_out_of_domain(tmp_path, shared_data, vocabulary):
-    for name in ("squad", "mrqa_bioasq"):
-        fixture = Path(__file__).parent / "fixtures" / f"{name}.json"
-        folder = tmp_path / DATASETS[name].folder
+@pytest.fixture(scope="module")
+def invented(tmp_path_factory, shared_data, vocabulary, fixtures):
+    """Tokenises invented rows of tasks whose metrics look at more than the target's text."""
+    names = ["squad", "mrqa_bioasq", "glue_mnli", "super_glue_multirc", "super_glue_record"]
+    data_dir = tmp_path_factory.mktemp("data")
+    for name in names:
+        rows = json.loads((fixtures / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+        folder = data_dir / DATASETS[name].folder
         folder.mkdir()
-        for split, rows in json.loads(fixture.read_text(encoding="utf-8"))["rows"].items():
-            (folder / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    squad, shifted = ensure(tmp_path / "cache", tmp_path, vocabulary, "squad", "mrqa_bioasq")
+        for split, each in rows.items():
+            (folder / f"{split}.jsonl").write_text("\n".join(map(json.dumps, each)))
+    tasks = ensure(tmp_path_factory.mktemp("cache"), data_dir, vocabulary, *names)
+    return dict(zip(names, tasks, strict=True))
+
+
+def test_every_gold_answer_counts_in_and_out_of_domain(invented):
     # the third of three answers, and half of the words of one given twice
-    scores = squad.evaluate("validation", ["A lark named Ada", "3 . 5"])
+    scores = invented["squad"].evaluate("validation", ["A lark named Ada", "3 . 5"])
     assert scores == pytest.approx({"exact_match": 50.0, "token_f1": (100 + 80) / 2})
+    shifted = invented["mrqa_bioasq"]
     assert (list(shifted.splits), shifted.scored_split) == (["test"], "test")
     assert shifted.evaluate("test", ["xyz1", "Byr"]) == pytest.approx({"token_f1": 250 / 3})
+
+
+def test_answers_are_grouped_by_half_and_by_question(invented):
+    mnli, multirc, record = (
+        invented[name] for name in ("glue_mnli", "super_glue_multirc", "super_glue_record")
+    )
+    assert mnli.labels == ("entailment", "neutral", "contradiction")
+    scores = mnli.evaluate("validation", ["entailment", "neutral", "neutral"])
+    assert scores == {"accuracy_matched": 50.0, "accuracy_mismatched": 100.0}
+    # the first question has a wrong answer, the second and the one of another paragraph none
+    scores = multirc.evaluate("validation", ["True", "True", "True", "False"])
+    assert scores == pytest.approx({"f1a": 80.0, "exact_match": 200 / 3})
+    # an answer that is not the target, and half of one
+    assert [len(record.split(split)) for split in ("train", "validation")] == [3, 2]
+    scores = record.evaluate("validation", ["Lind", "Oslo fjord"])
+    assert scores == pytest.approx({"exact_match": 50.0, "token_f1": (100 + 200 / 3) / 2})
