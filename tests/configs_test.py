@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from prompt_tuning.cli import gin_config, gin_files, sweep
+from prompt_tuning.cli.configuration import flatten
 from prompt_tuning.cli.main import COMMANDS
+from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
+from prompt_tuning.data.datasets.dataset import UNPREFIXED
+from prompt_tuning.data.mini.suite import SUITE
 from prompt_tuning.types import UserError
 
 CONFIGS = gin_files.configs_directory()
@@ -98,3 +102,17 @@ def test_the_example_of_every_command_is_complete(name):
     bindings = [w.removeprefix("--gin.") for w in words if w.startswith("--gin.")]
     config = gin_config.parse(files, bindings, [])
     assert gin_config.operative(config, COMMANDS[name].function).bindings
+
+
+@each_file
+def test_the_tasks_of_a_file_are_registered(file):
+    macros = {"MIXTURE_OR_TASK_NAME", "SOURCE_TASK", "SOURCE_TASKS", "TARGET_TASKS", "SOURCE_OF"}
+    values = []
+    for binding in gin_files.read([str(file)], [], []).bindings:
+        if str(binding.key) in {*macros, "evaluate.tasks"}:
+            values.append(binding.value)
+        if str(binding.key) == gin_config.SWEEP and binding.value:
+            for point in binding.value.values():
+                values += [value for name, value in point.items() if name in macros]
+    names = {name.removesuffix(UNPREFIXED) for name in flatten(values) if isinstance(name, str)}
+    assert names <= {*SUITE, *DATASETS, *MIXTURES, "most_similar"}

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.cli.main import main
+from prompt_tuning.data.mini.suite import SUITE
 from prompt_tuning.prompts import files
 
 TASKS = ("mini_sst2", "mini_cr", "mini_yelp")
@@ -135,6 +136,18 @@ def trained(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = run_listing_modules(folder / "modules", "train", "--gin_file=runs/train_mini.gin", *words)
     (folder / "output").write_text(out)
     return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Writes texts of the mini world in place of C4."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "c4_en").mkdir()
+    for split, count in (("train", 200), ("validation", 24)):
+        rows = SUITE["mini_text"].examples(split)[:count]
+        lines = (json.dumps({"text": f"{row['inputs']} {row['targets']}"}) for row in rows)
+        (folder / "c4_en" / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
 
 
 @pytest.fixture

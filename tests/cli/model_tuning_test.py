@@ -50,6 +50,31 @@ def test_targets_start_from_the_source_and_models_are_backbones(
     assert files.load(prompt).metadata["backbone"] == f"t5_mini.{SOURCE}"
 
 
+def test_prompts_are_tuned_on_a_model_after_each_number_of_steps_of_lm_adaptation(
+    data_dir: Path, cache_dir: Path, tmp_path: Path, here: Callable[..., int]
+):
+    settings = {"DATA_DIR": str(data_dir), "train__save_steps": (1, 2), **SHORT}
+    words = tiny(cache_dir, tmp_path / "lm", **settings)
+    words = [word for word in words if "PROMPT_LENGTH" not in word and "TuneConfig" not in word]
+    files = ["--gin_file=runs/lm_adaptation.gin", "--gin_file=models/t5_mini.gin"]
+    assert here("train", *files, *words) == 0
+    (row,) = results.read(tmp_path / "lm" / "results.json")
+    assert (row["method"], row["metric"]) == ("model_tuning", "token_probability")
+
+    kept = tmp_path / "lm" / "models" / "c4_prefix_lm.pretrained.seed0"
+    sweep = {
+        f"lm_steps={n}": {"INITIAL_CHECKPOINT_PATH": f"{kept}.step_{n}" if n else "t5_mini"}
+        for n in (0, 2)
+    }
+    words = tiny(cache_dir, tmp_path / "prompts", SWEEP=sweep, **SHORT)
+    assert here("train", "--gin_file=runs/train_mini.gin", *words) == 0
+    backbones = {
+        results.read(tmp_path / "prompts" / point / "results.json")[0]["backbone"]
+        for point in sweep
+    }
+    assert backbones == {"t5_mini", "t5_mini.c4_prefix_lm.pretrained.seed0"}
+
+
 def test_prompts_do_not_go_where_models_are(
     tuned: Path, cache_dir: Path, here: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ):

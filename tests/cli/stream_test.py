@@ -1,25 +1,9 @@
 """Prompt tuning on a stream of unlabelled text, from JSON lines to the score of a likelihood."""
 
-import json
 from pathlib import Path
 
-import pytest
-
 from prompt_tuning.analysis import results
-from prompt_tuning.data.mini.suite import SUITE
 from tests.cli.conftest import entries, launch, prompts, tiny
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Writes texts of the mini world in place of C4."""
-    folder = tmp_path_factory.mktemp("data")
-    (folder / "c4_en").mkdir()
-    for split, count in (("train", 200), ("validation", 24)):
-        rows = SUITE["mini_text"].examples(split)[:count]
-        lines = (json.dumps({"text": f"{row['inputs']} {row['targets']}"}) for row in rows)
-        (folder / "c4_en" / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
-    return folder
 
 
 def run(data_dir: Path, cache_dir: Path, model_dir: Path, steps: int) -> None:
