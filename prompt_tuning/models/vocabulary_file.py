@@ -46,8 +46,8 @@ def check_vocabulary(path: Path, rows: int, extra_ids: int | None) -> int:
     Args:
         path: The SentencePiece file.
         rows: Rows of the embedding table; up to 127 more than there are pieces round it up.
-        extra_ids: Sentinels behind the pieces of the file. None where nothing says: none if the
-            file has sentinels itself, else the 100 of the published models.
+        extra_ids: Sentinels behind the pieces of the file. None where nothing says: the 100 of the
+            published models, but none if the file has sentinels itself or there is no room.
 
     Returns:
         The sentinels behind the pieces of the file.
@@ -57,7 +57,8 @@ def check_vocabulary(path: Path, rows: int, extra_ids: int | None) -> int:
     """
     pieces, sentinels = _count(path)
     if extra_ids is None:
-        extra_ids = 0 if sentinels else _PUBLISHED_EXTRA_IDS
+        room = 0 <= rows - pieces < _PUBLISHED_EXTRA_IDS
+        extra_ids = 0 if sentinels or room else _PUBLISHED_EXTRA_IDS
     if not 0 <= rows - (pieces + extra_ids) < _ROUNDING:
         raise UserError(
             f"vocabulary {path} is not the model's: it has {pieces + extra_ids:,} pieces "

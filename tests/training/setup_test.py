@@ -1,13 +1,17 @@
 """The set-up refuses what no model and no data can have."""
 
+import dataclasses
 from typing import Any
 
+import jax
+import numpy as np
 import pytest
 
 from prompt_tuning.data.own.task_file import TaskFile
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError
 from tests.data.own.conftest import FREE
+from tests.pieces import write_vocabulary
 from tests.training import toy
 
 NO_FILE = TaskFile(**FREE)
@@ -53,6 +57,22 @@ def test_the_backbone_computes_in_the_dtype_and_keeps_its_parameters():
     assert half.digest == backbone.digest
     with pytest.raises(UserError, match=r"no compute dtype 'bfloat61' \(did you mean bfloat16"):
         _setup(dtype="bfloat61").open_backbone()
+
+
+def test_a_plan_of_a_model_elsewhere_fetches_nothing():
+    for backbone in ("gs://bucket/checkpoint_1", "owner/name"):
+        outline = _setup(backbone=backbone, model=toy.T5_CONFIG).outline()
+        assert outline.config == dataclasses.replace(toy.T5_CONFIG, dtype="bfloat16")
+        assert jax.tree.map(np.shape, outline.shapes) == jax.tree.map(np.shape, toy.params())
+
+
+def test_a_vocabulary_of_another_model_is_refused(tmp_path):
+    for pieces in (1096, 900):  # t5_mini has 1,096 rows, of which 16 are sentinels'.
+        file = write_vocabulary(tmp_path / "other.model", pieces)
+        with pytest.raises(
+            UserError, match=rf"other.model is not .* it has {pieces + 16:,} pieces"
+        ):
+            _setup(vocabulary_file=str(file)).open_backbone()
 
 
 def test_shapes_cover_every_split(tmp_path):

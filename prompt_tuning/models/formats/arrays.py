@@ -69,7 +69,10 @@ def read_file(path: str) -> bytes | None:
         store = ts.KvStore.open(store_spec(directory), context=_CONTEXT).result()
         found = store.read(name).result()
     except (ValueError, OSError, RuntimeError) as error:
-        raise UserError(f"{path}: cannot read it ({reason(error)})") from error
+        raise UserError(
+            f"{path}: cannot read it ({reason(error)}); check the name and the network, or give "
+            "the path of a copy on this machine"
+        ) from error
     return found.value if found.state == "value" else None
 
 

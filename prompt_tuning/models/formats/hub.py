@@ -31,7 +31,7 @@ def fetch_from_hub(name: str) -> Path:
         directory = huggingface_hub.snapshot_download(
             repository,
             revision=revision or None,
-            allow_patterns=[*files, hugging_face.VOCABULARY],
+            allow_patterns=[*files, hugging_face.VOCABULARY, hugging_face.TOKENIZER],
         )
     except Exception as error:  # of the hub, of its HTTP client, and of the network
         reason = (str(error).splitlines() or [""])[0].strip()[:120]

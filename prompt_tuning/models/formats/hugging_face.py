@@ -25,6 +25,7 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 SHARDS = "model.safetensors.index.json"
 VOCABULARY = "spiece.model"
+TOKENIZER = "tokenizer_config.json"
 
 _FEED_FORWARD = {
     "relu": ("relu",),
@@ -136,7 +137,7 @@ def open_hugging_face(directory: Path, name: str) -> Stored:
         parameters=parameters,
         config=config,
         vocabulary_file=directory / VOCABULARY,
-        extra_ids=None,
+        extra_ids=_extra_ids(directory / TOKENIZER),
     )
 
 
@@ -181,7 +182,7 @@ def write_hugging_face(
     shutil.copyfile(vocabulary_file, directory / VOCABULARY)
     tokenizer = {"tokenizer_class": "T5Tokenizer", "extra_ids": extra_ids}
     text = json.dumps(tokenizer, indent=2) + "\n"
-    (directory / "tokenizer_config.json").write_text(text, encoding="utf-8")
+    (directory / TOKENIZER).write_text(text, encoding="utf-8")
     tensors = {
         stored_name(ours): Transposed(parameter) if is_transposed(ours) else parameter
         for ours, parameter in parameters.items()
@@ -292,6 +293,15 @@ def _read_config(path: Path, name: str) -> T5Config:
         ),
         **sizes,
     )
+
+
+def _extra_ids(path: Path) -> int | None:
+    """Returns how many sentinels a tokenizer's config says there are; None where it does not."""
+    try:
+        count = json.loads(path.read_text(encoding="utf-8")).get("extra_ids")
+    except (OSError, ValueError, AttributeError):  # It may be missing: nothing else is read of it.
+        return None
+    return count if type(count) is int and count >= 0 else None
 
 
 def _check_variant(path: Path, values: Mapping[str, Any]) -> None:

@@ -106,6 +106,13 @@ def test_what_an_old_config_leaves_out_has_the_value_of_t5(directory: Path):
     assert (config.relative_max_distance, config.num_decoder_layers) == (128, 2)
 
 
+def test_the_tokenizer_says_how_many_sentinels_there_are(directory: Path):
+    assert open_whole(directory).extra_ids == 0  # They are in the file.
+    write_vocabulary(directory / "spiece.model", 40)
+    (directory / "tokenizer_config.json").write_text('{"extra_ids": 7}')
+    assert open_whole(directory).extra_ids == 7
+
+
 def test_shards_are_one_model(directory: Path):
     whole = open_whole(directory).digest
     found = tensors(directory)

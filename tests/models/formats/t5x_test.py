@@ -231,7 +231,7 @@ def test_numbers_that_are_not_floats_are_refused(written: Path):
 
 
 def test_a_vocabulary_of_another_size_is_refused(written: Path, config, tmp_path: Path):
-    for pieces, sentinels, size in ((30, 2, None), (41, 2, "41"), (10, 0, "110")):
+    for pieces, sentinels, size in ((30, 2, None), (38, 0, None), (41, 2, "41"), (41, 0, "141")):
         file = write_vocabulary(tmp_path / "other.model", pieces, sentinels)
         if size is None:  # The other rows round the table up.
             assert open_with(written, config, str(file)).extra_ids == 0
