@@ -1,8 +1,7 @@
-"""What a file holds: how it was read, its labels, its lengths, and what may be wrong."""
+"""What a file holds, for a console: how it was read, its labels, and its lengths."""
 
 import shlex
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
 
 import numpy as np
 import rich.box
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prompt_tuning.data.metrics import metric_label, score
+from prompt_tuning.data.own.checks import warnings
 from prompt_tuning.data.own.task_file import Setting
 from prompt_tuning.data.own.tokens import TokenizedFile
 
@@ -67,11 +67,6 @@ def majority(file: TokenizedFile) -> str | None:
     )
 
 
-def warnings(file: TokenizedFile) -> list[str]:
-    """Returns what may be wrong with the examples, one sentence each."""
-    return [*_label_warnings(file), *_repeated(file), *_token_warnings(file)]
-
-
 def _labels(file: TokenizedFile) -> Table:
     """Returns how often each label occurs; of many labels, the most and the least frequent."""
     text = file.text
@@ -105,95 +100,12 @@ def _lengths(file: TokenizedFile) -> Table:
     return table
 
 
-def _label_warnings(file: TokenizedFile) -> list[str]:
-    text = file.text
-    if not text.labels:
-        return []
-    found = []
-    train = Counter(e.targets for e in text.splits["train"])
-    for split, examples in text.splits.items():
-        unseen = Counter(e.targets for e in examples if e.targets not in train)
-        if unseen:
-            found.append(
-                f"{unseen.total():,} {split} examples have labels that training never shows: "
-                f"{_listed(unseen)}"
-            )
-    once = [label for label, count in train.items() if count == 1]
-    if once:
-        found.append(f"labels with a single training example: {_listed(once)}")
-    same: dict[str, list[str]] = defaultdict(list)
-    for label in text.labels:
-        same[label.casefold()].append(label)
-    for labels in same.values():
-        if len(labels) > 1:
-            found.append(
-                f"labels that differ by capitals alone: {_listed(labels)}; one word for them in "
-                "TaskFile.label_words makes them one label"
-            )
-    if all(label.lstrip("-").isdigit() for label in text.labels):
-        found.append(
-            "the label words are numbers; words that say what they mean are learned faster: "
-            f"--gin.TaskFile.label_words=\"{{{text.labels[0]!r}: 'WORD', ...}}\""
-        )
-    return found
-
-
-def _repeated(file: TokenizedFile) -> list[str]:
-    text = file.text
-    found = []
-    trained = {example.inputs for example in text.splits["train"]}
-    for split, examples in text.splits.items():
-        leaked = [e for e in examples if split != "train" and e.inputs in trained]
-        if leaked:
-            found.append(
-                f"{len(leaked):,} {split} inputs are also in train (the first on line "
-                f"{leaked[0].line}); scores on {split} will be too high"
-            )
-    answers: dict[str, set[str]] = defaultdict(set)
-    for examples in text.splits.values():
-        for example in examples:
-            answers[example.inputs].add(example.targets)
-    several = sum(len(different) > 1 for different in answers.values())
-    if several and text.kind != "text":
-        found.append(f"{several:,} inputs stand in the file with different answers")
-    return found
-
-
-def _token_warnings(file: TokenizedFile) -> list[str]:
-    found = []
-    for feature, consequence in (
-        ("inputs", "the model cannot tell them apart"),
-        ("targets", "no answer can equal them"),
-    ):
-        of_feature = [features[feature] for features in file.lengths.values()]
-        total = sum(len(lengths.tokens) for lengths in of_feature)
-        unknown = sum(lengths.unknown for lengths in of_feature)
-        if unknown:
-            found.append(
-                f"{unknown:,} of {total:,} {feature} have characters that the model's vocabulary "
-                f"lacks; {consequence}"
-            )
-        cut = sum(lengths.cut for lengths in of_feature)
-        if cut:
-            longest = max(int(lengths.tokens.max()) for lengths in of_feature)
-            found.append(
-                f"{cut:,} of {total:,} {feature} are cut to {file.task.lengths[feature]} tokens; "
-                f'TASK_FEATURE_LENGTHS["{feature}"] = {longest} would keep them whole'
-            )
-    return found
-
-
 def _table(*names: str) -> Table:
     table = Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column(names[0], overflow="fold")
     for name in names[1:]:
         table.add_column(name, justify="right", no_wrap=True)
     return table
-
-
-def _listed(names: Sequence[str] | Counter[str]) -> str:
-    quoted = [f"'{name}'" for name in names]
-    return ", ".join(quoted if len(quoted) <= 6 else [*quoted[:5], f"{len(quoted) - 5} more"])
 
 
 def _shown(text: str) -> str:

@@ -23,12 +23,14 @@ class Lengths:
     Attributes:
         tokens: Tokens of each text before it is cut, end of sequence included.
         cut: Texts that are cut.
-        unknown: Texts with a piece that the vocabulary does not have.
+        unknown: Texts with a character that the vocabulary does not have.
+        characters: Those characters.
     """
 
     tokens: np.ndarray
     cut: int
     unknown: int
+    characters: frozenset[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +71,12 @@ def tokenize(
             fields_in_memory=None if split == "train" else fields,
         )
         lengths[split] = {
-            "inputs": _lengths(inputs, most_tokens["inputs"]),
-            "targets": _lengths(targets, most_tokens["targets"]),
+            "inputs": _lengths(
+                [e.inputs for e in examples], inputs, most_tokens["inputs"], vocabulary
+            ),
+            "targets": _lengths(
+                [e.targets for e in examples], targets, most_tokens["targets"], vocabulary
+            ),
         }
     task = CachedTask(
         name=text.name,
@@ -128,12 +134,17 @@ def _cut(sequences: Sequence[list[int]], longest: int) -> list[list[int]]:
     return [[*ids[: longest - 1], EOS_ID] for ids in sequences]
 
 
-def _lengths(sequences: Sequence[list[int]], longest: int) -> Lengths:
+def _lengths(
+    texts: Sequence[str], sequences: Sequence[list[int]], longest: int, vocabulary: Vocabulary
+) -> Lengths:
     tokens = np.array([len(ids) + 1 for ids in sequences])
+    unknown = [text for text, ids in zip(texts, sequences, strict=True) if UNK_ID in ids]
+    letters = {letter for text in unknown for letter in set(text)}
     return Lengths(
         tokens=tokens,
         cut=int((tokens > longest).sum()),
-        unknown=sum(UNK_ID in ids for ids in sequences),
+        unknown=len(unknown),
+        characters=frozenset(each for each in letters if UNK_ID in vocabulary.encode(each)),
     )
 
 

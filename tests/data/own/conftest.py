@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+import prompt_tuning
 from prompt_tuning.data.own.task_file import FileTask, TaskFile
+from prompt_tuning.data.vocabulary import Vocabulary
 
 FREE: Mapping[str, Any] = {
     "path": None,
@@ -33,6 +35,19 @@ REVIEWS = [
     for word, label in (("pleases", "good"), ("annoys", "bad"), ("delights", "good"))
 ]
 """Thirty reviews: twenty good, ten bad."""
+
+
+@pytest.fixture(scope="module")
+def mini() -> Vocabulary:
+    """Returns the vocabulary of t5_mini, which knows no capitals."""
+    models = Path(prompt_tuning.__file__).parent / "models"
+    return Vocabulary(models / "t5_mini" / "sentencepiece.model", 16)
+
+
+@pytest.fixture(scope="module")
+def published(shared_data: Path) -> Vocabulary:
+    """Returns T5's own vocabulary, which lacks characters."""
+    return Vocabulary(shared_data / "t5" / "spiece.model", 100)
 
 
 @pytest.fixture

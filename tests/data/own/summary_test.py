@@ -1,13 +1,11 @@
-"""The summary of a file shows exact figures, and warns of what may be wrong."""
+"""The summary of a file shows exact figures."""
 
 import io
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-import prompt_tuning
 from prompt_tuning.data.own import summary
 from prompt_tuning.data.own.task_file import FileTask, Setting
 from prompt_tuning.data.own.tokens import TokenizedFile, tokenize
@@ -15,17 +13,15 @@ from prompt_tuning.data.vocabulary import Vocabulary
 from tests.data.own.conftest import REVIEWS, comma_separated
 
 CSV = comma_separated("text,label", REVIEWS)
-SPLITS = "text,label,split\n"
 
 
 @pytest.fixture
-def tokenized(read: Callable[..., FileTask]) -> Callable[..., TokenizedFile]:
+def tokenized(read: Callable[..., FileTask], mini: Vocabulary) -> Callable[..., TokenizedFile]:
     """Returns a function that reads and tokenises a CSV file."""
-    model = Path(prompt_tuning.__file__).parent / "models" / "t5_mini" / "sentencepiece.model"
 
     def tokenized(content: str, longest: int = 16, **settings) -> TokenizedFile:
         task = read("a.csv", content, **settings)
-        return tokenize(task, Vocabulary(model, 16), {"inputs": longest, "targets": 16})
+        return tokenize(task, mini, {"inputs": longest, "targets": 16})
 
     return tokenized
 
@@ -62,43 +58,6 @@ def test_quantiles_and_cuts_are_exact(tokenized):
     assert cells(text, "train inputs ") == ["11", "19", "21", "21", "16", "5", "(25.0", "%)"]
     assert cells(text, "validation inputs ") == ["3", "3", "3", "3", "16", "0"]
     assert cells(text, "train targets ") == ["2", "2", "2", "2", "16", "0"]
-    assert summary.warnings(file)[-1] == (
-        '5 of 22 inputs are cut to 16 tokens; TASK_FEATURE_LENGTHS["inputs"] = 21 would keep them '
-        "whole"
-    )
-
-
-@pytest.mark.parametrize(
-    ("rows", "warning"),
-    [
-        (
-            "a,x,train\nb,y,train\nc,x,train\nd,y,train\ne,z,dev\nf,z,test\ng,x,test\n",
-            "1 validation examples have labels that training never shows: 'z'",
-        ),
-        (
-            "a,x,train\nb,y,train\nc,x,train\nd,z,train\ne,x,dev\nf,y,dev\n",
-            "labels with a single training example: 'y', 'z'",
-        ),
-        (
-            "a,x,train\nb,y,train\nc,x,train\nd,y,train\na,x,dev\ne,y,dev\nb,y,dev\n",
-            "2 validation inputs are also in train (the first on line 6); scores on validation "
-            "will be too high",
-        ),
-        (
-            "a,x,train\na,y,train\nc,x,train\nd,y,train\ne,x,dev\nf,y,dev\n",
-            "1 inputs stand in the file with different answers",
-        ),
-        (
-            "a,0,train\nb,1,train\nc,0,train\nd,1,train\ne,0,dev\nf,1,dev\n",
-            "the label words are numbers; words that say what they mean are learned faster: "
-            "--gin.TaskFile.label_words=\"{'0': 'WORD', ...}\"",
-        ),
-    ],
-)
-def test_what_may_be_wrong_is_told(tokenized, rows, warning):
-    file = tokenized(SPLITS + rows, answers="labels")
-    assert warning in summary.warnings(file)
-    assert f"warning: {warning}" in printed(file)
 
 
 def test_of_many_labels_the_most_and_the_least_frequent_are_shown(tokenized):

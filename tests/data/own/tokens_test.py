@@ -1,12 +1,10 @@
 """Tokens end in EOS at the lengths that are asked for, and label words are those that can win."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import prompt_tuning
 from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.data.own.task_file import FileTask
 from prompt_tuning.data.own.tokens import TokenizedFile, tokenize
@@ -16,19 +14,6 @@ from tests.data.own.conftest import REVIEWS, comma_separated, json_lines
 
 LENGTHS = {"inputs": 16, "targets": 16}
 CSV = comma_separated("text,label", REVIEWS)
-
-
-@pytest.fixture(scope="module")
-def mini() -> Vocabulary:
-    """Returns the vocabulary of t5_mini, which knows no capitals."""
-    models = Path(prompt_tuning.__file__).parent / "models"
-    return Vocabulary(models / "t5_mini" / "sentencepiece.model", 16)
-
-
-@pytest.fixture(scope="module")
-def published(shared_data: Path) -> Vocabulary:
-    """Returns T5's own vocabulary, which lacks characters."""
-    return Vocabulary(shared_data / "t5" / "spiece.model", 100)
 
 
 @pytest.fixture
@@ -109,3 +94,4 @@ def test_texts_with_unknown_characters_are_counted(read, published):
     lengths = tokenize(task, published, LENGTHS).lengths.values()
     assert sum(of["inputs"].unknown for of in lengths) == 3
     assert sum(of["targets"].unknown for of in lengths) == 5
+    assert {letter for of in lengths for letter in of["inputs"].characters} == {"好"}
