@@ -30,7 +30,7 @@ class Problems:
         """
         if not self._found:
             return
-        (first, what), *others = sorted(self._found.items())
+        (first, what), *others = self._found.items()
         parts = [f"{self._path}:{first}: {what}"]
         parts += [f"line {line}: {what}" for line, what in others[: _SHOWN - 1]]
         if len(others) >= _SHOWN:

@@ -49,6 +49,14 @@ def test_splits_labels_and_the_baseline_are_exact(tokenized):
     assert "warning" not in text
 
 
+def test_the_baseline_is_the_training_label_on_the_split_of_the_score(tokenized):
+    rows = [(f"film {i}", "good" if i else "bad", "train") for i in range(3)]
+    rows += [("a", "good", "dev"), ("b", "bad", "dev")]
+    rows += [(str(i), "bad" if i else "good", "test") for i in range(4)]
+    text = printed(tokenized(comma_separated("text,label,split", rows)))
+    assert "always answering 'good' would score 25.0 on test (accuracy)" in text
+
+
 def test_quantiles_and_cuts_are_exact(tokenized):
     rows = [("film " * (i + 1), ("good", "bad")[i % 2], "train") for i in range(20)]
     rows += [("the film", "good", "dev"), ("the film", "bad", "dev")]

@@ -105,6 +105,13 @@ def test_files_of_their_own_are_the_splits(read, write):
     assert task.labels == ("bad", "fair", "good")
 
 
+def test_files_of_their_own_go_before_a_column_of_splits(read, write):
+    rows = [(*row, ("train", "dev")[i % 2]) for i, row in enumerate(REVIEWS)]
+    validation = str(write("dev.csv", "text,label\nwell done,good\nbadly done,bad\n"))
+    task = read("a.csv", comma_separated("text,label,split", rows), validation_file=validation)
+    assert sizes(task) == {"train": 30, "validation": 2}
+
+
 def test_shares_and_seed_name_the_division(read):
     task = read("a.csv", CSV, validation_share=0.2, test_share=0.0)
     assert sizes(task) == {"train": 24, "validation": 6}
