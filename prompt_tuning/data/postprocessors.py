@@ -73,7 +73,7 @@ def is_referent(output: str, example: Example | None = None, is_target: bool = F
 
     For a target, whether that noun is what the pronoun stands for: the example's `label`. The two
     name the same thing where the words of one, without determiners, are among those of the other,
-    and both or neither have an apostrophe: `Bob` is not `Bob's hat` (Raffel et al. 2020, WSC).
+    and both or neither have an apostrophe: `hat` is not `Bob's hat` (Raffel et al. 2020, WSC).
     """
     assert example is not None
     if is_target:

@@ -49,7 +49,7 @@ def test_a_grouped_target_carries_its_fields():
         ("Bunny", "his fuzzy bunny", 1),
         ("bunny", "fox", 0),
         ("fuzzy fox", "fuzzy bunny", 0),
-        ("Bob", "Bob's hat", 0),  # the hat, not its owner
+        ("hat", "Bob's hat", 0),  # whose hat is not said
         ("Bob's hat", "Bob's", 1),
         ("the", "bunny", -1),  # no noun at all
         ("", "bunny", -1),
