@@ -42,13 +42,14 @@ def read(
     Raises:
         UserError: There is no gin file, or as `gin_config.parse`.
     """
+    own_data = any(each.partition("=")[0].strip() == str(_TASK_FILE) for each in bindings)
+    if not files and not own_data:
+        raise UserError(f"{name} needs --gin_file=FILE; see prompt-tuning {name} --help")
+    whole = gin_files.on_defaults(files or [OWN_DATA], search_paths)
+    config = _with_model_dir(gin_config.parse(whole, bindings, search_paths), function)
     if not files:
-        if not any(binding.partition("=")[0].strip() == str(_TASK_FILE) for binding in bindings):
-            raise UserError(f"{name} needs --gin_file=FILE; see prompt-tuning {name} --help")
         print(_STAND_IN)
-        files = [OWN_DATA]
-    files = gin_files.on_defaults(files, search_paths)
-    return _with_model_dir(gin_config.parse(files, bindings, search_paths), function)
+    return config
 
 
 def _with_model_dir(config: Config, function: str) -> Config:

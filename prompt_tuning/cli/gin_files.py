@@ -82,6 +82,7 @@ class Statements:
 
 DEFAULTS = "defaults.gin"
 
+_PLAIN = re.compile(r"[\w./~:-]+")
 _NAME = re.compile(r"[A-Za-z_][\w./]*")
 
 
@@ -181,9 +182,10 @@ def _read_flag(binding: str) -> Iterator[Binding]:
     try:
         statements = list(_parse(binding, place))
     except UserError:
+        example = value.strip() if _PLAIN.fullmatch(value.strip()) else "text"
         raise UserError(
             f"{place}: cannot read the value {value.strip()!r}; numbers are plain, strings need "
-            f"quotes that reach the program, as in {place}='\"text\"'"
+            f"quotes that reach the program, as in {place}=\"'{example}'\""
         ) from None
     for statement in statements:
         if not isinstance(statement, config_parser.BindingStatement):

@@ -229,6 +229,7 @@ def _overview(commands: Mapping[str, Command]) -> str:
 {prompt_tuning.__doc__}
 
 usage: prompt-tuning COMMAND --gin_file=FILE [--gin.NAME=VALUE ...]
+       prompt-tuning train --gin.TASK_FILE=\"'reviews.csv'\"     (data of your own)
        prompt-tuning tasks [WORD ...]
 
 commands:
@@ -259,8 +260,9 @@ settings, with the defaults of {gin_files.configs_directory() / "defaults.gin"}
 Every other parameter in that file can be set in the same way, by its full name.
 
 flags:
-  --gin_file=FILE             a gin file; repeatable, later ones win; looked up in the working
-                              directory, the search paths and {gin_files.configs_directory()}
+  --gin_file=FILE             a gin file, read after defaults.gin; repeatable, later ones win;
+                              looked up in the working directory, the search paths and
+                              {gin_files.configs_directory()}; may be left out with TASK_FILE
   --gin.NAME=VALUE            sets a macro or a parameter, over all files
   --gin_search_paths=A,B      further directories for gin files
   --tfds_data_dir=DIRECTORY   where TensorFlow Datasets are kept

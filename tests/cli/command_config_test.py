@@ -1,0 +1,59 @@
+"""The configuration of a command: the defaults below every file, and data of one's own."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from prompt_tuning.cli import command_config
+from prompt_tuning.cli.configuration import Config
+from prompt_tuning.cli.main import COMMANDS
+from prompt_tuning.types import UserError
+
+FILE = "TASK_FILE='data/my reviews.csv'"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    """Imports the commands, which register what gin may bind."""
+    for command in COMMANDS.values():
+        importlib.import_module(command.module)
+
+
+def value(config: Config, name: str):
+    """Returns the value of a macro."""
+    binding = config.macro(name)
+    assert binding is not None
+    return binding.value
+
+
+def read(files: list[str], *bindings: str, name: str = "train") -> Config:
+    return command_config.read(name, COMMANDS[name].function, files, bindings, [])
+
+
+def test_a_file_that_does_not_include_the_defaults_stands_on_them():
+    config = read(["models/t5_mini.gin"])
+    assert (value(config, "PROMPT_LENGTH"), value(config, "TRAIN_STEPS")) == (16, 30000)
+
+
+def test_a_file_that_includes_the_defaults_still_wins_over_those_before_it(tmp_path: Path):
+    file = tmp_path / "short.gin"
+    file.write_text("TRAIN_STEPS = 7\n")
+    assert value(read([str(file)]), "TRAIN_STEPS") == 7
+    assert value(read([str(file), "runs/train_mini.gin"]), "TRAIN_STEPS") == 400
+    assert value(read(["runs/train_mini.gin", str(file)]), "TRAIN_STEPS") == 7
+
+
+def test_own_data_needs_no_gin_file_and_no_directory(capsys: pytest.CaptureFixture[str]):
+    config = read([], FILE)
+    assert value(config, "INITIAL_CHECKPOINT_PATH") == "t5_mini"
+    assert value(config, "MODEL_DIR") == "runs/my reviews.train"
+    assert "t5_mini, a tiny stand-in" in capsys.readouterr().out
+    assert value(read([], FILE, "MODEL_DIR='x'"), "MODEL_DIR") == "x"
+    assert value(read(["models/t5_mini.gin"], FILE), "MODEL_DIR") == "runs/my reviews.train"
+    assert capsys.readouterr().out.count("stand-in") == 1
+
+
+def test_without_own_data_a_gin_file_is_needed():
+    with pytest.raises(UserError, match="^train needs --gin_file=FILE; see prompt-tuning train"):
+        read([], "TRAIN_STEPS=3")
