@@ -55,5 +55,5 @@ def test_own_data_needs_no_gin_file_and_no_directory(capsys: pytest.CaptureFixtu
 
 
 def test_without_own_data_a_gin_file_is_needed():
-    with pytest.raises(UserError, match="^train needs --gin_file=FILE; see prompt-tuning train"):
+    with pytest.raises(UserError, match="train needs --gin_file=FILE; see"):
         read([], "TRAIN_STEPS=3")

@@ -139,7 +139,11 @@ def test_a_mistake_in_a_file_is_one_line_with_its_place(defaults, tmp_path, line
             "NAME=plain",
             "--gin.NAME: cannot read the value 'plain'; numbers are plain, strings need",
         ),
-        ("NAME=/tmp/x.csv", "quotes that reach the program, as in --gin.NAME=\"'/tmp/x.csv'\""),
+        (
+            "NAME=/tmp/x.csv",
+            "--gin.NAME: cannot read the value '/tmp/x.csv'; numbers are plain, strings need "
+            "quotes that reach the program, as in --gin.NAME=\"'/tmp/x.csv'\"",
+        ),
         ("NAME=", "--gin.NAME: cannot read the value ''"),
         ("=3", "--gin.: '' is not a name; write --gin.NAME=VALUE"),
         ("STEPS={[1]: 2}", "--gin.STEPS: cannot read the value '{[1]: 2}'"),
