@@ -10,7 +10,7 @@ import pytest
 from prompt_tuning.cli import gin_config, gin_files
 from prompt_tuning.cli.main import COMMANDS
 from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.formats.hugging_face import is_transposed, stored_name
+from prompt_tuning.models.formats.hugging_face_names import is_transposed, stored_name
 from prompt_tuning.models.parameters import parameter_shapes
 from tests.models.conftest import GOLDEN
 

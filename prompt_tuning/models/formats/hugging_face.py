@@ -5,9 +5,7 @@ embedding table may be there under several names.
 """
 
 import dataclasses
-import functools
 import json
-import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +14,14 @@ from typing import Any
 import numpy as np
 
 from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.formats.hugging_face_names import (
+    OUTPUT,
+    TABLE,
+    TABLE_NAMES,
+    is_transposed,
+    our_name,
+    stored_name,
+)
 from prompt_tuning.models.formats.stored import Stored
 from prompt_tuning.models.formats.tensors import open_tensors, write_tensors
 from prompt_tuning.models.parameters import Index, Parameter, Transposed
@@ -41,26 +47,6 @@ _SIZES = {
     "mlp_dim": "d_ff",
     "num_encoder_layers": "num_layers",
 }
-_SUBLAYERS = {
-    "encoder": {"attention": "0.SelfAttention", "mlp": "1.DenseReluDense"},
-    "decoder": {
-        "self_attention": "0.SelfAttention",
-        "encoder_decoder_attention": "1.EncDecAttention",
-        "mlp": "2.DenseReluDense",
-    },
-}
-_NORMS = {
-    "encoder": ("pre_attention_layer_norm", "pre_mlp_layer_norm"),
-    "decoder": (
-        "pre_self_attention_layer_norm",
-        "pre_cross_attention_layer_norm",
-        "pre_mlp_layer_norm",
-    ),
-}
-_PROJECTIONS = {"query": "q", "key": "k", "value": "v", "out": "o"}
-_TABLE = "token_embedder/embedding"
-_TABLE_NAMES = ("shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
-_OUTPUT = "lm_head.weight"
 # The first T5 models were released with a table that no model reads.
 _UNUSED = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
 
@@ -122,12 +108,12 @@ def open_hugging_face(directory: Path, name: str) -> Stored:
     tensors = _open_files(directory)
     config = _read_config(directory / CONFIG, name)
     tensors.pop(_UNUSED, None)
-    table_names = (*_TABLE_NAMES, _OUTPUT) if config.tied_embeddings else _TABLE_NAMES
+    table_names = (*TABLE_NAMES, OUTPUT) if config.tied_embeddings else TABLE_NAMES
     tables = {key: tensors.pop(key) for key in table_names if key in tensors}
     if len({tensor.shape for tensor in tables.values()}) > 1:
         shapes = ", ".join(f"{key} {list(tensor.shape)}" for key, tensor in tables.items())
         raise UserError(f"backbone weights {directory}: {shapes} are one table and must be equal")
-    parameters: dict[str, Parameter] = {_TABLE: _Repeated(tables)} if tables else {}
+    parameters: dict[str, Parameter] = {TABLE: _Repeated(tables)} if tables else {}
     for theirs, tensor in tensors.items():
         ours = our_name(theirs)
         transposed = ours is not None and is_transposed(ours)
@@ -188,52 +174,6 @@ def write_hugging_face(
         for ours, parameter in parameters.items()
     }
     write_tensors(directory / WEIGHTS, tensors, {"format": "pt"}, progress)
-
-
-def stored_name(name: str) -> str:
-    """Returns the name that transformers gives to one of our parameters."""
-    if name == _TABLE:
-        return _TABLE_NAMES[0]
-    stack, part, *rest = name.split("/")
-    if part == "logits_dense":
-        return _OUTPUT
-    if part == "relpos_bias":
-        return f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
-    if part == f"{stack}_norm":
-        return f"{stack}.final_layer_norm.weight"
-    block = f"{stack}.block.{part.removeprefix('layers_')}.layer"
-    if rest[0] in _SUBLAYERS[stack]:
-        projection = _PROJECTIONS.get(rest[1], rest[1])
-        return f"{block}.{_SUBLAYERS[stack][rest[0]]}.{projection}.weight"
-    return f"{block}.{_NORMS[stack].index(rest[0])}.layer_norm.weight"
-
-
-def our_name(stored: str) -> str | None:
-    """Returns the name of a parameter that transformers calls `stored`; None if it is no T5's."""
-    layer = re.search(r"\.block\.(\d+)\.", stored)
-    number = layer[1] if layer else "0"
-    ours = _our_names().get(stored.replace(f".block.{number}.", ".block.0."))
-    if ours is None or "layers_0" in ours or number == "0":
-        return ours and ours.replace("layers_0", f"layers_{number}")
-    return None
-
-
-def is_transposed(name: str) -> bool:
-    """Returns whether transformers stores one of our parameters the other way round."""
-    return name.endswith(("/kernel", "/rel_embedding"))
-
-
-@functools.cache
-def _our_names() -> dict[str, str]:
-    """Returns our names of what the first layers and the rest of any T5 have, by their names."""
-    names = ["decoder/logits_dense/kernel"]
-    for stack, sublayers in _SUBLAYERS.items():
-        names += [f"{stack}/relpos_bias/rel_embedding", f"{stack}/{stack}_norm/scale"]
-        for part in sublayers:
-            matrices = ("wi", "wi_0", "wi_1", "wo") if part == "mlp" else _PROJECTIONS
-            names += [f"{stack}/layers_0/{part}/{matrix}/kernel" for matrix in matrices]
-        names += [f"{stack}/layers_0/{norm}/scale" for norm in _NORMS[stack]]
-    return {stored_name(name): name for name in names}
 
 
 def _open_files(directory: Path) -> dict[str, Parameter]:
