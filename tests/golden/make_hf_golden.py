@@ -17,10 +17,11 @@ With a directory as argument it writes the outputs of the model in that director
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-import transformers
+import torch  # pyright: ignore[reportMissingImports]
+import transformers  # pyright: ignore[reportMissingImports]
 
 HERE = Path(__file__).parent
 CASES = {
@@ -72,7 +73,7 @@ def random_model(settings: dict, seed: int) -> transformers.T5ForConditionalGene
 
 
 @torch.no_grad()
-def outputs(model: transformers.T5ForConditionalGeneration) -> dict[str, np.ndarray]:
+def outputs(model: transformers.T5ForConditionalGeneration) -> dict[str, Any]:
     """Returns inputs, and logits and greedy answers with and without a prompt."""
     model = model.eval()
     rng = np.random.default_rng(0)
