@@ -157,6 +157,14 @@ def test_an_unprefixed_task_differs_by_the_prefix(tasks, vocabulary):
     assert texts[1].startswith("sentence: ")
 
 
+def test_sentences_for_other_concepts_score_low(tasks):
+    head = tasks["gem_common_gen"].split("validation").head(50)
+    others = [*head.target_texts[1:], "Nothing."]
+    scores = tasks["gem_common_gen"].metrics(head.target_texts, others, head.fields)
+    assert set(scores) == {"bleu", "rouge1", "rouge2", "rougeLsum"}
+    assert 1.0 < scores["bleu"] < scores["rouge1"] < 60.0
+
+
 def answers(name, split):
     """Returns the right answers: of WSC, another noun where the target is the wrong one."""
     if name != "super_glue_wsc":
