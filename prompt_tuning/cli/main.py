@@ -37,7 +37,7 @@ COMMANDS: Mapping[str, Command] = {
     "train": Command(
         "prompt_tuning.cli.train",
         "train",
-        "tunes the prompts of one or many tasks on a frozen T5",
+        "tunes the prompts of one or many tasks on a frozen T5 or, as a baseline, the T5 itself",
         "prompt-tuning train --gin_file=runs/train_mini.gin --gin.MODEL_DIR=\"'/tmp/train'\"",
     ),
     "eval": Command(

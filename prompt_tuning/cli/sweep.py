@@ -148,7 +148,8 @@ def _point(config: Config, command: str, name: str, sweep: Binding) -> Point:
         gin_config.arguments(text, command)  # What it builds checks values.
     except UserError as error:
         raise UserError(f"{place}: {str(error).splitlines()[0]}") from None
-    return Point(name, ", ".join(f"{s.key} = {s.value!r}" for s in settings), text)
+    described = ", ".join(f"{s.key} = {s.value!r}" for s in settings)
+    return Point(name, described or "as the files have it", text)
 
 
 def _model_dir(config: Config) -> str:

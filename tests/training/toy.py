@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 from rich.console import Console
+from sentencepiece import sentencepiece_model_pb2
 
 from prompt_tuning.data import ragged, references
 from prompt_tuning.data.cached_task import CachedSplit, CachedTask
@@ -72,6 +73,16 @@ def backbone(weights: Params | None = None) -> Backbone:
     """Returns a T5 with given weights, or with `params()`."""
     parameters = in_memory(weights or params())
     return Backbone(T5_CONFIG, parameters, Path("none"), 0, "float32")
+
+
+def backbone_with_vocabulary(folder: Path) -> Backbone:
+    """Returns the T5 with a vocabulary file, so that a model of its kind can be kept."""
+    vocabulary = sentencepiece_model_pb2.ModelProto()  # pyright: ignore
+    for number in range(T5_CONFIG.vocab_size):
+        vocabulary.pieces.add(piece=str(number))
+    path = folder / "sentencepiece.model"
+    path.write_bytes(vocabulary.SerializeToString())
+    return dataclasses.replace(backbone(), vocabulary_file=path)
 
 
 def task(folder: Path, name: str = "counting") -> CachedTask:
