@@ -1,12 +1,11 @@
 """Streams: the same examples from any position, in the order of the rows, for one process each."""
 
+import collections
 import dataclasses
 import io
 import json
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,12 @@ import pytest
 import scipy.stats
 
 import prompt_tuning
-from prompt_tuning.data import cache, ragged, stream_writer
+from prompt_tuning.data import cache, ragged, stream_writer, worker
 from prompt_tuning.data.cached_task import CachedTask, in_memory
 from prompt_tuning.data.datasets.source import DIRECTORIES
 from prompt_tuning.data.pipeline import Batches
 from prompt_tuning.data.stream import (
+    WRITER,
     Block,
     Stream,
     read_block,
@@ -179,6 +179,9 @@ def test_a_mixture_with_a_stream_has_its_rates_and_resumes(task, first):
     streamed = sorted(tuple(inputs) for inputs, _ in first[:192])
     assert sorted(row for row in rows if row != (9, 9, 9, 1)) == streamed
     assert {batch.encoder_tokens.shape[1] for batch in drawn} == {8, 16}
+    later = [tuple(row[row > 0]) for batch in drawn[32:] for row in batch.encoder_tokens]
+    later = collections.Counter(row for row in later if row != (9, 9, 9, 1))
+    assert later <= collections.Counter(tuple(inputs) for inputs, _ in first[192:384])
     again = batches(parts)
     again.restore(source.state() | {"position": 33})
     for batch in drawn[33:]:
@@ -195,39 +198,23 @@ def test_a_wrong_row_is_one_line(tmp_path, task):
         Stream(wrong, 0).take(0, 10)
 
 
-def test_the_process_ends_with_its_parent(task, tmp_path):
-    request = tmp_path / "request.json"
-    request.write_text(json.dumps(task.stream.request(0, 0)))
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(request)], stdout=subprocess.PIPE, text=True
+def test_the_process_ends_with_its_input(task):
+    """The input closes where the parent is gone, whatever the process waits for."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", WRITER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=worker.environment(),
     )
-    assert parent.stdout is not None
-    child = int(parent.stdout.readline())
-    os.kill(child, 0)  # it is there
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    deadline = time.monotonic() + 60.0
-    while _runs(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _runs(child)
-
-
-def _runs(process: int) -> bool:
-    """Returns whether a process is there and no zombie."""
-    try:
-        return "Z" not in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-
-
-PARENT = """
-import json, sys, time
-from prompt_tuning.data.stream import _Source
-source = _Source("c4_prefix_lm", json.load(open(sys.argv[1])))
-print(source._process.pid, flush=True)
-time.sleep(600)
-"""
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(json.dumps(task.stream.request(0, 0)).encode() + b"\n")
+    process.stdin.flush()
+    assert read_block(process.stdout) is not None
+    assert process.poll() is None  # it waits until the next blocks are read
+    process.stdin.close()
+    assert process.wait(timeout=60) == 1
+    process.stdout.close()
 
 
 def test_blocks_are_read_as_they_were_written():
