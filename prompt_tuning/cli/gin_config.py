@@ -73,7 +73,6 @@ def arguments(operative_text: str, command: str) -> dict[str, Any]:
     """
     gin.clear_config()
     gin.parse_config(operative_text)
-    gin.finalize()
     return gin.get_bindings(command)
 
 
