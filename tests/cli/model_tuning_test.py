@@ -54,10 +54,11 @@ def test_prompts_are_tuned_on_a_model_after_each_number_of_steps_of_lm_adaptatio
     data_dir: Path, cache_dir: Path, tmp_path: Path, here: Callable[..., int]
 ):
     settings = {"DATA_DIR": str(data_dir), "train__save_steps": (1, 2), **SHORT}
+    whole = "--gin.model/StepConfig.microbatches=1"
     words = tiny(cache_dir, tmp_path / "lm", **settings)
     words = [word for word in words if "PROMPT_LENGTH" not in word and "TuneConfig" not in word]
     files = ["--gin_file=runs/lm_adaptation.gin", "--gin_file=models/t5_mini.gin"]
-    assert here("train", *files, *words) == 0
+    assert here("train", *files, whole, *words) == 0
     (row,) = results.read(tmp_path / "lm" / "results.json")
     assert (row["method"], row["metric"]) == ("model_tuning", "token_probability")
 

@@ -16,11 +16,8 @@ from tests.cli.conftest import flags, launch, tiny, tree
 SWEEP = {"length=2": {"PROMPT_LENGTH": 2}, "length=3": {"PROMPT_LENGTH": 3, "LEARNING_RATE": 0.1}}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def registered():
-    """Imports the commands, which register what gin may bind."""
-    for command in COMMANDS.values():
-        importlib.import_module(command.module)
+for command in COMMANDS.values():  # Register what gin may bind, before a test locks it.
+    importlib.import_module(command.module)
 
 
 def _points(*bindings: str, command: str = "train") -> list[sweep.Point]:
