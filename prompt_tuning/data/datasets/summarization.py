@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from prompt_tuning.data import text_metrics
 from prompt_tuning.data.datasets.dataset import Dataset, Example, Mixture, Row
 
+_FEW = {"validation": 2048}  # of over 100,000, which would be decoded at every evaluation
+
 
 def _summarize(row: Row, *, text: str, summary: str) -> Iterator[Example]:
     yield {"inputs": row[text], "targets": row[summary]}
@@ -20,6 +22,7 @@ def _summaries(
     sizes: Mapping[str, int],
     papers: tuple[str, ...] = ("SPoT",),
     holdout: int = 0,
+    limits: Mapping[str, int] | None = None,
     obtain: str = "",
 ) -> Dataset:
     return Dataset(
@@ -30,6 +33,7 @@ def _summaries(
         folder=name,
         splits={split: (split,) for split in ("train", "validation", "test")},
         holdout=holdout,
+        limits=limits or {},
         sizes=sizes,
         fields=(text, summary),
         format=functools.partial(_summarize, text=text, summary=summary),
@@ -77,7 +81,8 @@ DATASETS = (
         "document",
         "summary",
         tfds="gigaword:1.2.0",
-        sizes={"train": 3803957, "validation": 189651, "test": 1951},
+        sizes={"train": 3803957, "validation": 2048, "test": 1951},
+        limits=_FEW,
     ),
     _summaries(
         "multi_news",
@@ -92,7 +97,8 @@ DATASETS = (
         "text",
         "summary",
         tfds="newsroom:1.0.0",
-        sizes={"train": 995041, "validation": 108837, "test": 108862},
+        sizes={"train": 995041, "validation": 2048, "test": 108862},
+        limits=_FEW,
         obtain="after registration at summari.es; TensorFlow Datasets reads its files from "
         "downloads/manual/newsroom",
     ),
