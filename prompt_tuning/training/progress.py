@@ -67,7 +67,7 @@ class ProgressDisplay:
             rate = (self._done - before) / (now - since)
             left = (self._total - self._done) / max(rate, 1e-9)
             self.note(
-                f"{status}: {self._done} of {self._total} row-steps, {rate:.0f} a second, "
+                f"{status}: {self._done} of {self._total} row-steps, {rate:.1f} a second, "
                 f"about {left:.0f} s left"
             )
 

@@ -18,6 +18,6 @@ def test_a_log_file_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch):
         display.advance(60, "5 rows running")
         display.advance(60, "5 rows running")
     assert out.getvalue().splitlines() == [
-        "5 rows [running]: 140 of 300 row-steps, 2 a second, about 80 s left",
-        "5 rows running: 260 of 300 row-steps, 6 a second, about 7 s left",
+        "5 rows [running]: 140 of 300 row-steps, 2.0 a second, about 80 s left",
+        "5 rows running: 260 of 300 row-steps, 6.0 a second, about 7 s left",
     ]
