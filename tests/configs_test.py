@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prompt_tuning.cli import gin_config, gin_files, sweep
+from prompt_tuning.cli import command_config, gin_config, gin_files, sweep
 from prompt_tuning.cli.configuration import flatten
 from prompt_tuning.cli.main import COMMANDS
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
@@ -100,7 +100,7 @@ def test_the_example_of_every_command_is_complete(name):
     words = shlex.split(COMMANDS[name].example.replace("\\\n", ""))
     files = [w.removeprefix("--gin_file=") for w in words if w.startswith("--gin_file=")]
     bindings = [w.removeprefix("--gin.") for w in words if w.startswith("--gin.")]
-    config = gin_config.parse(files, bindings, [])
+    config = command_config.read(name, COMMANDS[name].function, files, bindings, [])
     assert gin_config.operative(config, COMMANDS[name].function).bindings
 
 

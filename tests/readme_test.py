@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prompt_tuning.cli import gin_config
+from prompt_tuning.cli import command_config, gin_config
 from prompt_tuning.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,7 @@ def test_a_command_of_the_readme_is_complete(line: str):
     files = [word.removeprefix("--gin_file=") for word in words if word.startswith("--gin_file=")]
     bindings = [word.removeprefix("--gin.") for word in words if word.startswith("--gin.")]
     assert len(files) + len(bindings) == len(words)
-    config = gin_config.parse(files, bindings, [])
+    config = command_config.read(name, COMMANDS[name].function, files, bindings, [])
     assert gin_config.operative_config(config, COMMANDS[name].function)
 
 

@@ -20,6 +20,7 @@ _STAND_IN = (
     "--gin_file=models/NAME.gin."
 )
 _TASK_FILE = Key("", "TASK_FILE", "")
+_MODEL = Key("", "INITIAL_CHECKPOINT_PATH", "")
 _MODEL_DIR = Key("", "MODEL_DIR", "")
 
 
@@ -35,19 +36,22 @@ def read(
     Args:
         name: The command.
         function: The function of the command, as gin knows it.
-        files: Gin files; none will do where TASK_FILE is among the bindings, which is then said.
+        files: Gin files; none will do for a command without a model, and where TASK_FILE is among
+            the bindings, which is then said.
         bindings: `NAME=VALUE` of the command line.
         search_paths: Further directories for gin files.
 
     Raises:
-        UserError: There is no gin file, or as `gin_config.parse`.
+        UserError: There is no gin file to say which model, or as `gin_config.parse`.
     """
     own_data = any(each.partition("=")[0].strip() == str(_TASK_FILE) for each in bindings)
-    if not files and not own_data:
-        raise UserError(f"{name} needs --gin_file=FILE; see prompt-tuning {name} --help")
-    whole = gin_files.on_defaults(files or [OWN_DATA], search_paths)
+    chosen = files or [OWN_DATA] * own_data
+    whole = gin_files.on_defaults(chosen, search_paths)
     config = _with_model_dir(gin_config.parse(whole, bindings, search_paths), function)
-    if not files:
+    model = used_by(config, function).bindings.get(_MODEL)
+    if not chosen and model is not None and model.value == REQUIRED:
+        raise UserError(f"{name} needs --gin_file=FILE; see prompt-tuning {name} --help")
+    if not files and own_data:
         print(_STAND_IN)
     return config
 

@@ -65,7 +65,7 @@ COMMANDS: Mapping[str, Command] = {
         "prompt_tuning.cli.report",
         "report",
         "prints the tables of finished runs, and writes them with charts",
-        "prompt-tuning report --gin_file=defaults.gin --gin.REPORT_DIRS=\"'/tmp/train'\"",
+        "prompt-tuning report --gin.REPORT_DIRS=\"'/tmp/train'\"",
     ),
     "leaderboard": Command(
         "prompt_tuning.cli.leaderboard",

@@ -54,6 +54,7 @@ def test_own_data_needs_no_gin_file_and_no_directory(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.count("stand-in") == 1
 
 
-def test_without_own_data_a_gin_file_is_needed():
+def test_a_command_with_a_model_needs_a_gin_file_and_another_does_not():
     with pytest.raises(UserError, match="train needs --gin_file=FILE; see"):
         read([], "TRAIN_STEPS=3")
+    assert value(read([], "REPORT_DIRS='runs'", name="report"), "REPORT_DIRS") == "runs"
