@@ -165,7 +165,8 @@ def _described(
     try:
         metadata = leaf["metadata"]
         shape = tuple(int(size) for size in metadata["shape"])
-        code = metadata["dtype"]
+        # T5X writes the dtype beside the metadata; its first versions, in them.
+        code = leaf["dtype"] if "dtype" in leaf else metadata["dtype"]
         dtype = np.dtype(ml_dtypes.bfloat16 if code == "bfloat16" else code)
         return shape, dtype, arrays.rows_together(shape, [int(n) for n in metadata["chunks"]])
     except (KeyError, TypeError, ValueError) as error:

@@ -116,6 +116,35 @@ def test_half_precision_is_kept(tmp_path: Path, params):
         )
 
 
+def test_an_index_says_what_t5x_needs_to_restore_from_it(written: Path):
+    index = flax.serialization.msgpack_restore((written / "checkpoint").read_bytes())
+    assert index.keys() == {"version", "optimizer"} and index["version"] == 3
+    assert index["optimizer"]["state"] == {"step": np.int32(7)}
+    name = "target.encoder.layers_0.mlp.wo.kernel"
+    metadata = {"chunks": [12, 16], "compressor": {"id": "gzip", "level": 1}}
+    assert index["optimizer"]["target"]["encoder"]["layers_0"]["mlp"]["wo"]["kernel"] == {
+        "driver": "zarr",
+        "kvstore": {"driver": "file", "path": name},
+        "metadata": {**metadata, "dtype": "<f4", "shape": [24, 16]},
+    }
+
+
+def test_an_index_with_dtypes_beside_the_metadata_is_read(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("prompt_tuning.models.formats.t5x._INLINE", 1)
+    params = {"a": {"scale": np.arange(3, dtype=np.float32)}, "b": np.ones((2, 2), jnp.bfloat16)}
+    write_t5x(tmp_path, in_memory(params), 0)
+    index = flax.serialization.msgpack_restore((tmp_path / "checkpoint").read_bytes())
+    target = index["optimizer"]["target"]
+    for leaf, dtype in ((target["a"]["scale"], "float32"), (target["b"], "bfloat16")):
+        del leaf["metadata"]["dtype"]
+        leaf["dtype"] = dtype
+    (tmp_path / "checkpoint").write_bytes(flax.serialization.msgpack_serialize(index))
+    for name, parameter in open_t5x(str(tmp_path)).parameters.items():
+        expected = flatten_dict(params, sep="/")[name]
+        found = read_whole(parameter, name, parameter.dtype)
+        assert found.dtype == expected.dtype and np.array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     "settings", [{"use_ocdbt": False}, {}, {"use_zarr3": True}], ids=["zarr", "ocdbt", "zarr3"]
 )
