@@ -37,6 +37,8 @@ setup(
         "flax>=0.12.8,<0.13",
         "gin-config>=0.5,<0.6",
         "huggingface_hub>=1.0,<3",
+        # TensorFlow Datasets needs it to prepare a dataset, and does not ask for it.
+        "importlib_resources>=6.4,<8",
         "jax>=0.10.2,<0.12",
         "matplotlib>=3.10,<4",
         "ml_dtypes>=0.5,<1",

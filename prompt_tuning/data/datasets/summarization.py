@@ -99,8 +99,8 @@ DATASETS = (
         tfds="newsroom:1.0.0",
         sizes={"train": 995041, "validation": 2048, "test": 108862},
         limits=_FEW,
-        obtain="after registration at summari.es; TensorFlow Datasets reads its files from "
-        "downloads/manual/newsroom",
+        obtain="after registration at summari.es; TensorFlow Datasets reads its train.jsonl, "
+        "dev.jsonl and test.jsonl from downloads/manual",
     ),
     _summaries(
         "samsum",
@@ -109,8 +109,8 @@ DATASETS = (
         tfds="samsum:1.0.0",
         sizes={"train": 14732, "validation": 818, "test": 819},
         papers=("SPoT", "Su"),
-        obtain="corpus.7z of arxiv.org/src/1911.12237v2/anc; TensorFlow Datasets reads its files "
-        "from downloads/manual/samsum",
+        obtain="corpus.7z of arxiv.org/src/1911.12237v2/anc; TensorFlow Datasets reads its "
+        "train.json, val.json and test.json from downloads/manual",
     ),
     _summaries(
         "xsum",
@@ -119,7 +119,7 @@ DATASETS = (
         tfds="xsum:1.1.0",
         sizes={"train": 203577, "validation": 11305, "test": 11301},
         obtain="by the scripts of github.com/EdinburghNLP/XSum; TensorFlow Datasets reads "
-        "xsum-extracts-from-downloads.tar.gz from downloads/manual/xsum",
+        "xsum-extracts-from-downloads.tar.gz from downloads/manual",
     ),
 )
 

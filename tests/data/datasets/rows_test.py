@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+from typing import Any
 
 import pytest
 
@@ -163,6 +164,20 @@ def test_streamed_rows_of_a_builder_are_read_from_anywhere(c4):
     for start in (0, 9, 10, 24, 25, 57):
         got = [each["targets"] for each in itertools.islice(read.endless("train", start), 30)]
         assert got == [whole[number % 25] for number in range(start, start + 30)]
+
+
+def test_a_builder_prepares_files_that_were_fetched_by_hand(tmp_path):
+    import tensorflow_datasets as tfds
+
+    features: Any = tfds.builder("newsroom:1.0.0", data_dir=tmp_path).info.features
+    row = {name: 0.5 if each.dtype == "float32" else "-" for name, each in features.items()}
+    manual = tmp_path / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    for name in ("train", "dev", "test"):
+        text = {"text": f"{name} text", "summary": f"{name} summary"}
+        (manual / f"{name}.jsonl").write_text(json.dumps(row | text | {"url": "-", "date": "-"}))
+    got = list(Reader(DATASETS["newsroom"], None, str(tmp_path)).examples("validation"))
+    assert got == [{"inputs": "dev text", "targets": "dev summary"}]
 
 
 def test_streamed_rows_of_a_file_are_read_from_anywhere(tmp_path):
