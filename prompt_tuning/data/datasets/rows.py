@@ -40,6 +40,7 @@ class Reader:
     def __init__(self, dataset: Dataset, data_dir: str | None, tfds_data_dir: str | None):
         self._dataset = dataset
         self._tfds_data_dir = tfds_data_dir
+        self._data_dir = data_dir
         folder = Path(data_dir, dataset.folder) if data_dir else None
         self._folder = folder if folder is not None and folder.is_dir() else None
         self._holds_out = bool(dataset.holdout) and not self._has_file("validation")
@@ -90,18 +91,19 @@ class Reader:
 
     def _all(self, split: str) -> Iterator[Example]:
         names = self._names(split)
-        count = 0
+        count = unlabelled = 0
         for name in names:
             for number, (where, row) in enumerate(self._rows(name), start=1):
                 if self._is_elsewhere(split, number):
                     continue
                 if split != HELD_BACK and row.get("label") == -1:
+                    unlabelled += 1
                     continue
                 examples = self._formatted(name, where, row)
                 count += len(examples)
                 yield from examples
         if count == 0:
-            raise self._empty(names)
+            raise self._empty(names, unlabelled)
 
     def _formatted(self, name: str, where: str, row: Row) -> list[Example]:
         """Returns the examples that a row of a split of the source gives."""
@@ -119,9 +121,10 @@ class Reader:
                 f"({type(error).__name__}: {error})"
             ) from error
 
-    def _empty(self, names: Sequence[str]) -> UserError:
+    def _empty(self, names: Sequence[str], unlabelled: int = 0) -> UserError:
         return UserError(
             f"dataset {self._dataset.name}: split {'+'.join(names)} has no examples"
+            + (f" but {unlabelled} rows labelled -1, which are left out" if unlabelled else "")
             + (f"; fill {self._file(names[0])}" if self._folder else "")
         )
 
@@ -192,8 +195,9 @@ class Reader:
             where = f"{path}, line {number}"
             try:
                 row = json.loads(line)
-            except ValueError as error:
-                raise UserError(f"{where}: not JSON ({error}); mend or remove the line") from error
+            except json.JSONDecodeError as error:
+                reason = f"{error.msg}, at character {error.pos + 1}"
+                raise UserError(f"{where}: not JSON ({reason}); mend or remove the line") from error
             if not isinstance(row, dict):
                 raise UserError(f"{where}: not a JSON object; write one object with fields a line")
             yield where, row
@@ -232,7 +236,13 @@ class Reader:
         )
 
     def _remedy(self) -> str:
-        return f"set DATA_DIR and {self._dataset.files}"
+        if self._data_dir is None:
+            return f"set DATA_DIR and {self._dataset.files}"
+        if self._folder is None:
+            near = nearest(self._dataset.folder, (p.name for p in Path(self._data_dir).glob("*/")))
+            lacks = f"DATA_DIR {self._data_dir} has no folder {self._dataset.folder}{near}"
+            return f"{lacks}; {self._dataset.files}"
+        return self._dataset.files
 
     def _file(self, name: str) -> Path:
         assert self._folder is not None

@@ -110,7 +110,10 @@ def test_another_folder_leaves_the_dataset_to_its_builder(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("{oops", "train.jsonl, line 2: not JSON"),
+        (
+            "{oops",
+            r"train.jsonl, line 2: not JSON \(Expecting property name.*, at character 2\); mend",
+        ),
         ("[1]", "train.jsonl, line 2: not a JSON object"),
         ({"texts": "a", "label": 0}, r"line 2: no field text \(did you mean texts\?\); add it"),
         ({"text": "a", "label": 2}, r"line 2: label is 2; it must be 0 to 1 \(bad, good\)"),
@@ -128,9 +131,22 @@ def test_a_missing_or_empty_split_is_said(tmp_path, write):
     write("mismatched", {"text": "a", "label": 7})
     with pytest.raises(UserError, match=r"split matched\+mismatched has no examples; fill "):
         list(reader(tmp_path).examples("validation"))
+    write("matched", {"text": "a", "label": -1})
+    write("mismatched")
+    with pytest.raises(UserError, match=r"no examples but 1 rows labelled -1, which are left out;"):
+        list(reader(tmp_path).examples("validation"))
     (tmp_path / "shop_reviews" / "matched.jsonl").unlink()
-    with pytest.raises(UserError, match=r"matched.jsonl is missing; set DATA_DIR and put"):
+    with pytest.raises(UserError, match=r"matched.jsonl is missing; put train.jsonl"):
         reader(tmp_path)
+
+
+def test_a_folder_of_nearly_the_right_name_is_pointed_out(tmp_path):
+    (tmp_path / "shop_review").mkdir()
+    message = r"has no folder shop_reviews \(did you mean shop_review\?\); put train.jsonl"
+    with pytest.raises(UserError, match=message):
+        Reader(dataclasses.replace(REVIEWS, tfds=None), str(tmp_path), None)
+    with pytest.raises(UserError, match=message):
+        list(reader(tmp_path).examples("train"))
 
 
 def test_rows_of_builders_become_plain_values():
