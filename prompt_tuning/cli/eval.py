@@ -16,7 +16,6 @@ from prompt_tuning.data.prompt_design import PromptDesign
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.training.decoders import Decoder
-from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.run_directory import RunDirectory, write_text
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError
@@ -80,15 +79,7 @@ def evaluate(
     )
     if design is not None:
         cached = _with_design(design, cached, split, opened.vocabulary, console)
-    evaluator = Evaluator(
-        opened.model,
-        opened.frozen,
-        opened.layouts,
-        opened.vocabulary,
-        decoder,
-        batch_size=batch_size,
-        shapes=setup.choose_shapes(cached),
-    )
+    evaluator = opened.evaluator(decoder, batch_size=batch_size, shapes=setup.choose_shapes(cached))
     items = [(i, tuple(part for part, _ in cached[name].parts)) for i, name in pairs]
     scores = evaluator.score(opened.bank, items, split)
     rows = [

@@ -15,7 +15,6 @@ from prompt_tuning.data.postprocessors import without_prefix
 from prompt_tuning.data.shapes import choose_shapes
 from prompt_tuning.models.decoding import EOS
 from prompt_tuning.training.decoders import Decoder, Rank
-from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.run_directory import write_text
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError, nearest
@@ -70,11 +69,7 @@ def infer(
         for members in of_prompt
     ]
     used = [prompt for prompt, members in enumerate(of_prompt) if members]
-    evaluator = Evaluator(
-        opened.model,
-        opened.frozen,
-        opened.layouts,
-        opened.vocabulary,
+    evaluator = opened.evaluator(
         decoder,
         batch_size=batch_size,
         shapes=choose_shapes([splits[prompt] for prompt in used], setup.shape_count, 4),

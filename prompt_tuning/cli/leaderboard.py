@@ -26,7 +26,6 @@ from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.data.datasets.dataset import LEADERBOARD, UNPREFIXED
 from prompt_tuning.prompts import files as prompt_files
 from prompt_tuning.training.decoders import Decoder
-from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError, nearest
 
@@ -78,15 +77,7 @@ def leaderboard(
         tfds_data_dir=tfds_data_dir,
         console=console,
     )
-    evaluator = Evaluator(
-        opened.model,
-        opened.frozen,
-        opened.layouts,
-        opened.vocabulary,
-        decoder,
-        batch_size=batch_size,
-        shapes=setup.choose_shapes(cached),
-    )
+    evaluator = opened.evaluator(decoder, batch_size=batch_size, shapes=setup.choose_shapes(cached))
     parts = {task: cached[name].parts[0][0] for task, (_, name) in tasks.items()}
     texts = evaluator.predict(
         opened.bank,

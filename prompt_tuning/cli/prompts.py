@@ -13,6 +13,8 @@ from prompt_tuning.prompts import files
 from prompt_tuning.prompts.bank import no_prompt
 from prompt_tuning.prompts.placement import find_placement, prefix
 from prompt_tuning.training import partitioning
+from prompt_tuning.training.decoders import Decoder
+from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.setup import Setup, open_vocabulary
 from prompt_tuning.types import Params, UserError
 
@@ -38,6 +40,24 @@ class OpenPrompts:
     frozen: Mapping[str, Params]
     layouts: Sequence[partitioning.Layout]
     vocabulary: Vocabulary
+
+    def evaluator(
+        self, decoder: Decoder, *, batch_size: int, shapes: Sequence[tuple[int, int]]
+    ) -> Evaluator:
+        """Returns what answers with these prompts, `batch_size` examples padded to `shapes`.
+
+        Raises:
+            UserError: The batch size is not positive, or cannot be cut over a layout's devices.
+        """
+        return Evaluator(
+            self.model,
+            self.frozen,
+            self.layouts,
+            self.vocabulary,
+            decoder,
+            batch_size=batch_size,
+            shapes=shapes,
+        )
 
 
 def open_without_prompt(setup: Setup) -> OpenPrompts:
