@@ -58,19 +58,6 @@ class CachedSplit:
         """The text of each example's target."""
         return [fields["targets_pretokenized"] for fields in self.fields]
 
-    def head(self, count: int) -> "CachedSplit":
-        """Returns the first `count` examples, or all of them where there are fewer."""
-        count = min(count, len(self))
-        part = CachedSplit(
-            Ragged(self.inputs.tokens, self.inputs.offsets[: count + 1]),
-            Ragged(self.targets.tokens, self.targets.offsets[: count + 1]),
-            self.fields_file,
-            self.fields_in_memory,
-        )
-        if self.has_fields:
-            part.__dict__["fields"] = self.fields[:count]
-        return part
-
 
 @dataclass(frozen=True, eq=False)
 class CachedTask:

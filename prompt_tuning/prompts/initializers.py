@@ -144,29 +144,6 @@ def from_pieces(embeddings: ArrayLike, pieces: Sequence[int], fallback: Initiali
     return initialize
 
 
-def from_array(array: ArrayLike) -> Initializer:
-    """Starts from a given prompt, such as a source task's.
-
-    Raises:
-        UserError: The array holds a number that is not finite, or (on the call) its shape is not
-            `(P, H)`.
-    """
-    values = np.asarray(array, np.float32)
-    if not np.isfinite(values).all():
-        raise UserError("prompt array: it holds numbers that are not finite; use another prompt")
-
-    def initialize(key: Array, shape: tuple[int, int]) -> Array:
-        del key
-        if values.shape != tuple(shape):
-            raise UserError(
-                f"prompt array: its shape is {list(values.shape)}, but the run needs"
-                f" {list(shape)}; change the prompt length or use another prompt"
-            )
-        return jnp.asarray(values)
-
-    return initialize
-
-
 def _check_width(what: str, table: Array, shape: tuple[int, int]) -> None:
     if table.shape[1] != shape[1]:
         raise UserError(

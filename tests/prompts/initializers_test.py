@@ -8,7 +8,6 @@ import pytest
 from prompt_tuning.prompts.initializers import (
     UNIFORM_RANGES,
     class_labels,
-    from_array,
     from_pieces,
     sampled_vocabulary,
     uniform,
@@ -136,23 +135,6 @@ def test_pieces_are_cut_at_the_prompt_length():
 def test_impossible_pieces_are_refused(pieces, message):
     with pytest.raises(UserError, match=message):
         from_pieces(TABLE, pieces, minus_one)
-
-
-def test_an_array_is_taken_as_it_is():
-    array = np.array([[1.0, 2.0], [3.0, 4.0]])
-    prompt = from_array(array)(KEY, (2, 2))
-    np.testing.assert_array_equal(prompt, array)
-    assert prompt.dtype == jnp.float32
-
-
-def test_an_array_of_another_shape_is_refused():
-    with pytest.raises(UserError, match=r"its shape is \[2, 2\], but the run needs \[3, 2\]"):
-        from_array(np.zeros((2, 2)))(KEY, (3, 2))
-
-
-def test_an_array_that_is_not_finite_is_refused():
-    with pytest.raises(UserError, match="not finite"):
-        from_array(np.array([[np.inf, 0.0]]))
 
 
 @pytest.mark.parametrize(
