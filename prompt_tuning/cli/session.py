@@ -1,62 +1,19 @@
 """What the commands share: from a configuration to trained prompts or models."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 from rich.console import Console
 
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask
-from prompt_tuning.data.shapes import Shape
-from prompt_tuning.data.vocabulary import Vocabulary
-from prompt_tuning.models.weights import Backbone
 from prompt_tuning.training import loop, model_loop, partitioning
 from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
-from prompt_tuning.training.outcomes import Outcome
+from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.plan import describe
 from prompt_tuning.training.rows import Row, check_rows
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup, open_vocabulary
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Work:
-    """An opened model with its tasks, ready to train rows in a directory."""
-
-    backbone: Backbone
-    vocabulary: Vocabulary
-    tasks: Mapping[str, CachedTask | CachedMixture]
-    shapes: Sequence[Shape]
-    directory: RunDirectory
-    tuning: TuneConfig | ModelTuneConfig
-    save_steps: tuple[int, ...]
-    operative_config: str
-    console: Console
-
-    @property
-    def labels(self) -> dict[str, tuple[str, ...]]:
-        """The label words of each task; those of all its tasks for a mixture."""
-        return {
-            name: tuple(label for part, _ in task.parts for label in part.labels)
-            for name, task in self.tasks.items()
-        }
-
-    def tune(self, rows: Sequence[Row]) -> list[Outcome]:
-        """Trains rows to their ends; those finished before are not trained again."""
-        arguments: dict[str, Any] = {
-            "backbone": self.backbone,
-            "tasks": self.tasks,
-            "shapes": self.shapes,
-            "vocabulary": self.vocabulary,
-            "directory": self.directory,
-            "save_steps": self.save_steps,
-            "operative_config": self.operative_config,
-            "console": self.console,
-        }
-        if isinstance(self.tuning, ModelTuneConfig):
-            return model_loop.tune_models(rows, config=self.tuning, **arguments)
-        return loop.tune(rows, config=self.tuning, **arguments)
+from prompt_tuning.training.work import Work
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -127,8 +84,13 @@ class Session:
             tasks=tasks,
             shapes=shapes,
             directory=directory,
-            tuning=self.tuning,
             save_steps=self.save_steps,
             operative_config=operative_config,
             console=self.console,
         )
+
+    def tune(self, rows: Sequence[Row], work: Work) -> list[Outcome]:
+        """Trains rows to their ends; those finished before are not trained again."""
+        if isinstance(self.tuning, ModelTuneConfig):
+            return model_loop.tune_models(rows, work, self.tuning)
+        return loop.tune(rows, work, self.tuning)

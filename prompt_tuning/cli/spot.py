@@ -1,5 +1,6 @@
 """`prompt-tuning spot`: source prompt tuning, then target prompt tuning from it and without it."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import gin
@@ -11,7 +12,7 @@ from prompt_tuning.analysis.summary import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.session import Session
 from prompt_tuning.training.config import TuneConfig
-from prompt_tuning.training.outcomes import Outcome
+from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.run_directory import RunDirectory, write_text
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.transfer.spot import SpotPlan, run
@@ -58,7 +59,7 @@ def spot(
         return
     directory = RunDirectory(model_dir)
     work = session.open(directory, operative_config, len(plan.first_rows))
-    outcomes = run(plan, work.tune, directory)
+    outcomes = run(plan, functools.partial(session.tune, work=work), directory)
     report(outcomes, directory, work.labels, console)
 
 

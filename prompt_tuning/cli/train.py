@@ -73,7 +73,7 @@ def train(
         return
     session.check(rows)
     directory = RunDirectory(model_dir)
-    outcomes = session.open(directory, operative_config, len(rows)).tune(rows)
+    outcomes = session.tune(rows, session.open(directory, operative_config, len(rows)))
     scored = [outcome.result() for outcome in outcomes]
     results.write(directory.results, scored)
     console.print(summary_table(scored, "Scores at the checkpoints best on validation"))

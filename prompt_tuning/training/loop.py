@@ -2,54 +2,36 @@
 
 import collections
 import concurrent.futures
-import math
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask
-from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
-from prompt_tuning.models.weights import Backbone
 from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.training import partitioning, snapshot
 from prompt_tuning.training.checkpoints import Checkpoints
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.decoders import Greedy
 from prompt_tuning.training.evaluation import Evaluator
-from prompt_tuning.training.journal import Journal
+from prompt_tuning.training.first_prompts import FirstPrompts
 from prompt_tuning.training.lanes import Lane, Stepper
-from prompt_tuning.training.outcomes import Outcome, Outcomes
+from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.pool import Pool
-from prompt_tuning.training.progress import ProgressDisplay
+from prompt_tuning.training.record import recording
 from prompt_tuning.training.rows import Progress, Row, check_rows
-from prompt_tuning.training.run_directory import RunDirectory, write_text
-from prompt_tuning.training.running import Place, Running, place
-from prompt_tuning.training.starts import ClassLabels, StartContext, start_key
-from prompt_tuning.training.state import init_state
+from prompt_tuning.training.run_directory import write_text
+from prompt_tuning.training.running import Place, RunningPrompt
+from prompt_tuning.training.state import RowState, init_state
 from prompt_tuning.training.step import StepMetrics
-from prompt_tuning.types import UserError
+from prompt_tuning.training.tuned_prompts import TunedPrompts
+from prompt_tuning.training.work import Work
 
 
-def tune(
-    rows: Sequence[Row],
-    *,
-    backbone: Backbone,
-    tasks: Mapping[str, CachedTask | CachedMixture],
-    shapes: Sequence[tuple[int, int]],
-    vocabulary: Vocabulary,
-    directory: RunDirectory,
-    config: TuneConfig,
-    save_steps: Sequence[int],
-    operative_config: str,
-    console: Console,
-) -> list[Outcome]:
+def tune(rows: Sequence[Row], work: Work, config: TuneConfig) -> list[Outcome]:
     """Trains every row to its end, and scores each on test at its checkpoint best on validation.
 
     Rows that an earlier run in the same directory finished are not trained again; unfinished ones
@@ -57,15 +39,8 @@ def tune(
 
     Args:
         rows: What to train; a row may start from the best prompt of another.
-        backbone: The frozen model.
-        tasks: The tokenised tasks and mixtures by name.
-        shapes: Pairs (T, L) that batches are padded to, each covered by the last.
-        vocabulary: The frozen model's vocabulary.
-        directory: Where the run's files are.
+        work: What to train with.
         config: Settings that all rows share.
-        save_steps: Steps after which a row's prompt is also kept as `step_<n>.safetensors`.
-        operative_config: What runs, as text that is kept in the directory.
-        console: Where to show progress.
 
     Returns:
         One outcome per row, in order.
@@ -74,47 +49,18 @@ def tune(
         UserError: The directory holds a row of the same name with other settings, a row cannot
             start, or it waits for one that is not there. Nothing is written then.
     """
-    check_rows(rows, microbatches=config.step.microbatches, save_steps=save_steps)
-    directory.check_free_of(directory.models)
-    model = PromptedT5(T5(backbone.config), find_placement(config.placement))
+    check_rows(rows, microbatches=config.step.microbatches, save_steps=work.save_steps)
+    work.directory.check_free_of(work.directory.models)
     layouts = partitioning.layouts()[: len(rows)]
     for layout in layouts:
         for row in rows:
             layout.check_batch(row.schedule.batch_size)
-    stepper = Stepper(model, partitioning.load(backbone, layouts), config.step, shapes)
-    evaluator = Evaluator(
-        model,
-        stepper.frozen,
-        layouts,
-        vocabulary,
-        Greedy(),
-        batch_size=config.eval_batch_size,
-        shapes=shapes,
-    )
-    outcomes = Outcomes(rows, directory, backbone, tasks, config)
-    checkpoints = Checkpoints(directory.checkpoints)
-    session = _Session(
-        rows=rows,
-        backbone=backbone,
-        tasks=tasks,
-        vocabulary=vocabulary,
-        config=config,
-        save_steps=save_steps,
-        stepper=stepper,
-        layouts=layouts,
-        evaluator=evaluator,
-        outcomes=outcomes,
-        checkpoints=checkpoints,
-    )
-    session.check_starts(console)
+    session = _Session(rows, work, config, layouts)
+    session.check_starts()
     session.restore()
-    write_text(directory.path / "operative_config.gin", operative_config)
-    session.compile(console)
-    try:
-        session.run(console, directory)
-    finally:
-        checkpoints.close()
-    return [outcomes.finished[row.name] for row in rows]
+    write_text(work.directory.path / "operative_config.gin", work.operative_config)
+    session.compile()
+    return session.run()
 
 
 class _Session:
@@ -122,71 +68,65 @@ class _Session:
 
     def __init__(
         self,
-        *,
         rows: Sequence[Row],
-        backbone: Backbone,
-        tasks: Mapping[str, CachedTask | CachedMixture],
-        vocabulary: Vocabulary,
+        work: Work,
         config: TuneConfig,
-        save_steps: Sequence[int],
-        stepper: Stepper,
         layouts: Sequence[partitioning.Layout],
-        evaluator: Evaluator,
-        outcomes: Outcomes,
-        checkpoints: Checkpoints,
     ):
         self._rows = rows
-        self._backbone = backbone
-        self._tasks = tasks
-        self._vocabulary = vocabulary
+        self._work = work
         self._config = config
-        self._save_steps = save_steps
-        self._stepper = stepper
         self._layouts = layouts
-        self._evaluator = evaluator
-        self._outcomes = outcomes
-        self._checkpoints = checkpoints
-        self._running: list[Running] = []
+        model = PromptedT5(T5(work.backbone.config), find_placement(config.placement))
+        frozen = partitioning.load(work.backbone, layouts)
+        self._evaluator = Evaluator(
+            model,
+            frozen,
+            layouts,
+            work.vocabulary,
+            Greedy(),
+            batch_size=config.eval_batch_size,
+            shapes=work.shapes,
+        )
+        self._prompts = TunedPrompts(rows, work, config)
+        self._finished = self._prompts.finished
+        self._checkpoints = Checkpoints(work.directory.checkpoints)
+        embeddings = frozen[layouts[0].name]["token_embedder"]["embedding"]
+        self._first = FirstPrompts(work, embeddings, config.prompt_length)
+        stepper = Stepper(model, frozen, config.step, work.shapes)
         slots = partitioning.rows_per_pass(len(rows))
-        self._pool = Pool(stepper, layouts, slots, self._prompt_shape)
-        self._tick = self._saved = 0
+        self._pool = Pool(stepper, layouts, slots, self._first.shape)
+        self._running: list[RunningPrompt] = []
         self._unread: collections.deque = collections.deque()
-
-    @property
-    def _prompt_shape(self) -> tuple[int, int]:
-        return self._config.prompt_length, self._backbone.config.emb_dim
+        self._tick = self._saved = 0
 
     # The run, from start to end.
 
-    def run(self, console: Console, directory: RunDirectory) -> None:
-        finished = self._outcomes.finished
-        restored: dict[str, float] = {row.name: -1 for row in self._rows}
-        restored |= dict.fromkeys(finished, math.inf)
-        restored |= {run.row.name: run.progress.step for run in self._running}
-        done = sum(row.steps for row in self._rows if row.name in finished)
-        done += sum(run.progress.step for run in self._running)
-        total = sum(row.steps for row in self._rows)
-        if done:
-            console.print(f"Resuming: {done} of {total} row-steps are done.", highlight=False)
-        self._journal = Journal(directory.metrics, restored)
+    def run(self) -> list[Outcome]:
         try:
-            with ProgressDisplay(console, total, done) as self._display:
-                while len(finished) < len(self._rows):
+            with recording(
+                self._rows,
+                self._finished,
+                self._running,
+                work=self._work,
+                log_period=self._config.log_period,
+            ) as self._record:
+                while len(self._finished) < len(self._rows):
                     self._turn()
         finally:
-            self._journal.close()
+            self._checkpoints.close()
+        return [self._finished[row.name] for row in self._rows]
 
     def _turn(self) -> None:
         """Starts, evaluates, finishes and saves what is due, then takes one step of every row."""
         began = time.monotonic()
         self._start_ready()
         saving = self._tick - self._saved >= self._config.checkpoint_period
-        if saving or any(self._is_due(run) for run in self._running):
+        if saving or self._due:
             # Whatever is decided below is decided on the metrics of every step so far, so that a
             # resumed run decides the same.
             self._read(len(self._unread))
-        due = [run for run in self._running if self._is_due(run)]
-        self._evaluate(due)
+        self._evaluate(self._due)
         ended = [run for run in self._running if run.ended]
         self._finish(ended)
         if saving or ended:
@@ -195,16 +135,16 @@ class _Session:
         for run in self._running:
             run.progress.seconds += (time.monotonic() - began) / len(self._running)
 
-    def compile(self, console: Console) -> None:
+    def compile(self) -> None:
         """Compiles for all devices at the same time, where there are several."""
-        waiting = [row for row in self._rows if row.name not in self._outcomes.finished]
+        waiting = [row for row in self._rows if row.name not in self._finished]
         if len(self._layouts) == 1 or not waiting:
             return
-        console.print(
+        self._work.console.print(
             f"Compiling for {len(self._layouts)} devices; the next start finds it done.",
             highlight=False,
         )
-        bank = np.zeros((len(self._rows), *self._prompt_shape), np.float32)
+        bank = np.zeros((len(self._rows), *self._first.shape), np.float32)
 
         def compile_on(layout: partitioning.Layout) -> None:
             for batch_size in {row.schedule.batch_size for row in waiting}:
@@ -216,63 +156,34 @@ class _Session:
 
     # Waiting -> running.
 
-    def check_starts(self, console: Console) -> None:
+    def check_starts(self) -> None:
         """Makes the first prompt of every row that waits for no other, to find what is wrong."""
         for row in self._rows:
-            if row.name not in self._outcomes.finished and row.start.after is None:
-                self._first_prompt(row)
-        unlabelled = {
-            row.task: None
-            for row in self._rows
-            if isinstance(row.start, ClassLabels) and row.start.falls_back(self._labels(row))
-        }
-        if unlabelled:
-            console.print(
-                f"No class labels: {', '.join(unlabelled)}; prompts start from sampled vocabulary.",
-                highlight=False,
-            )
+            if row.name not in self._finished and row.start.after is None:
+                self._first.make(row, {})
+        self._first.tell_of_fallbacks(self._rows)
 
     def _start_ready(self) -> None:
-        started = {run.row.name for run in self._running} | set(self._outcomes.finished)
+        started = {run.row.name for run in self._running} | set(self._finished)
         for row in self._rows:
-            after = row.start.after
-            if row.name not in started and (after is None or after in self._outcomes.finished):
-                prompt = self._first_prompt(row)
+            if row.name not in started and row.start.after in (None, *self._finished):
+                prompt = self._first.make(row, self._prompts.best)
                 state = init_state(jnp.asarray(prompt), self._config.step.optimizer)
-                self._place(
-                    row,
-                    self._pool.free(row.schedule.batch_size),
-                    state=state,
-                    progress=Progress(),
-                    best=prompt,
-                )
+                place = self._pool.free(row.schedule.batch_size)
+                self._place(row, place, state, progress=Progress(), best=prompt)
 
-    def _place(self, row: Row, where: Place, **state: Any) -> None:
-        run = place(row, self._tasks[row.task], self._stepper.shapes, where, **state)
-        self._running.append(run)
-
-    def _first_prompt(self, row: Row) -> np.ndarray:
-        context = StartContext(
-            embeddings=self._stepper.frozen[self._layouts[0].name]["token_embedder"]["embedding"],
-            vocabulary=self._vocabulary,
-            labels=self._labels(row),
-            backbone=self._backbone.config.name,
-            backbone_digest=self._backbone.digest,
-            best_prompts=self._outcomes.best_prompts,
-        )
-        return row.start.prompt(start_key(row.seed), self._prompt_shape, context)
-
-    def _labels(self, row: Row) -> tuple[str, ...]:
-        """Returns the label words of a row's task, or of all tasks of its mixture."""
-        parts = self._tasks[row.task].parts
-        return tuple(dict.fromkeys(label for part, _ in parts for label in part.labels))
+    def _place(
+        self, row: Row, place: Place, state: RowState, *, progress: Progress, best: np.ndarray
+    ) -> None:
+        place.lane.load(place.slot, row, state)
+        self._running.append(RunningPrompt.open(row, self._work, progress, best=best, place=place))
 
     # Steps.
 
     def _step(self) -> None:
         if not self._running:
             return
-        by_lane: dict[Lane, list[Running]] = collections.defaultdict(list)
+        by_lane: dict[Lane, list[RunningPrompt]] = collections.defaultdict(list)
         for run in self._running:
             by_lane[run.place.lane].append(run)
         reading = len(self._unread)
@@ -283,7 +194,8 @@ class _Session:
             self._unread.append((metrics, [(run, run.progress.step) for run in runs]))
         self._tick += 1
         self._read(reading)
-        self._display.advance(len(self._running), self._status())
+        running, finished, rows = len(self._running), len(self._finished), len(self._rows)
+        self._record.advance(running, f"{running} rows running, {finished} of {rows} finished")
 
     def _read(self, count: int) -> None:
         """Reads the metrics of `count` earlier passes: those of this step are still running."""
@@ -291,31 +203,17 @@ class _Session:
             metrics, runs = self._unread.popleft()
             values = jax.device_get(metrics)
             for run, step in runs:
-                self._log(run, step, StepMetrics(*(value[run.place.slot] for value in values)))
-
-    def _log(self, run: Running, step: int, metrics: StepMetrics) -> None:
-        if run.progress.stopped is not None:
-            return
-        if metrics.failed:
-            run.progress.stopped = f"the loss or the update of step {step} was not finite"
-            run.progress.step = step - 1
-        elif step % self._config.log_period == 0:
-            values = metrics.entry(run.row.schedule.learning_rate)
-            self._journal.write("train", run.row.name, step, values)
-
-    def _status(self) -> str:
-        ended = len(self._outcomes.finished)
-        return f"{len(self._running)} rows running, {ended} of {len(self._rows)} finished"
+                of_row = StepMetrics(*(value[run.place.slot] for value in values))
+                if run.passed(step, failed=bool(of_row.failed), what="update"):
+                    self._record.train(run, step, of_row)
 
     # Evaluation.
 
-    def _is_due(self, run: Running) -> bool:
-        step, curve = run.progress.step, run.progress.curve
-        if curve and curve[-1][0] == step:
-            return False
-        return run.ended or run.row.evaluates_at(step) or step in self._save_steps
+    @property
+    def _due(self) -> list[RunningPrompt]:
+        return [run for run in self._running if run.is_due(self._work.save_steps)]
 
-    def _evaluate(self, due: Sequence[Running]) -> None:
+    def _evaluate(self, due: Sequence[RunningPrompt]) -> None:
         if not due:
             return
         bank = self._bank([np.asarray(run.state.prompt) for run in due])
@@ -324,12 +222,11 @@ class _Session:
         for run, prompt, metrics in zip(due, bank, scores, strict=False):
             if run.progress.record(metrics["score"]):
                 run.best = prompt.copy()
-                self._outcomes.save_prompt(run.row, "best", prompt, run.progress)
-            if run.progress.step in self._save_steps:
-                name = f"step_{run.progress.step}"
-                self._outcomes.save_prompt(run.row, name, prompt, run.progress)
-            self._journal.write("validation", run.row.name, run.progress.step, metrics)
-        self._journal.flush()
+                self._prompts.save(run.row, "best", prompt, run.progress)
+            if run.progress.step in self._work.save_steps:
+                self._prompts.save(run.row, f"step_{run.progress.step}", prompt, run.progress)
+            self._record.validation(run, metrics)
+        self._record.flush()
 
     def _bank(self, prompts: Sequence[np.ndarray]) -> np.ndarray:
         """Stacks prompts into a bank of as many rows as the run has, so that its shape is fixed."""
@@ -339,22 +236,16 @@ class _Session:
 
     # Running -> finished.
 
-    def _finish(self, ended: Sequence[Running]) -> None:
+    def _finish(self, ended: Sequence[RunningPrompt]) -> None:
         if not ended:
             return
         bank = self._bank([run.best for run in ended])
         items = [(i, run.tasks) for i, run in enumerate(ended)]
         for run, metrics in zip(ended, self._evaluator.score(bank, items, None), strict=True):
-            best_step = run.progress.best_step
-            assert best_step is not None
-            self._journal.write("test", run.row.name, best_step, metrics)
-            self._journal.finish(run.row.name)
+            self._record.test(run, metrics)
             last = np.asarray(run.state.prompt)
-            self._outcomes.finish(run.row, last, run.best, run.progress, metrics)
-            if run.progress.stopped:
-                self._display.note(
-                    f"{run.row.name} stopped: {run.progress.stopped}; its best prompt is kept"
-                )
+            self._prompts.finish(run.row, last, run.best, run.progress, metrics)
+            self._record.finished(run, "prompt")
             run.place.lane.unload(run.place.slot)
             self._running.remove(run)
         self._pool.drop_empty()
@@ -363,8 +254,8 @@ class _Session:
 
     def _save(self) -> None:
         self._saved = self._tick
-        self._journal.flush()  # A run resumed from here writes later steps only.
-        lanes, digest = self._pool.lanes, self._outcomes.digest
+        self._record.flush()  # A run resumed from here writes later steps only.
+        lanes, digest = self._pool.lanes, self._finished.digest
         snapshot.save(self._checkpoints, self._tick, lanes, self._running, digest)
 
     def restore(self) -> None:
@@ -379,9 +270,8 @@ class _Session:
             row = rows.get(entry.name)
             if row is None:
                 continue
-            if entry.digest != self._outcomes.digest(row):
-                raise UserError(self._outcomes.conflict(row))
-            self._outcomes.finished.pop(row.name, None)
-            where = Place(lanes[entry.lane], entry.slot)
-            self._place(row, where, state=entry.state, progress=entry.progress, best=entry.best)
+            self._finished.check(row, entry.digest)
+            self._finished.reopen(row)
+            place = Place(lanes[entry.lane], entry.slot)
+            self._place(row, place, entry.state, progress=entry.progress, best=entry.best)
         self._pool.drop_empty()

@@ -1,17 +1,78 @@
 """A row in training: what it is, how far it is, and where its state lives."""
 
+import collections
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.data.pipeline import Batches
-from prompt_tuning.data.shapes import Shape
 from prompt_tuning.training.lanes import Lane
+from prompt_tuning.training.model_step import ModelState
 from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.state import RowState
+from prompt_tuning.training.work import Work
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Running:
+    """A row in training.
+
+    Attributes:
+        row: The row.
+        tasks: Its task, or those of its mixture.
+        progress: How far it is.
+        batches: Its training data.
+    """
+
+    row: Row
+    tasks: tuple[CachedTask, ...]
+    progress: Progress
+    batches: Batches
+
+    @classmethod
+    def open(cls, row: Row, work: Work, progress: Progress, **state: Any) -> Self:
+        """Returns the row with `state`, and its data where its progress left it."""
+        parts = work.tasks[row.task].parts
+        batches = Batches(
+            [(part.training, rate) for part, rate in parts],
+            batch_size=row.schedule.batch_size,
+            seed=row.seed,
+            shapes=work.shapes,
+            process_index=0,
+            process_count=1,
+        )
+        if progress.data:
+            batches.restore(progress.data)
+        tasks = tuple(part for part, _ in parts)
+        return cls(row=row, tasks=tasks, progress=progress, batches=batches, **state)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all its steps are done, or it stopped early."""
+        return self.progress.step >= self.row.steps or self.progress.stopped is not None
+
+    def is_due(self, save_steps: Sequence[int]) -> bool:
+        """Says whether it is to be evaluated now, `save_steps` included."""
+        step, curve = self.progress.step, self.progress.curve
+        if curve and curve[-1][0] == step:
+            return False
+        return self.ended or self.row.evaluates_at(step) or step in save_steps
+
+    def passed(self, step: int, *, failed: bool, what: str) -> bool:
+        """Notes how a step went; returns false where the row stopped there, or before.
+
+        Args:
+            step: The step, which may be an earlier one than the last.
+            failed: Whether the loss or `what` was not finite, which stops the row.
+            what: What the step checks beside the loss.
+        """
+        if failed and self.progress.stopped is None:
+            self.progress.stopped = f"the loss or the {what} of step {step} was not finite"
+            self.progress.step = step - 1
+        return self.progress.stopped is None
 
 
 class Place(NamedTuple):
@@ -21,23 +82,15 @@ class Place(NamedTuple):
     slot: int
 
 
-@dataclasses.dataclass
-class Running:
-    """A row in training.
+@dataclasses.dataclass(eq=False, kw_only=True)
+class RunningPrompt(Running):
+    """A row whose prompt is in training.
 
     Attributes:
-        row: The row.
-        tasks: Its task, or those of its mixture.
-        progress: How far it is.
-        batches: Its training data.
         best: Its prompt best on validation, `[P, H]`; the first prompt before any evaluation.
         place: Where its state is.
     """
 
-    row: Row
-    tasks: tuple[CachedTask, ...]
-    progress: Progress
-    batches: Batches
     best: np.ndarray
     place: Place
 
@@ -46,41 +99,17 @@ class Running:
         """Its trainable state, on the host; waits for the device."""
         return self.place.lane.state(self.place.slot)
 
-    @property
-    def ended(self) -> bool:
-        """Whether all its steps are done, or it stopped early."""
-        return self.progress.step >= self.row.steps or self.progress.stopped is not None
 
+@dataclasses.dataclass(eq=False, kw_only=True)
+class RunningModel(Running):
+    """A row whose model is in training.
 
-def place(
-    row: Row,
-    task: CachedTask | CachedMixture,
-    shapes: list[Shape],
-    where: Place,
-    *,
-    state: RowState,
-    progress: Progress,
-    best: np.ndarray,
-) -> Running:
-    """Puts a row with its state into a slot, and its data where its progress left it."""
-    where.lane.load(where.slot, row, state)
-    batches = training_batches(row, task, shapes, progress)
-    tasks = tuple(part for part, _ in task.parts)
-    return Running(row, tasks, progress, batches, best, where)
+    Attributes:
+        state: Its model and optimizer, on the devices.
+        unread: Steps whose metrics were not read yet, with these.
+        saved_best: Step of the best model of the last checkpoint of this process.
+    """
 
-
-def training_batches(
-    row: Row, task: CachedTask | CachedMixture, shapes: Sequence[Shape], progress: Progress
-) -> Batches:
-    """Opens a row's training data where its progress left it."""
-    batches = Batches(
-        [(part.training, rate) for part, rate in task.parts],
-        batch_size=row.schedule.batch_size,
-        seed=row.seed,
-        shapes=shapes,
-        process_index=0,
-        process_count=1,
-    )
-    if progress.data:
-        batches.restore(progress.data)
-    return batches
+    state: ModelState
+    unread: collections.deque = dataclasses.field(default_factory=collections.deque)
+    saved_best: int = 0

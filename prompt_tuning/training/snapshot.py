@@ -13,7 +13,7 @@ from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.checkpoints import Checkpoints, flatten, unflatten
 from prompt_tuning.training.lanes import Lane
 from prompt_tuning.training.rows import Progress, Row
-from prompt_tuning.training.running import Running
+from prompt_tuning.training.running import RunningPrompt
 from prompt_tuning.training.state import RowState, init_state
 
 
@@ -41,7 +41,7 @@ def save(
     checkpoints: Checkpoints,
     tick: int,
     lanes: Sequence[Lane],
-    running: Sequence[Running],
+    running: Sequence[RunningPrompt],
     digest: Callable[[Row], str],
 ) -> None:
     """Writes checkpoint `tick`; where no row is running, one that says so."""

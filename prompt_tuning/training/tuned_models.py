@@ -1,25 +1,22 @@
-"""What became of each row of model tuning: its models, its `row.json`, and whether it is done."""
+"""The models that rows of a run leave on disk."""
 
 import dataclasses
-import json
 import math
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask, scored_split
 from prompt_tuning.models.weights import Backbone, open_backbone, save_backbone
 from prompt_tuning.training.config import ModelTuneConfig
-from prompt_tuning.training.identity import Identities
-from prompt_tuning.training.outcomes import Outcome
+from prompt_tuning.training.finished import FinishedRows
 from prompt_tuning.training.rows import Progress, Row
-from prompt_tuning.training.run_directory import RunDirectory, write_json
-from prompt_tuning.types import Params, UserError
+from prompt_tuning.training.work import Work
+from prompt_tuning.types import Params
 
 
 class TunedModels:
-    """Knows the rows of a run that are finished, and keeps their models.
+    """Keeps the models of a run's rows.
 
     A model is a directory that `INITIAL_CHECKPOINT_PATH` takes:
 
@@ -30,50 +27,26 @@ class TunedModels:
 
     Args:
         rows: The rows of the run.
-        directory: Where the run's files are.
-        backbone: The pretrained model.
-        tasks: The tokenised tasks and mixtures by name.
+        work: What they are trained with.
         config: Settings that all rows share.
 
+    Attributes:
+        finished: The finished rows.
+
     Raises:
-        UserError: The directory holds a finished row of the same name with other settings, or a
-            row waits for one that is not there, or for itself.
+        UserError: As `FinishedRows`.
     """
 
-    def __init__(
-        self,
-        rows: Sequence[Row],
-        directory: RunDirectory,
-        backbone: Backbone,
-        tasks: Mapping[str, CachedTask | CachedMixture],
-        config: ModelTuneConfig,
-    ):
-        self._directory = directory
-        self._backbone = backbone
-        self._tasks = tasks
-        self._identities = Identities(rows, backbone, tasks, config)
-        self.finished: dict[str, Outcome] = {}
-        for row in rows:
-            digest, outcome = self.digest(row), self._read(row)
-            if outcome is not None:
-                if outcome.digest != digest:
-                    raise UserError(self.conflict(row))
-                self.finished[row.name] = outcome
-
-    @property
-    def shapes(self) -> Params:
-        """The parameters of every model as a tree of shapes and dtypes."""
-        return self._backbone.shapes
-
-    def digest(self, row: Row) -> str:
-        """Returns what identifies a row's result; see `Identities`."""
-        return self._identities.digest(row)
-
-    def conflict(self, row: Row) -> str:
-        """Returns the message for a row whose name is taken by one with other settings."""
-        return (
-            f"'{self._directory.model(row.name)}' is of a row of the same name with other "
-            "settings, data or model; give another MODEL_DIR, or delete what is there"
+    def __init__(self, rows: Sequence[Row], work: Work, config: ModelTuneConfig):
+        self._directory = work.directory
+        self._backbone = work.backbone
+        self.finished = FinishedRows(
+            rows,
+            work,
+            config,
+            place=work.directory.model,
+            best=lambda folder: self._open(folder).digest,
+            holding="is of a row",
         )
 
     def start(self, row: Row) -> Backbone:
@@ -121,21 +94,12 @@ class TunedModels:
         """
         assert progress.best_step is not None
         candidate = self._candidate(row, progress.best_step)
-        outcome = Outcome.of(
-            row,
-            progress,
-            metrics,
-            backbone=self._backbone.config.name,
-            digest=self.digest(row),
-            split=scored_split(self._tasks[row.task]),
-            best=self._open(candidate).digest,
-        )
-        write_json(candidate / "row.json", dataclasses.asdict(outcome))
+        best = self._open(candidate).digest
+        self.finished.add(row, progress, metrics, folder=candidate, best=best)
         place = self._directory.model(row.name)
         shutil.rmtree(place, ignore_errors=True)  # What is there is no finished row.
         candidate.rename(place)
         self.drop_candidates(row, math.inf)
-        self.finished[row.name] = outcome
 
     def _candidate(self, row: Row, step: int) -> Path:
         return self._directory.model(f".{row.name}.best_{step}")
@@ -151,13 +115,3 @@ class TunedModels:
         opened = open_backbone(path, model=None, vocabulary=None, param_dtype="float32")
         config = dataclasses.replace(opened.config, dtype=self._backbone.config.dtype)
         return dataclasses.replace(opened, config=config)
-
-    def _read(self, row: Row) -> Outcome | None:
-        """Returns a row's outcome, if it is there and its model is the one it names."""
-        place = self._directory.model(row.name)
-        try:
-            outcome = Outcome(**json.loads((place / "row.json").read_text(encoding="utf-8")))
-            digest = self._open(place).digest
-        except (OSError, ValueError, TypeError, UserError):
-            return None
-        return outcome if digest == outcome.best else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from prompt_tuning.prompts import files
-from prompt_tuning.training.outcomes import Outcome
+from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule

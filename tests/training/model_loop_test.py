@@ -13,6 +13,7 @@ import safetensors.numpy
 from prompt_tuning.models.weights import open_backbone
 from prompt_tuning.training import model_loop
 from prompt_tuning.training.checkpoints import Checkpoints
+from prompt_tuning.training.running import RunningModel
 from prompt_tuning.training.starts import FromRow, SampledVocab
 from prompt_tuning.types import UserError
 from tests.training import toy
@@ -119,7 +120,7 @@ def _train_and_kill(folder: Path, monkeypatch: pytest.MonkeyPatch, turns: int) -
     left = iter(range(turns))
     turn = model_loop._Session._turn
 
-    def interrupted(session: model_loop._Session, run: model_loop._Run) -> None:
+    def interrupted(session: model_loop._Session, run: RunningModel) -> None:
         if next(left, None) is None:
             raise _KilledError
         turn(session, run)

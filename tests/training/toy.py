@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import numpy as np
 from rich.console import Console
-from sentencepiece import sentencepiece_model_pb2
 
 from prompt_tuning.data import ragged, references
 from prompt_tuning.data.cached_task import CachedSplit, CachedTask
@@ -22,12 +21,13 @@ from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
 from prompt_tuning.training.loop import tune
 from prompt_tuning.training.model_loop import tune_models
-from prompt_tuning.training.outcomes import Outcome
+from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.starts import Pretrained, SampledVocab
 from prompt_tuning.training.step import StepConfig
+from prompt_tuning.training.work import Work
 from prompt_tuning.types import Params
 from tests.pieces import write_vocabulary
 
@@ -77,12 +77,8 @@ def backbone(weights: Params | None = None) -> Backbone:
 
 def backbone_with_vocabulary(folder: Path) -> Backbone:
     """Returns the T5 with a vocabulary file, so that a model of its kind can be kept."""
-    vocabulary = sentencepiece_model_pb2.ModelProto()  # pyright: ignore
-    for number in range(T5_CONFIG.vocab_size):
-        vocabulary.pieces.add(piece=str(number))
-    path = folder / "sentencepiece.model"
-    path.write_bytes(vocabulary.SerializeToString())
-    return dataclasses.replace(backbone(), vocabulary_file=path)
+    vocabulary_file = write_vocabulary(folder / "vocabulary", T5_CONFIG.vocab_size)
+    return dataclasses.replace(backbone(), vocabulary_file=vocabulary_file)
 
 
 def task(folder: Path, name: str = "counting") -> CachedTask:
@@ -146,21 +142,25 @@ def row(name: str, **changes: Any) -> Row:
     return Row(name=name, **{**settings, **changes})
 
 
-def train(rows: Sequence[Row], folder: Path, **changes: Any) -> list[Outcome]:
-    """Trains rows in `folder / "run"`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = {
+def work(folder: Path, **changes: Any) -> Work:
+    """Returns what rows are trained with, in `folder / "run"`."""
+    settings: dict[str, Any] = {
         "backbone": backbone(),
         "tasks": {"counting": task(folder)},
         "shapes": SHAPES,
         "vocabulary": Digits(),
         "directory": RunDirectory(folder / "run"),
-        "config": config(),
         "save_steps": (),
         "operative_config": "",
         "console": Console(quiet=True),
     }
-    return tune(rows, **{**settings, **changes})
+    return Work(**{**settings, **changes})
+
+
+def train(rows: Sequence[Row], folder: Path, **changes: Any) -> list[Outcome]:
+    """Trains rows in `folder / "run"`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return tune(rows, work(folder, **changes), config())
 
 
 def model_row(name: str, **changes: Any) -> Row:
@@ -184,16 +184,5 @@ def model_config(**changes: Any) -> ModelTuneConfig:
 def train_models(rows: Sequence[Row], folder: Path, **changes: Any) -> list[Outcome]:
     """Tunes models in `folder / "run"`."""
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary_file = write_vocabulary(folder / "vocabulary", 32)
-    settings = {
-        "backbone": dataclasses.replace(backbone(), vocabulary_file=vocabulary_file),
-        "tasks": {"counting": task(folder)},
-        "shapes": SHAPES[-1:],
-        "vocabulary": Digits(),
-        "directory": RunDirectory(folder / "run"),
-        "config": model_config(),
-        "save_steps": (),
-        "operative_config": "",
-        "console": Console(quiet=True),
-    }
-    return tune_models(rows, **{**settings, **changes})
+    settings = {"backbone": backbone_with_vocabulary(folder), "shapes": SHAPES[-1:]}
+    return tune_models(rows, work(folder, **{**settings, **changes}), model_config())

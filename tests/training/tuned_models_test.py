@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from prompt_tuning.training.rows import Progress
-from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.starts import FromRow
 from prompt_tuning.training.tuned_models import TunedModels
 from tests.training import toy
@@ -16,9 +15,8 @@ ROW = toy.model_row("a")
 
 
 def _models(folder: Path) -> TunedModels:
-    backbone = toy.backbone_with_vocabulary(folder)
-    tasks = {"counting": toy.task(folder)}
-    return TunedModels([ROW], RunDirectory(folder / "run"), backbone, tasks, toy.model_config())
+    work = toy.work(folder, backbone=toy.backbone_with_vocabulary(folder))
+    return TunedModels([ROW], work, toy.model_config())
 
 
 def _kept(folder: Path) -> set[str]:

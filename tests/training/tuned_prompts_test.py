@@ -1,4 +1,4 @@
-"""Outcomes: which rows are finished, by their files."""
+"""Tuned prompts on disk: which rows are finished, and what their files say."""
 
 import dataclasses
 import json
@@ -9,37 +9,34 @@ import numpy as np
 import pytest
 
 from prompt_tuning.prompts import files
-from prompt_tuning.training.outcomes import Outcomes
 from prompt_tuning.training.rows import Progress, Row
-from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.starts import FromRow
+from prompt_tuning.training.tuned_prompts import TunedPrompts
 from prompt_tuning.types import UserError
 from tests.training import toy
 
 BEST = np.full((3, 16), 0.5, np.float32)
 
 
-def _outcomes(folder: Path, rows: list[Row], **changes: Any) -> Outcomes:
-    config = toy.config(**changes)
-    tasks = {"counting": toy.task(folder)}
-    return Outcomes(rows, RunDirectory(folder / "run"), toy.backbone(), tasks, config)
+def _prompts(folder: Path, rows: list[Row], **changes: Any) -> TunedPrompts:
+    return TunedPrompts(rows, toy.work(folder), toy.config(**changes))
 
 
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     """Returns a folder where row `a` is finished, best after 4 of 12 steps."""
-    outcomes = _outcomes(tmp_path, [toy.row("a")])
+    prompts = _prompts(tmp_path, [toy.row("a")])
     progress = Progress(step=4, seconds=2.5)
     progress.record(75.0)
-    outcomes.save_prompt(toy.row("a"), "best", BEST, progress)
+    prompts.save(toy.row("a"), "best", BEST, progress)
     progress.step = 12
     progress.record(50.0)
-    outcomes.finish(toy.row("a"), 2 * BEST, BEST, progress, {"accuracy": 70.0, "score": 70.0})
+    prompts.finish(toy.row("a"), 2 * BEST, BEST, progress, {"accuracy": 70.0, "score": 70.0})
     return tmp_path
 
 
 def test_a_finished_row_is_known_again_with_its_result(finished: Path):
-    assert _outcomes(finished, [toy.row("a")]).finished["a"].result() == {
+    assert _prompts(finished, [toy.row("a")]).finished["a"].result() == {
         "backbone": "toy",
         "method": "prompt_tuning",
         "init": "sampled_vocab",
@@ -83,30 +80,30 @@ def test_a_row_with_a_damaged_file_is_not_finished(finished: Path, damage: str):
     else:
         content = (folder / damage).read_bytes()
         (folder / damage).write_bytes(content[: len(content) // 2])
-    assert not _outcomes(finished, [toy.row("a")]).finished
+    assert not _prompts(finished, [toy.row("a")]).finished
 
 
 def test_how_often_things_are_logged_changes_no_result(finished: Path):
     changes = {"eval_batch_size": 3, "log_period": 1, "checkpoint_period": 1}
-    assert _outcomes(finished, [toy.row("a")], **changes).finished
+    assert _prompts(finished, [toy.row("a")], **changes).finished
     with pytest.raises(UserError, match=r"prompts/a' holds a prompt of the same name with other"):
-        _outcomes(finished, [toy.row("a")], prompt_length=4)
+        _prompts(finished, [toy.row("a")], prompt_length=4)
 
 
 def test_the_digest_of_a_transferred_row_follows_its_source(tmp_path: Path):
     other = toy.row("a", schedule=dataclasses.replace(toy.SCHEDULE, steps=3))
     spot = toy.row("b", start=FromRow("a"))
-    first, second = (_outcomes(tmp_path, [source, spot]) for source in (toy.row("a"), other))
-    assert first.digest(spot) != second.digest(spot)
+    first, second = (_prompts(tmp_path, [source, spot]) for source in (toy.row("a"), other))
+    assert first.finished.digest(spot) != second.finished.digest(spot)
 
 
 def test_rows_that_wait_for_each_other_or_for_nothing_are_refused(tmp_path: Path):
     circle = [toy.row("a", start=FromRow("b")), toy.row("b", start=FromRow("a"))]
     with pytest.raises(UserError, match=r"row '[ab]' waits for itself"):
-        _outcomes(tmp_path, circle)
+        _prompts(tmp_path, circle)
     alone = toy.row("a", start=FromRow("sourec"))
     with pytest.raises(UserError, match="row 'a' starts from 'sourec', no row"):
-        _outcomes(tmp_path, [alone])
+        _prompts(tmp_path, [alone])
 
 
 def test_the_outcome_on_disk_is_plain_json(finished: Path):

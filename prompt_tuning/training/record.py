@@ -1,0 +1,85 @@
+"""What is told of a run while it trains: in `metrics.jsonl`, and to the person at the shell."""
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from prompt_tuning.training.finished import FinishedRows
+from prompt_tuning.training.journal import Journal
+from prompt_tuning.training.progress import ProgressDisplay
+from prompt_tuning.training.rows import Row
+from prompt_tuning.training.running import Running
+from prompt_tuning.training.step import StepMetrics
+from prompt_tuning.training.work import Work
+
+
+class Record:
+    """Records what happens to rows in training.
+
+    Args:
+        journal: Where it is written.
+        display: Where it is shown.
+        log_period: Steps between entries of steps.
+    """
+
+    def __init__(self, journal: Journal, display: ProgressDisplay, log_period: int):
+        self._journal = journal
+        self._log_period = log_period
+        self.advance = display.advance
+        self._note = display.note
+
+    def train(self, run: Running, step: int, metrics: StepMetrics) -> None:
+        """Records the metrics of a row's step, scalars on the host, where that is due."""
+        if step % self._log_period == 0:
+            values = metrics.entry(run.row.schedule.learning_rate)
+            self._journal.write("train", run.row.name, step, values)
+
+    def validation(self, run: Running, metrics: Mapping[str, float]) -> None:
+        """Records a row's metrics on validation, after the step it is at."""
+        self._journal.write("validation", run.row.name, run.progress.step, metrics)
+
+    def test(self, run: Running, metrics: Mapping[str, float]) -> None:
+        """Records a row's last metrics, of its best checkpoint."""
+        assert run.progress.best_step is not None
+        self._journal.write("test", run.row.name, run.progress.best_step, metrics)
+        self._journal.finish(run.row.name)
+
+    def finished(self, run: Running, kept: str) -> None:
+        """Says of a row that stopped early why it did; `kept` is what is kept of it."""
+        if run.progress.stopped:
+            self._note(f"{run.row.name} stopped: {run.progress.stopped}; its best {kept} is kept")
+
+    def flush(self) -> None:
+        """Makes everything written so far readable by others."""
+        self._journal.flush()
+
+
+@contextlib.contextmanager
+def recording(
+    rows: Sequence[Row],
+    finished: FinishedRows,
+    resumed: Sequence[Running],
+    *,
+    work: Work,
+    log_period: int,
+) -> Iterator[Record]:
+    """Opens the record of a run, which goes on where its rows do.
+
+    Args:
+        rows: The rows of the run.
+        finished: Those of them that are finished.
+        resumed: Those that go on from a checkpoint; all others start.
+        work: What they are trained with.
+        log_period: Steps between entries of steps.
+    """
+    restored: dict[str, float] = {row.name: -1 for row in rows}
+    restored |= dict.fromkeys(finished, math.inf)
+    restored |= {run.row.name: run.progress.step for run in resumed}
+    done = sum(row.steps for row in rows if row.name in finished)
+    done += sum(run.progress.step for run in resumed)
+    total = sum(row.steps for row in rows)
+    if done:
+        work.console.print(f"Resuming: {done} of {total} row-steps are done.", highlight=False)
+    journal = Journal(work.directory.metrics, restored)
+    with contextlib.closing(journal), ProgressDisplay(work.console, total, done) as display:
+        yield Record(journal, display, log_period)

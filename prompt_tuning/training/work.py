@@ -1,0 +1,45 @@
+"""What rows are trained with: a model, tokenised tasks, and a directory for what they leave."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.models.weights import Backbone
+from prompt_tuning.training.run_directory import RunDirectory
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Work:
+    """Holds all that the rows of a run share beside its settings.
+
+    Attributes:
+        backbone: The pretrained model.
+        vocabulary: Its vocabulary.
+        tasks: The tokenised tasks and mixtures by name.
+        shapes: Pairs (T, L) that batches are padded to, each covered by the last.
+        directory: Where the run's files are.
+        save_steps: Steps after which a row's prompt is also kept as `step_<n>.safetensors`, or its
+            model as `<row>.step_<n>`.
+        operative_config: What runs, as text that is kept in the directory.
+        console: Where to show progress.
+    """
+
+    backbone: Backbone
+    vocabulary: Vocabulary
+    tasks: Mapping[str, CachedTask | CachedMixture]
+    shapes: Sequence[tuple[int, int]]
+    directory: RunDirectory
+    save_steps: Sequence[int]
+    operative_config: str
+    console: Console
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """The label words of each task; those of all its tasks for a mixture."""
+        return {
+            name: tuple(dict.fromkeys(label for part, _ in task.parts for label in part.labels))
+            for name, task in self.tasks.items()
+        }
