@@ -28,8 +28,8 @@ def task_table(runs: Sequence[Run], title: str, always: Sequence[str]) -> Table:
     groups: dict[tuple[str, str, Setting], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.task, run.metric, run.setting), []).append(run)
-    headings, shared = differing([setting for _, _, setting in groups], always)
-    # The name of the task tells.
+    # Whether inputs begin with T5's prefix is told by the name of the task.
+    headings, shared = differing([setting for _, _, setting in groups], (*always, "inputs"))
     headings = [name for name in headings if name != "inputs"]
     lines = []
     for (task, metric, setting), group in groups.items():

@@ -41,5 +41,5 @@ def test_a_run_says_once_what_its_rows_share():
         "snli  accuracy   70.0      1",
         "cr    accuracy   80.0      1",
         "All lines: model t5_1_1_lm100k_base, method prompt_tuning, init class_labels,",
-        "steps 30000, split validation, inputs prefixed.",
+        "steps 30000, split validation.",
     ]

@@ -102,7 +102,7 @@ def _text(path: Path, endings: tuple[str, ...]) -> str:
         content = path.read_bytes()
     except OSError as error:
         beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        known = [file.name for file in beside if file.suffix.lower() in endings]
+        known = [each.name for each in beside if each.suffix.lower() in endings and each.is_file()]
         raise UserError(
             f"{path}: cannot read it ({error.strerror}){nearest(path.name, known)}; "
             "set TASK_FILE to a file with your examples"

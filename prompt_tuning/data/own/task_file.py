@@ -162,6 +162,8 @@ class TaskFile:
         for name in inputs or ():
             if form is not None and name not in form.columns:
                 raise UserError(f"TaskFile.template leaves out '{name}', a column of the inputs")
+        for name in () if form is None else form.columns:
+            main.check_column(name, "TaskFile.template")
         chosen = columns.choose(
             main,
             inputs=inputs if form is None else form.columns,

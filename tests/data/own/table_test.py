@@ -123,3 +123,6 @@ def test_a_file_that_is_not_there_is_told_with_those_beside_it(write, tmp_path):
         table.read(tmp_path / "review.csv")
     with pytest.raises(UserError, match="cannot read it"):
         table.read(tmp_path / "none" / "review.csv")
+    (tmp_path / "reviews2.csv").mkdir()
+    with pytest.raises(UserError, match=r"\(Is a directory\) \(did you mean reviews.csv\?\)"):
+        table.read(tmp_path / "reviews2.csv")

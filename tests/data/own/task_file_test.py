@@ -155,7 +155,7 @@ SPLIT = "text,label,split\na,x,train\nb,y,tset\nc,x,dev\nd,y,\n"
             "a.csv:3: 'high' is not a number; mend or remove it",
         ),
         (SPLIT, {}, "a.csv:3: 'split' is 'tset', not train, validation or test; line 5: 'split'"),
-        (THREE, {"template": "{txt}"}, "no column 'txt' (TaskFile.inputs) (did you mean text?)"),
+        (THREE, {"template": "{txt}"}, "no column 'txt' (TaskFile.template) (did you mean text?)"),
         (THREE, {"template": "{text}", "inputs": "label"}, "template leaves out 'label'"),
         (THREE, {"answers": "number"}, "'number' (did you mean numbers?)"),
         (THREE, {"answers": "text", "label_words": {"0": "a"}}, "answers are text, which have no"),
