@@ -44,6 +44,13 @@ def _words(folder: Path, cache_dir: Path, model_dir: Path, **bindings) -> list[s
     return tiny(cache_dir, model_dir, **{"TASK_FILE": path, **STEPS, **bindings})
 
 
+def _run(*words: str) -> None:
+    """Runs a command in a process of its own, as the run it is compared with."""
+    process = launch(*words)
+    _, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+
+
 def test_a_file_alone_is_enough_to_train(own: Path):
     (row,) = results.read(own / "runs/reviews.train/results.json")
     assert (row["target"], row["metric"], row["split"]) == ("reviews", "accuracy", "test")
@@ -71,21 +78,17 @@ def test_the_process_imports_neither_tensorflow_nor_seqio(own: Path):
     assert not modules & {"tensorflow", "tensorflow_datasets", "seqio", "t5", "clu"}
 
 
-def test_the_configuration_that_is_kept_repeats_the_run(
-    own: Path, here: Callable[..., int], monkeypatch: pytest.MonkeyPatch
-):
+def test_the_configuration_that_is_kept_repeats_the_run(own: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(own)
     before = prompts(own / "runs/reviews.train")
-    assert here("train", "--gin_file=runs/reviews.train/operative_config.gin") == 0
+    words = ["train", "--gin_file=runs/reviews.train/operative_config.gin"]
+    _run(*words)
     assert prompts(own / "runs/reviews.train") == before
-    words = flags(MODEL_DIR="again")
-    assert here("train", "--gin_file=runs/reviews.train/operative_config.gin", *words) == 0
+    _run(*words, *flags(MODEL_DIR="again"))
     assert prompts(own / "again") == before
 
 
-def test_a_killed_run_ends_with_the_same_prompts(
-    own: Path, cache_dir: Path, tmp_path: Path, here: Callable[..., int]
-):
+def test_a_killed_run_ends_with_the_same_prompts(own: Path, cache_dir: Path, tmp_path: Path):
     words = ["--gin_file=runs/task_file.gin", *_words(own, cache_dir, tmp_path / "run")]
     process = launch("train", *words)
     journal = tmp_path / "run" / "metrics.jsonl"
@@ -95,7 +98,7 @@ def test_a_killed_run_ends_with_the_same_prompts(
         time.sleep(0.002)
     process.communicate()
     assert process.returncode == -9
-    assert here("train", *words) == 0
+    _run("train", *words)
     assert prompts(tmp_path / "run") == prompts(own / "runs/reviews.train")
 
 
