@@ -1,7 +1,6 @@
 """The model against golden files: of the reference implementation, and of the project itself."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,24 +8,11 @@ import numpy as np
 import pytest
 from flax.traverse_util import unflatten_dict
 
-from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.decoding import greedy
 from prompt_tuning.models.parameters import parameter_shapes
-from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
+from prompt_tuning.models.prompted import Batch, cross_entropy
 from prompt_tuning.models.scoring import log_likelihood
-from prompt_tuning.models.t5 import T5
-from prompt_tuning.prompts.placement import prefix
-
-REFERENCE = Path(__file__).parents[2] / "../shared/data/golden/t5_1_1_prefix_prompt"
-PROMPT = "encoder/prompt/prompt/prompt"
-
-
-class Reference(NamedTuple):
-    model: PromptedT5
-    flat_params: dict
-    bank: jax.Array
-    batch: Batch
-    outputs: dict
+from tests.reference import Reference, read_reference
 
 
 def close(actual, expected, tolerance):
@@ -36,36 +22,14 @@ def close(actual, expected, tolerance):
 
 
 @pytest.fixture(scope="module")
-def reference() -> Reference:
-    if not REFERENCE.is_dir():
-        pytest.skip("the reference implementation's golden files are not on this machine")
-    arrays = {name: dict(np.load(REFERENCE / f"{name}.npz")) for name in ("batch", "params")}
-    config = T5Config(
-        name="golden",
-        vocab_size=128,
-        emb_dim=32,
-        num_heads=4,
-        head_dim=8,
-        mlp_dim=64,
-        num_encoder_layers=3,
-        num_decoder_layers=2,
-        activations=("gelu", "linear"),
-        tied_embeddings=False,
-    )
-    prompt = arrays["params"].pop(PROMPT)
-    batch = Batch(
-        jnp.asarray(arrays["batch"]["encoder_input_tokens"]),
-        jnp.asarray(arrays["batch"]["decoder_target_tokens"]),
-        jnp.zeros(4, jnp.int32),
-    )
-    outputs = dict(np.load(REFERENCE / "outputs.npz"))
-    model = PromptedT5(T5(config), prefix)
-    return Reference(model, arrays["params"], jnp.asarray(prompt)[None], batch, outputs)
+def reference(shared_data: Path) -> Reference:
+    return read_reference(shared_data)
 
 
 @pytest.fixture(scope="module")
 def reproduced(reference: Reference) -> dict:
-    model, batch = reference.model, reference.batch
+    model = reference.model
+    batch = Batch(reference.encoder_tokens, reference.targets, jnp.zeros(4, jnp.int32))
 
     def loss(bank, params):
         encoded, mask = model.encode(params, bank, batch.encoder_tokens, batch.prompt_id, None)
@@ -83,7 +47,7 @@ def reproduced(reference: Reference) -> dict:
             "greedy": greedy(model, *inputs, length=6),
         }
 
-    return compute(unflatten_dict(reference.flat_params, sep="/"), reference.bank)
+    return compute(unflatten_dict(reference.flat_params, sep="/"), reference.prompt[None])
 
 
 def test_parameter_names_and_shapes_are_those_of_the_reference(reference):
@@ -98,7 +62,7 @@ def test_reference_outputs_are_reproduced(name, reference, reproduced):
 
 def test_reference_logits_are_reproduced_at_every_target(reference, reproduced):
     # The reference zeroes the logits of padded targets, which no loss reads.
-    real = np.asarray(reference.batch.targets) > 0
+    real = np.asarray(reference.targets) > 0
     close(np.asarray(reproduced["logits"])[real], reference.outputs["logits"][real], 1e-5)
 
 

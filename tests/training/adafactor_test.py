@@ -9,13 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import T5
-from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.state import RowSettings, TrainBatch, init_state, stack
 from prompt_tuning.training.step import StepConfig, train_step
+from tests.reference import read_reference
 
 
 def _adafactor(step_offset: int, weight_decay: float = 0.0) -> Adafactor:
@@ -67,37 +64,22 @@ def test_the_second_moment_is_factored_only_if_both_sides_are_large(
 
 @pytest.mark.parametrize("step_offset", [0, 1_100_000])
 def test_twenty_steps_follow_the_reference_implementation(shared_data: Path, step_offset: int):
-    folder = shared_data / "golden" / "t5_1_1_prefix_prompt"
-    batch, outputs = np.load(folder / "batch.npz"), np.load(folder / "outputs.npz")
-    flat = dict(np.load(folder / "params.npz"))
-    prompt = flat.pop("encoder/prompt/prompt/prompt")
-    params = flax.traverse_util.unflatten_dict(flat, sep="/")
-    config = T5Config(
-        name="golden",
-        vocab_size=128,
-        emb_dim=32,
-        num_heads=4,
-        head_dim=8,
-        mlp_dim=64,
-        num_encoder_layers=3,
-        num_decoder_layers=2,
-        activations=("gelu", "linear"),
-        tied_embeddings=False,
-    )
+    golden = read_reference(shared_data)
+    params = flax.traverse_util.unflatten_dict(golden.flat_params, sep="/")
     optimizer = _adafactor(step_offset, weight_decay=1e-5)
     settings = StepConfig(optimizer=optimizer, dropout_rate=0.0, z_loss=1e-4, microbatches=1)
-    step = jax.jit(
-        functools.partial(train_step, model=PromptedT5(T5(config), prefix), config=settings)
-    )
-    examples = TrainBatch(batch["encoder_input_tokens"][None], batch["decoder_target_tokens"][None])
+    step = jax.jit(functools.partial(train_step, model=golden.model, config=settings))
+    examples = TrainBatch(golden.encoder_tokens[None], golden.targets[None])
     row = RowSettings(jnp.float32([0.3]), jnp.uint32([0]), jnp.asarray([True]))
-    state, losses, prompts = stack([init_state(jnp.asarray(prompt), optimizer)]), [], {}
+    state, losses, prompts = stack([init_state(golden.prompt, optimizer)]), [], {}
     for done in range(1, 21):
         state, metrics = step(state, params, examples, row)
         losses.append(float(metrics.loss[0]))
         prompts[done] = np.asarray(state.prompt[0])
-    np.testing.assert_allclose(losses, outputs[f"train_offset_{step_offset}_losses"], rtol=1e-4)
-    wanted = outputs[f"train_offset_{step_offset}_prompts"]
+    np.testing.assert_allclose(
+        losses, golden.outputs[f"train_offset_{step_offset}_losses"], rtol=1e-4
+    )
+    wanted = golden.outputs[f"train_offset_{step_offset}_prompts"]
     for done, reference, tolerance in zip(
         (1, 2, 5, 20), wanted, (1e-4,) * 3 + (1e-3,), strict=True
     ):

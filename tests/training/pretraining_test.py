@@ -10,21 +10,10 @@ import pytest
 
 from prompt_tuning.data.mini.corpus import Exercise
 from prompt_tuning.data.mini.draw import Draw
-from prompt_tuning.models.config import T5Config
 from prompt_tuning.training import pretraining
+from tests.training import toy
 
-CONFIG = T5Config(
-    name="tiny",
-    vocab_size=24,
-    emb_dim=16,
-    num_heads=6,
-    head_dim=4,
-    mlp_dim=24,
-    num_encoder_layers=1,
-    num_decoder_layers=1,
-    activations=("gelu", "linear"),
-    tied_embeddings=False,
-)
+CONFIG = dataclasses.replace(toy.T5_CONFIG, vocab_size=24, num_heads=6, head_dim=4)
 RECIPE = pretraining.Recipe(
     seed=0,
     batch_size=4,

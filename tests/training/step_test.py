@@ -9,11 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts.placement import prefix
-from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.state import (
     RowSettings,
     RowState,
@@ -23,28 +21,10 @@ from prompt_tuning.training.state import (
     unstack,
 )
 from prompt_tuning.training.step import StepConfig, train_step
+from tests.training import toy
 
-CONFIG = T5Config(
-    name="tiny",
-    vocab_size=40,
-    emb_dim=16,
-    num_heads=2,
-    head_dim=8,
-    mlp_dim=24,
-    num_encoder_layers=1,
-    num_decoder_layers=1,
-    activations=("gelu", "linear"),
-    tied_embeddings=False,
-)
-OPTIMIZER = Adafactor(
-    decay_exponent=0.8,
-    step_offset=0,
-    clip_rms=1.0,
-    weight_decay=1e-5,
-    epsilon=1e-30,
-    min_factored_size=128,
-    parameter_scale=None,
-)
+CONFIG = dataclasses.replace(toy.T5_CONFIG, vocab_size=40)
+OPTIMIZER = toy.config().step.optimizer
 P, B, MOST_TOKENS, MOST_TARGETS = 4, 6, 12, 5
 
 
