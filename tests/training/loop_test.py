@@ -18,6 +18,7 @@ from prompt_tuning.training.checkpoints import Checkpoints
 from prompt_tuning.training.starts import FromRow
 from prompt_tuning.types import UserError
 from tests.training import toy
+from tests.training.interruption import damage_newest, kill
 
 ROWS = [
     toy.row("first"),
@@ -86,45 +87,21 @@ def test_a_run_repeated_elsewhere_leaves_the_same_prompts(finished: Path, tmp_pa
     _same_run(finished, tmp_path)
 
 
-class _KilledError(Exception):
-    pass
-
-
-def _train_and_kill(folder: Path, monkeypatch: pytest.MonkeyPatch, turns: int) -> None:
-    """Trains until a number of the loop's turns are done."""
-    left = iter(range(turns))
-    turn = loop._Session._turn
-
-    def interrupted(session: loop._Session) -> None:
-        if next(left, None) is None:
-            raise _KilledError
-        turn(session)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop._Session, "_turn", interrupted)
-        with pytest.raises(_KilledError):
-            toy.train(ROWS, folder)
+def _train_and_kill(folder: Path, turns: int) -> None:
+    kill(lambda: toy.train(ROWS, folder), loop._Session, turns)
 
 
 @pytest.mark.parametrize("turns", [2, 6, 8, 14])
-def test_an_interrupted_run_ends_with_the_same_prompts(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int
-):
-    _train_and_kill(tmp_path, monkeypatch, turns)
+def test_an_interrupted_run_ends_with_the_same_prompts(finished: Path, tmp_path: Path, turns: int):
+    _train_and_kill(tmp_path, turns)
     toy.train(ROWS, tmp_path)
     _same_run(finished, tmp_path)
 
 
-def test_a_damaged_checkpoint_is_skipped_for_the_one_before_it(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    _train_and_kill(tmp_path, monkeypatch, 8)
-    checkpoints = tmp_path / "run" / "checkpoints"
-    newest = max((path for path in checkpoints.iterdir()), key=lambda path: int(path.name))
-    for file in newest.rglob("*"):
-        if file.is_file() and file.stat().st_size > 200:
-            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.warns(UserWarning, match=f"{newest.name} is damaged and is skipped"):
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before_it(finished: Path, tmp_path: Path):
+    _train_and_kill(tmp_path, 8)
+    damaged = damage_newest(tmp_path / "run" / "checkpoints")
+    with pytest.warns(UserWarning, match=f"{damaged} is damaged and is skipped"):
         toy.train(ROWS, tmp_path)
     _same_run(finished, tmp_path)
 
@@ -174,10 +151,8 @@ def test_a_loss_that_is_not_finite_stops_its_row_alone(finished: Path, tmp_path:
         )
 
 
-def test_the_frozen_weights_are_unchanged_and_on_no_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    _train_and_kill(tmp_path, monkeypatch, 6)
+def test_the_frozen_weights_are_unchanged_and_on_no_disk(tmp_path: Path):
+    _train_and_kill(tmp_path, 6)
     latest = Checkpoints(tmp_path / "run" / "checkpoints").latest()
     assert latest is not None
     trainable = {"prompt", "optimizer", "step", "failed", "best"}

@@ -13,10 +13,10 @@ import safetensors.numpy
 from prompt_tuning.models.weights import open_backbone
 from prompt_tuning.training import model_loop
 from prompt_tuning.training.checkpoints import Checkpoints
-from prompt_tuning.training.running import RunningModel
 from prompt_tuning.training.starts import FromRow, SampledVocab
 from prompt_tuning.types import UserError
 from tests.training import toy
+from tests.training.interruption import damage_newest, kill
 
 ROWS = [
     toy.model_row("target", seed=2, start=FromRow("source"), method="multi_task_model_tuning"),
@@ -111,54 +111,28 @@ def test_a_row_starts_from_the_best_model_of_its_source(finished: Path):
     assert validation["target", 0] == best
 
 
-class _KilledError(Exception):
-    pass
-
-
-def _train_and_kill(folder: Path, monkeypatch: pytest.MonkeyPatch, turns: int) -> None:
-    """Trains until a number of the loop's turns are done."""
-    left = iter(range(turns))
-    turn = model_loop._Session._turn
-
-    def interrupted(session: model_loop._Session, run: RunningModel) -> None:
-        if next(left, None) is None:
-            raise _KilledError
-        turn(session, run)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(model_loop._Session, "_turn", interrupted)
-        with pytest.raises(_KilledError):
-            toy.train_models(ROWS, folder, save_steps=SAVED)
+def _train_and_kill(folder: Path, turns: int) -> None:
+    kill(lambda: toy.train_models(ROWS, folder, save_steps=SAVED), model_loop._Session, turns)
 
 
 @pytest.mark.parametrize("turns", [2, 9, 16])
-def test_an_interrupted_run_ends_with_the_same_models(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int
-):
-    _train_and_kill(tmp_path, monkeypatch, turns)
+def test_an_interrupted_run_ends_with_the_same_models(finished: Path, tmp_path: Path, turns: int):
+    _train_and_kill(tmp_path, turns)
     (tmp_path / "run" / "models" / ".half.0123.tmp").mkdir(parents=True)
     toy.train_models(ROWS, tmp_path, save_steps=SAVED)
     _same_run(finished, tmp_path)
 
 
-def test_a_damaged_checkpoint_is_skipped_for_the_one_before_it(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    _train_and_kill(tmp_path, monkeypatch, 8)
-    checkpoints = tmp_path / "run" / "checkpoints"
-    newest = max((path for path in checkpoints.iterdir()), key=lambda path: int(path.name))
-    for file in newest.rglob("*"):
-        if file.is_file() and file.stat().st_size > 200:
-            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.warns(UserWarning, match=f"{newest.name} is damaged and is skipped"):
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before_it(finished: Path, tmp_path: Path):
+    _train_and_kill(tmp_path, 8)
+    damaged = damage_newest(tmp_path / "run" / "checkpoints")
+    with pytest.warns(UserWarning, match=f"{damaged} is damaged and is skipped"):
         toy.train_models(ROWS, tmp_path, save_steps=SAVED)
     _same_run(finished, tmp_path)
 
 
-def test_a_checkpoint_holds_the_model_and_its_optimizer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    _train_and_kill(tmp_path, monkeypatch, 5)
+def test_a_checkpoint_holds_the_model_and_its_optimizer(tmp_path: Path):
+    _train_and_kill(tmp_path, 5)
     latest = Checkpoints(tmp_path / "run" / "checkpoints").latest()
     assert latest is not None
     assert {name.split(".")[0] for name in latest[1]} == {"params", "optimizer", "step", "failed"}
