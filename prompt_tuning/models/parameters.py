@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -45,8 +46,8 @@ class Parameter(Protocol):
     @property
     def dtype(self) -> np.dtype: ...
 
-    def read(self, index: Index) -> np.ndarray:
-        """Reads one box.
+    def read_into(self, index: Index, out: np.ndarray) -> None:
+        """Reads one box into an array of its shape and any float dtype, without another copy of it.
 
         Raises:
             UserError: What is stored is missing or damaged.
@@ -73,8 +74,8 @@ class InMemory:
     def dtype(self) -> np.dtype:
         return self.array.dtype
 
-    def read(self, index: Index) -> np.ndarray:
-        return self.array[index]
+    def read_into(self, index: Index, out: np.ndarray) -> None:
+        np.copyto(out, self.array[index], casting="unsafe")
 
     def split(self, index: Index) -> list[Index]:
         return [index]
@@ -98,8 +99,8 @@ class Transposed:
     def dtype(self) -> np.dtype:
         return self.stored.dtype
 
-    def read(self, index: Index) -> np.ndarray:
-        return self.stored.read(index[::-1]).T
+    def read_into(self, index: Index, out: np.ndarray) -> None:
+        self.stored.read_into(index[::-1], out.T)
 
     def split(self, index: Index) -> list[Index]:
         return [box[::-1] for box in self.stored.split(index[::-1])]
@@ -176,9 +177,11 @@ def load(
         jax.block_until_ready(arrays)
         return arrays
 
+    # What needs the most memory to be read comes first, while little of the whole is there.
+    largest_first = sorted(parameters.items(), key=lambda item: -math.prod(item[1].shape))
     trees: list[dict[str, jax.Array]] = [{} for _ in shardings]
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
-        for name, arrays in zip(parameters, pool.map(place, parameters.items()), strict=True):
+        for (name, _), arrays in zip(largest_first, pool.map(place, largest_first), strict=True):
             for tree, array in zip(trees, arrays, strict=True):
                 tree[name] = array
             if progress is not None:
@@ -202,15 +205,22 @@ def _read(parameter: Parameter, name: str, dtype: np.dtype, index: Index) -> np.
     bounds = _bounds(index, parameter.shape)
     array = _aligned(tuple(end - begin for begin, end in bounds), dtype)
     for box in parameter.split(index):
-        stored = parameter.read(box)
-        if not np.isfinite(stored).all():
+        inner = zip(_bounds(box, parameter.shape), bounds, strict=True)
+        place = tuple(slice(first - start, last - start) for (first, last), (start, _) in inner)
+        # With `...`, a box of no axes is an array too.
+        part = array[(*place, ...)]
+        parameter.read_into(box, part)
+        if not _finite(part):
             raise UserError(
                 f"backbone weights {parameter.place}: not finite: {name}; copy them again"
             )
-        inner = zip(_bounds(box, parameter.shape), bounds, strict=True)
-        place = tuple(slice(first - start, last - start) for (first, last), (start, _) in inner)
-        np.copyto(array[place], stored, casting="unsafe")
     return array
+
+
+def _finite(array: np.ndarray) -> bool:
+    # Smallest and largest, which NaN spreads to, need no memory.
+    with np.errstate(invalid="ignore"):
+        return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

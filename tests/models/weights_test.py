@@ -11,7 +11,13 @@ import safetensors.numpy
 from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from prompt_tuning.models.parameters import InMemory, parameter_shapes, split_rows
+from prompt_tuning.models.parameters import (
+    InMemory,
+    load,
+    parameter_shapes,
+    read_whole,
+    split_rows,
+)
 from prompt_tuning.models.weights import SHIPPED, Backbone, open_backbone, save_backbone
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import UserError
@@ -106,15 +112,42 @@ def test_parameters_are_cut_over_a_mesh_as_they_are_read(directory, weights):
     stored = open_whole(directory).parameters[name]
 
     class Watched(InMemory):
-        def read(self, index):
-            reads.append(stored.read(index).shape)
-            return stored.read(index)
+        def read_into(self, index, out):
+            reads.append(out.shape)
+            stored.read_into(index, out)
 
     watched = {name: Watched(np.asarray(weights[name]))}
     backbone = dataclasses.replace(backbone, parameters=watched)
     (params,) = backbone.load([NamedSharding(mesh, PartitionSpec(None, "x"))])
     np.testing.assert_array_equal(flatten_dict(params, sep="/")[name], weights[name])
     assert reads == [(16, 12), (16, 12)]
+
+
+def test_the_largest_parameters_are_read_first_and_into_the_memory_they_stay_in(monkeypatch):
+    monkeypatch.setattr("prompt_tuning.models.parameters._WORKERS", 1)
+    reads = []
+
+    class Watched(InMemory):
+        def read_into(self, index, out):
+            reads.append(out.ctypes.data)
+            super().read_into(index, out)
+
+    arrays = {
+        name: np.full((size, 8), size, np.float32) for name, size in {"a": 9, "b": 99}.items()
+    }
+    stored = {name: Watched(array) for name, array in arrays.items()}
+    (params,) = load(stored, [SingleDeviceSharding(jax.devices()[0])], np.dtype(np.float32))
+    assert reads == [params[name].unsafe_buffer_pointer() for name in ("b", "a")]
+    np.testing.assert_array_equal(params["b"], arrays["b"])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, np.float16, np.float32])
+def test_what_is_not_finite_is_refused_in_every_dtype(value, dtype):
+    array = np.zeros((3, 4), dtype)
+    array[1, 2] = value
+    with pytest.raises(UserError, match="memory: not finite: kernel; copy them again"):
+        read_whole(InMemory(array), "kernel", array.dtype)
 
 
 def test_a_box_is_cut_into_rows_that_end_at_multiples():

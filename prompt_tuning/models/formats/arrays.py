@@ -14,7 +14,15 @@ from prompt_tuning.types import UserError
 
 GCS = "gs://"
 _AT_ONCE = 1 << 20  # numbers that are read at a time, about
-_CONTEXT = ts.Context({"gcs_request_retries": {"max_retries": 3}})
+# Each thread that has read or decoded a chunk keeps the memory of one.
+_THREADS = {"limit": 2}
+_CONTEXT = ts.Context(
+    {
+        "gcs_request_retries": {"max_retries": 3},
+        "file_io_concurrency": _THREADS,
+        "data_copy_concurrency": _THREADS,
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,12 +43,13 @@ class ZarrArray:
     dtype: np.dtype
     rows: int
 
-    def read(self, index: Index) -> np.ndarray:
+    def read_into(self, index: Index, out: np.ndarray) -> None:
         try:
             array = _open(self.spec).result()
             if tuple(array.shape) != self.shape:
                 raise ValueError(f"its shape is {list(array.shape)}, not {list(self.shape)}")
-            return array[index].read().result()
+            box = ts.cast(array, out.dtype)[index].translate_to[(0,) * out.ndim]
+            ts.array(out, copy=False, context=_CONTEXT).write(box).result()
         except (ValueError, KeyError, OSError, RuntimeError) as error:
             raise damaged(self.place, error) from error
 
@@ -82,7 +91,7 @@ def store_spec(directory: str) -> dict[str, Any]:
         bucket, _, path = directory.removeprefix(GCS).partition("/")
         path = path.rstrip("/")
         return {"driver": "gcs", "bucket": bucket, "path": f"{path}/" if path else ""}
-    return {"driver": "file", "path": f"{Path(directory).absolute()}/"}
+    return {"driver": "file", "path": f"{Path(directory).resolve()}/"}
 
 
 def zarr_spec(directory: str, name: str) -> dict[str, Any]:

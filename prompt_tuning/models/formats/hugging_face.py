@@ -73,16 +73,19 @@ class _Repeated:
     def dtype(self) -> np.dtype:
         return self._first.dtype
 
-    def read(self, index: Index) -> np.ndarray:
+    def read_into(self, index: Index, out: np.ndarray) -> None:
         first, *others = self.stored
-        array = self._first.read(index)
+        array = np.empty(out.shape, self.dtype)
+        self._first.read_into(index, array)
+        np.copyto(out, array, casting="unsafe")
         for name in others:
-            if not np.array_equal(array, self.stored[name].read(index)):
+            other = np.empty(out.shape, self.stored[name].dtype)
+            self.stored[name].read_into(index, other)
+            if not np.array_equal(array, other):
                 raise UserError(
                     f"backbone weights {self.place}: {first} and {name} differ, but this model has "
                     "one embedding table; check tie_word_embeddings in its config.json"
                 )
-        return array
 
     def split(self, index: Index) -> list[Index]:
         return self._first.split(index)

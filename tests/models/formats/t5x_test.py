@@ -106,6 +106,12 @@ def test_a_checkpoint_is_opened_as_it_was_written(written: Path, params, config,
     assert len(list((written / "target.token_embedder.embedding").iterdir())) == 1 + 4
 
 
+def test_a_path_may_go_up_and_down(written: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(written)
+    names = open_t5x(str(written)).parameters.keys()
+    assert names == open_t5x("../checkpoint_7").parameters.keys() == open_t5x(".").parameters.keys()
+
+
 def test_half_precision_is_kept(tmp_path: Path, params):
     half = jax.tree.map(lambda leaf: np.asarray(leaf, jnp.bfloat16), params)
     write_t5x(tmp_path, in_memory(half), 0)
