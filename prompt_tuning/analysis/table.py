@@ -14,6 +14,8 @@ import rich.text
 from prompt_tuning.analysis.statistics import Spread
 
 MISSING = "-"
+_WHOLE = 32  # letters of a line's name that are never broken
+_FOLDED = 16  # letters of another text that stay together where there is room for them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +61,17 @@ class Table:
 
 
 def rendered(table: Table) -> rich.console.Group:
-    """Returns the table for rich's console, which folds texts where the terminal is narrow."""
+    """Returns the table for rich's console, which folds texts where the terminal is narrow.
+
+    The first column, which names the lines, stays whole.
+    """
     plain = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for column in table.columns:
+    for index, column in enumerate(table.columns):
         if column.numeric:
             plain.add_column(_heading(column.name), justify="right", no_wrap=True)
         else:
-            plain.add_column(column.name, overflow="fold")
+            named = index == 0 and _widest(table, index) <= _WHOLE
+            plain.add_column(column.name, overflow="fold", no_wrap=named)
     for line, after in itertools.zip_longest(table.lines, table.lines[1:]):
         cells = [rich.text.Text("\n".join(_parts(cell))) for cell in line.cells]
         ends = after is not None and after.strong and not line.strong
@@ -75,13 +81,18 @@ def rendered(table: Table) -> rich.console.Group:
     return rich.console.Group(*above, plain, *below)
 
 
+def table_width(table: Table) -> int:
+    """Returns how wide a terminal must be to show the table without folding."""
+    return sum(_widest(table, index) + 2 for index in range(len(table.columns)))
+
+
 def text(table: Table, width: int) -> str:
     """Returns the table as plain text `width` wide, or as wide as its numbers need."""
     needed = 0
     for index, column in enumerate(table.columns):
-        parts = [part for line in table.lines for part in _parts(line.cells[index])]
-        widest = max(map(len, [*_heading(column.name).split("\n"), *parts]))
-        needed += 3 + (widest if column.numeric else min(widest, 16))
+        widest = _widest(table, index)
+        most = widest if column.numeric else _WHOLE if index == 0 else _FOLDED
+        needed += 3 + min(widest, most)
     screen = io.StringIO()
     console = rich.console.Console(file=screen, width=max(width, needed), color_system=None)
     console.print(rendered(table))
@@ -158,6 +169,13 @@ _LATEX = {
     "±": r"$\pm$",
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
 }
+
+
+def _widest(table: Table, index: int) -> int:
+    """Returns how many letters the widest part of a column has, its heading included."""
+    parts = [part for line in table.lines for part in _parts(line.cells[index])]
+    lines = [line for part in parts for line in part.split("\n")]
+    return max(map(len, [*_heading(table.columns[index].name).split("\n"), *lines]))
 
 
 def _parts(cell: Cell) -> list[str]:

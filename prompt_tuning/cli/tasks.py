@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from prompt_tuning.analysis.table import Column, Line, Table, rendered
+from prompt_tuning.analysis.table import Column, Line, Table, rendered, table_width
 from prompt_tuning.cli.flags import Parser
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
 from prompt_tuning.data.datasets.dataset import HELD_BACK, LEADERBOARD, UNPREFIXED, Dataset
@@ -97,7 +97,9 @@ def tasks(words: Sequence[str]) -> None:
         )
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
     if found:
-        console.print(rendered(_task_table(found)))
+        table = _task_table(found, stacked=False)
+        narrow = table_width(table) > console.width
+        console.print(rendered(_task_table(found, stacked=True) if narrow else table))
     if mixed:
         console.print(rendered(_mixture_table(mixed)))
     if len(found) <= _FILES_OF:
@@ -156,13 +158,16 @@ def _has(words: Iterable[str], texts: Sequence[str], papers: Iterable[str]) -> b
     )
 
 
-def _task_table(entries: Sequence[_Entry]) -> Table:
+def _task_table(entries: Sequence[_Entry], *, stacked: bool) -> Table:
+    """Returns the table of tasks; a stacked one has two lines for each, and is half as wide."""
+    names = ["task", " / ".join(_SPLITS), "metrics", "source", "papers"]
     lines = []
     for family, members in itertools.groupby(entries, key=lambda entry: entry.family):
-        lines.append(Line((family, "", "", "", ""), strong=True))
+        lines.append(Line((family, *("" for _ in range(2 if stacked else 4))), strong=True))
         for each in members:
-            cells = (each.name, each.examples, each.metrics, each.source, ", ".join(each.papers))
-            lines.append(Line(cells))
+            papers = ", ".join(each.papers)
+            cells = (each.name, each.examples, each.metrics, each.source, papers)
+            lines.append(Line(_stacked(cells) if stacked else cells))
     notes = {
         "": "Every task and mixture but the mini suite's is there without its task prefix too, as "
         f"NAME{UNPREFIXED}.",
@@ -171,13 +176,15 @@ def _task_table(entries: Sequence[_Entry]) -> Table:
     }
     shown = " ".join(each.examples for each in entries)
     return Table(
-        [
-            Column(name)
-            for name in ("task", f"{' / '.join(_SPLITS)}", "metrics", "source", "papers")
-        ],
+        [Column(name) for name in (_stacked(names) if stacked else names)],
         lines,
         note="\n".join(note for mark, note in notes.items() if mark in shown) + "\n",
     )
+
+
+def _stacked(cells: Sequence[str]) -> tuple[str, str, str]:
+    name, examples, metrics, source, papers = cells
+    return f"{name}\n  {source.removeprefix('TFDS ')}", f"{examples}\n  {metrics}", papers
 
 
 def _mixture_table(mixtures: Sequence[_Mixture]) -> Table:

@@ -4,6 +4,7 @@ import csv
 import io
 
 import pytest
+from rich.console import Console
 
 from prompt_tuning.analysis.statistics import Spread
 from prompt_tuning.analysis.table import (
@@ -14,6 +15,7 @@ from prompt_tuning.analysis.table import (
     comma_separated,
     latex,
     markdown,
+    rendered,
     text,
 )
 
@@ -52,6 +54,16 @@ def test_a_narrow_terminal_folds_texts_and_no_number():
     shown = text(long, width=10)
     assert shown.count("t") == 41
     assert "12.2" in shown
+
+
+def test_the_names_of_lines_stay_whole_where_other_texts_are_folded():
+    name = "super_glue_wsc_unprefixed"
+    columns = [Column("task"), Column("metric"), Column("score", numeric=True)]
+    table = Table(columns, [Line([name, "macro_f1+accuracy" * 3, 12.25])])
+    assert f"{name}  macro" in text(table, width=60)
+    screen = io.StringIO()
+    Console(file=screen, width=50).print(rendered(table))
+    assert f"{name}  macro" in screen.getvalue()
 
 
 def test_markdown_escapes_bars_and_marks_strong_lines():

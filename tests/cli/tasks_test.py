@@ -39,6 +39,16 @@ def test_a_line_has_sizes_metrics_source_and_papers(listed):
     assert any(line.startswith("glue glue_cola, glue_sst2, glue_mrpc") for line in lines)
 
 
+def test_a_narrow_terminal_shows_a_task_in_two_lines(capsys, monkeypatch):
+    monkeypatch.setattr("prompt_tuning.cli.tasks._PIPED_WIDTH", 80)
+    assert main(["tasks", "glue"]) == 0
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert max(map(len, lines)) <= 80
+    (at,) = [i for i, line in enumerate(lines) if line.startswith("super_glue_wsc  ")]
+    assert lines[at].split()[1:6] == ["259", "/", "104", "/", "146*"]
+    assert lines[at + 1].split() == ["super_glue/wsc.fixed:1.0.2", "accuracy"]
+
+
 def test_words_narrow_the_list(listed):
     lines = listed("su", "files")
     assert any(line.startswith("ethics_justice ") for line in lines)
