@@ -25,6 +25,7 @@ ShardingOf = Callable[[tuple[int, ...]], Sharding]
 """Gives the sharding of an array by its shape."""
 
 _WORKERS = 3  # parameters read at the same time
+_AT_ONCE = 1 << 20  # numbers that are checked at a time, about
 _ALIGNMENT = 64  # bytes; JAX takes a NumPy array so aligned as a CPU array without a copy
 
 
@@ -218,9 +219,10 @@ def _read(parameter: Parameter, name: str, dtype: np.dtype, index: Index) -> np.
 
 
 def _finite(array: np.ndarray) -> bool:
-    # Smallest and largest, which NaN spreads to, need no memory.
-    with np.errstate(invalid="ignore"):
-        return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+    # In parts, because the answers take memory as well.
+    array = np.atleast_1d(array)
+    parts = max(1, min(len(array), array.size // _AT_ONCE))
+    return all(np.isfinite(part).all() for part in np.array_split(array, parts))
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
