@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prompt_tuning.analysis.statistics import Row, Spread, spread
-
-UNPREFIXED = "_unprefixed"
-"""Ends the names of tasks without T5's task prefix."""
+from prompt_tuning.data.datasets.dataset import UNPREFIXED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +13,7 @@ class Setting:
     """What the rows on one line of a table share: all but the task and the seed.
 
     Attributes:
-        backbone: Name of the frozen model.
+        backbone: Name of the pretrained model.
         method: The row's method.
         source: Task the prompt comes from, None for none but the row's own.
         init: How the prompt began.

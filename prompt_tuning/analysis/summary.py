@@ -6,9 +6,10 @@ from pathlib import Path
 import rich.console
 
 from prompt_tuning.analysis.papers import published_score
-from prompt_tuning.analysis.runs import UNPREFIXED, Run, Setting, differing, from_row, task_score
+from prompt_tuning.analysis.runs import Run, Setting, differing, from_row, task_score
 from prompt_tuning.analysis.statistics import Row
 from prompt_tuning.analysis.table import Cell, Column, Line, Score, Table, rendered
+from prompt_tuning.data.datasets.dataset import UNPREFIXED
 
 
 def summary_table(rows: Sequence[Row], title: str) -> rich.console.Group:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from prompt_tuning.analysis.benchmarks import GLUE, SUPER_GLUE
 from prompt_tuning.analysis.chart import Series, as_numbers, line_chart
-from prompt_tuning.analysis.runs import UNPREFIXED, Run, average, task_score
+from prompt_tuning.analysis.runs import Run, average, task_score
 from prompt_tuning.analysis.statistics import Spread
 from prompt_tuning.analysis.table import Column, Line, Score, Table
+from prompt_tuning.data.datasets.dataset import UNPREFIXED
 
 
 @dataclasses.dataclass(frozen=True)

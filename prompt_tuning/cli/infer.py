@@ -12,7 +12,6 @@ from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts
 from prompt_tuning.data.cached_task import in_memory
 from prompt_tuning.data.postprocessors import without_prefix
-from prompt_tuning.data.shapes import choose_shapes
 from prompt_tuning.models.decoding import EOS
 from prompt_tuning.training.decoders import Decoder, Rank
 from prompt_tuning.training.run_directory import write_text
@@ -72,7 +71,7 @@ def infer(
     evaluator = opened.evaluator(
         decoder,
         batch_size=batch_size,
-        shapes=choose_shapes([splits[prompt] for prompt in used], setup.shape_count, 4),
+        shapes=setup.shapes_of([splits[prompt] for prompt in used]),
     )
     items = [(prompt, splits[prompt]) for prompt in used]
     prefix = setup.target_prefix

@@ -21,7 +21,7 @@ class Session:
     """Opens what a configuration says.
 
     Attributes:
-        setup: Frozen model and data.
+        setup: Pretrained model and data.
         tuning: Settings of the train step and the loop.
         task_names: All tasks and mixtures of the run.
         save_steps: Steps after which each row's prompt or model is kept.

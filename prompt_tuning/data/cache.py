@@ -54,7 +54,7 @@ def ensure_cached(
         cache_dir: The cache directory; made where there is none. Entries do not know `data_dir`,
             so that each needs a cache directory of its own.
         names: SeqIO tasks and mixtures.
-        vocabulary: The frozen model's vocabulary.
+        vocabulary: The model's vocabulary.
         lengths: The most tokens kept, by feature (`inputs`, `targets`).
         modules: Modules that register further SeqIO tasks when imported.
         data_dir: Where published datasets are as JSON lines, or None.

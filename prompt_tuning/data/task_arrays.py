@@ -50,7 +50,7 @@ def run(
 
     Args:
         tasks: Their own preprocessors are run, with `vocabulary` in place of their own.
-        vocabulary: The frozen model's.
+        vocabulary: The model's.
         lengths: The most tokens kept, by feature.
 
     Returns:

@@ -27,7 +27,7 @@ CAP = 2**19
 T5_VOCABULARY = "gs://t5-data/vocabs/cc_all.32000.100extra/sentencepiece.model"
 """The vocabulary of T5 1.0 and 1.1, for use of the tasks outside this package.
 
-Here a task is tokenised with the vocabulary of the frozen model, and this one is never opened.
+Here a task is tokenised with the vocabulary of the model, and this one is never opened.
 """
 
 _T5_MINI = Path(prompt_tuning.__file__).parent / "models" / "t5_mini"

@@ -59,12 +59,12 @@ def build(
     """Tokenises tasks, and the tasks of mixtures, that the cache does not hold.
 
     A task is tokenised with `vocabulary`, whatever SentencePiece vocabulary it was registered
-    with, because the frozen model knows no other.
+    with, because the model knows no other.
 
     Args:
         cache_dir: The cache directory.
         names: SeqIO tasks and mixtures.
-        vocabulary: The frozen model's vocabulary.
+        vocabulary: The model's vocabulary.
         lengths: The most tokens kept, by feature.
         modules: Modules that register further tasks.
         data_dir: Where published datasets are as JSON lines, or None.

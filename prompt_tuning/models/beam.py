@@ -31,7 +31,7 @@ def beam_search(
 
     Args:
         model: The prompted model.
-        params: The frozen model's parameters.
+        params: The model's parameters.
         bank: Soft prompts `[N, P, H]`.
         encoder_tokens: `[B, T]`, 0 at padding.
         prompt_id: `[B]`, each example's row of `bank`.

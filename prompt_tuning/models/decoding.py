@@ -29,7 +29,7 @@ def greedy(
 
     Args:
         model: The prompted model.
-        params: The frozen model's parameters.
+        params: The model's parameters.
         bank: Soft prompts `[N, P, H]`.
         encoder_tokens: `[B, T]`, 0 at padding.
         prompt_id: `[B]`, each example's row of `bank`.
@@ -64,7 +64,7 @@ def sample(
 
     Args:
         model: The prompted model.
-        params: The frozen model's parameters.
+        params: The model's parameters.
         bank: Soft prompts `[N, P, H]`.
         encoder_tokens: `[B, T]`, 0 at padding.
         prompt_id: `[B]`, each example's row of `bank`.

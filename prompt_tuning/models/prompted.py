@@ -37,7 +37,7 @@ class PromptedT5:
     the relative positions of where they stand (Lester et al. 2021).
 
     Attributes:
-        model: The frozen model.
+        model: The model.
         placement: How prompts and embedded tokens are combined.
     """
 
@@ -55,7 +55,7 @@ class PromptedT5:
         """Returns the encoder output `[B, P+T, H]` and its mask `[B, P+T]`.
 
         Args:
-            params: The frozen model's parameters.
+            params: The model's parameters.
             bank: Soft prompts `[N, P, H]`.
             encoder_tokens: `[B, T]`, 0 at padding.
             prompt_id: `[B]`, each example's row of `bank`.
@@ -71,7 +71,7 @@ class PromptedT5:
         """Returns the logits `[B, L, V]` of every target token given those before it.
 
         Args:
-            params: The frozen model's parameters.
+            params: The model's parameters.
             encoded: The encoder output `[B, P+T, H]`.
             mask: Its mask `[B, P+T]`.
             targets: `[B, L]`, not shifted.

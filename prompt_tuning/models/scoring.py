@@ -12,7 +12,7 @@ def log_likelihood(model: PromptedT5, params: Params, bank: Array, batch: Batch)
 
     Args:
         model: The prompted model.
-        params: The frozen model's parameters.
+        params: The model's parameters.
         bank: Soft prompts `[N, P, H]`.
         batch: Inputs `[B, T]`, targets `[B, L]` and prompt ids `[B]`.
     """
@@ -33,7 +33,7 @@ def rank(
 
     Args:
         model: The prompted model.
-        params: The frozen model's parameters.
+        params: The model's parameters.
         bank: Soft prompts `[N, P, H]`.
         encoder_tokens: `[B, T]`, 0 at padding.
         prompt_id: `[B]`, each example's row of `bank`.

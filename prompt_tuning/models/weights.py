@@ -1,4 +1,4 @@
-"""Frozen backbones: a model's shape, its vocabulary, and its parameters where they are stored."""
+"""Backbones: a pretrained model's shape, its vocabulary, and where its parameters are stored."""
 
 import dataclasses
 import os
@@ -59,7 +59,7 @@ class Outline:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Backbone:
-    """A frozen model with its vocabulary. Its parameters are read when they are loaded.
+    """A pretrained model with its vocabulary. Its parameters are read when they are loaded.
 
     Attributes:
         config: The shape of the model.

@@ -72,7 +72,7 @@ def _truncate(path: Path, restored: Mapping[str, float]) -> None:
             entry = json.loads(line)
         except json.JSONDecodeError:
             continue
-        # The test score comes last: a row that is not finished has none yet.
+        # The score of the best checkpoint comes last: a row that is not finished has none yet.
         last = math.inf if entry["kind"] == "test" else entry["step"]
         if last <= restored.get(entry["row"], math.inf):
             kept.append(line + "\n")

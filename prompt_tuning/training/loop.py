@@ -32,7 +32,7 @@ from prompt_tuning.training.work import Work
 
 
 def tune(rows: Sequence[Row], work: Work, config: TuneConfig) -> list[Outcome]:
-    """Trains every row to its end, and scores each on test at its checkpoint best on validation.
+    """Tunes a prompt for every row, and scores each at its checkpoint best on validation.
 
     Rows that an earlier run in the same directory finished are not trained again; unfinished ones
     go on from the last checkpoint and end as they would have without the interruption.

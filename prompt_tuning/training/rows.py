@@ -1,4 +1,4 @@
-"""Rows: one soft prompt's training run each, and how far it is."""
+"""Rows: the training of one soft prompt or one model each, and how far it is."""
 
 import dataclasses
 import hashlib
@@ -16,13 +16,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """Describes the training of one soft prompt.
+    """Describes the training of one soft prompt, or of one model.
 
     Attributes:
-        name: Names the row's directory under `prompts/`: letters, digits, `.`, `_`, `-`.
+        name: Names the row's directory under `prompts/` or `models/`: letters, digits, `.`, `_`,
+            `-`.
         task: Task or mixture whose train split it is tuned on, and whose validation split picks
             the best checkpoint.
-        start: How the prompt begins.
+        start: How the prompt or model begins.
         seed: Decides the initial prompt, the order of the data and the dropout.
         schedule: How long it trains, and how fast; step 0 and the last step are always evaluated.
         method: `prompt_tuning` or `spot`; for the results.
@@ -47,7 +48,7 @@ class Row:
             )
 
     def evaluates_at(self, step: int) -> bool:
-        """Says whether the prompt is evaluated after `step` steps."""
+        """Says whether the row is evaluated after `step` steps."""
         return step % self.schedule.eval_period == 0 or step == self.steps
 
     @property
@@ -71,7 +72,7 @@ def check_rows(rows: Sequence[Row], *, microbatches: int, save_steps: Sequence[i
     Args:
         rows: The rows of the run.
         microbatches: Parts that every batch is cut into.
-        save_steps: Steps after which prompts are kept.
+        save_steps: Steps after which prompts or models are also kept.
 
     Raises:
         UserError: There are none, two share a name, a batch cannot be cut, or a step to save at is

@@ -1,4 +1,4 @@
-"""What every command opens first: the frozen model, its vocabulary, and the tokenised tasks."""
+"""What every command opens first: the pretrained model, its vocabulary, and the tokenised tasks."""
 
 import dataclasses
 import hashlib
@@ -10,7 +10,7 @@ import jax
 from rich.console import Console
 
 from prompt_tuning.data.cache import check_lengths, ensure_cached
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask, in_memory
+from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask, in_memory
 from prompt_tuning.data.own.summary import summary
 from prompt_tuning.data.own.task_file import FileTask, TaskFile
 from prompt_tuning.data.own.tokens import tokenize
@@ -28,14 +28,14 @@ _MULTIPLE = 4  # tokens that padded lengths are a multiple of
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Setup:
-    """Says which frozen model and which tokenised tasks to use.
+    """Says which pretrained model and which tokenised tasks to use.
 
     Attributes:
         backbone: Name of a shipped model, or a directory with one.
         model: Its shape; None takes the one that is stored with it.
         vocabulary_file: Its SentencePiece model; None takes the one that is stored with it.
         dtype: Compute dtype, `float32` or `bfloat16`.
-        param_dtype: What the frozen parameters are kept as, `float32` or `bfloat16`.
+        param_dtype: What parameters are kept as, `float32` or `bfloat16`.
         task_modules: Modules that register further SeqIO tasks when imported.
         data_dir: Where published datasets are as JSON lines, `<folder>/<split>.jsonl`; None for
             TensorFlow Datasets alone.
@@ -71,7 +71,7 @@ class Setup:
         return Path(self.cache_dir).expanduser()
 
     def open_backbone(self) -> Backbone:
-        """Opens the frozen model; its parameters are not read yet.
+        """Opens the pretrained model; its parameters are not read yet.
 
         Raises:
             UserError: There is no such model, it is damaged, or there is no such dtype.
@@ -91,7 +91,7 @@ class Setup:
         return dataclasses.replace(backbone, config=config)
 
     def outline(self) -> Outline:
-        """Returns the frozen model without its weights, for a plan.
+        """Returns the pretrained model without its weights, for a plan.
 
         A model that is not on this machine is not fetched for it where its shape is set.
 
@@ -240,6 +240,10 @@ class Setup:
             for part, _ in task.parts
             if part.stream is not None
         ]
+        return self.shapes_of(splits)
+
+    def shapes_of(self, splits: Sequence[CachedSplit]) -> list[Shape]:
+        """Chooses the padded shapes (T, L) for splits."""
         return choose_shapes(splits, self.shape_count, _MULTIPLE)
 
     def _check_dtypes(self) -> None:
@@ -260,5 +264,5 @@ class Setup:
 
 
 def open_vocabulary(backbone: Backbone) -> Vocabulary:
-    """Opens a frozen model's vocabulary."""
+    """Opens a model's vocabulary."""
     return Vocabulary(backbone.vocabulary_file, backbone.extra_ids)

@@ -18,7 +18,7 @@ class StepConfig:
     """Settings of a step that all rows of a run share.
 
     Attributes:
-        optimizer: Updates the prompts.
+        optimizer: Updates the prompts, or the model.
         dropout_rate: Probability of zeroing a feature, in [0, 1).
         z_loss: Weight of `logsumexp(logits) ** 2`, added to the loss of each target token.
         microbatches: Parts a batch is cut into; their gradients are summed before the update.
@@ -42,7 +42,7 @@ class StepMetrics(NamedTuple):
     Attributes:
         loss: Cross entropy and z-loss summed over the batch's target tokens, in nats.
         tokens: Target tokens of the batch.
-        gradient_norm: L2 norm of the gradient of `loss` with respect to the prompt.
+        gradient_norm: L2 norm of the gradient of `loss`, taken for what is trained.
         failed: Whether the row has stopped at a loss or an update that was not finite.
     """
 

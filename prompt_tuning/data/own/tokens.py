@@ -49,7 +49,7 @@ def tokenize(
 
     Args:
         text: The task.
-        vocabulary: The frozen model's.
+        vocabulary: The model's.
         most_tokens: The most tokens kept, by feature (`inputs`, `targets`).
 
     Raises:
