@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import gin
+import jax
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -26,6 +27,16 @@ def convert(*, path: str, form: str, step: int, setup: Setup, dry_run: bool) -> 
     console = Console()
     directory = Path(path).expanduser()
     check_conversion(directory, form, step)
+    if dry_run and setup.is_planned:
+        outline = setup.outline()
+        count = sum(each.size for each in jax.tree.leaves(outline.shapes))
+        console.print(
+            f"{outline.config.name}, {count:,} parameters, would be fetched from "
+            f"{setup.backbone} and be in {directory} as {form}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
     backbone = setup.open_backbone()
     stored = backbone.parameters
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

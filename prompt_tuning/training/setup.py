@@ -90,6 +90,11 @@ class Setup:
         config = dataclasses.replace(backbone.config, dtype=self.dtype)
         return dataclasses.replace(backbone, config=config)
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether plans need not fetch the model: its shape is set, and it is not here."""
+        return self.model is not None and is_remote(self.backbone)
+
     def outline(self) -> Outline:
         """Returns the pretrained model without its weights, for a plan.
 

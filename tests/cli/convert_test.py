@@ -135,4 +135,8 @@ def test_a_dry_run_writes_nothing(
     files = ("--gin_file=defaults.gin", "--gin_file=models/t5_mini.gin")
     assert here("convert", *files, *settings, "--dry_run") == 0
     assert "436,352 parameters of float32 (1.7 MB), would be in" in capsys.readouterr().out
+    settings = flags(CONVERT_TO=str(tmp_path / "out"), CACHE_DIR=str(tmp_path / "cache"))
+    remote = "--gin_file=models/t5_1_1_lm100k_small.gin"
+    assert here("convert", remote, *settings, "--dry_run") == 0
+    assert "76,961,152 parameters, would be fetched from gs://t5-data/" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
