@@ -8,6 +8,7 @@ import importlib
 import inspect
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,7 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
     when the user interrupts. Any other exception is a bug, and keeps its traceback.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    warnings.formatwarning = _format_warning
     try:
         if not words or words[0] in ("-h", "--help", "help"):
             print(_overview({**commands, **PLAIN_COMMANDS}))
@@ -188,6 +190,23 @@ def _call(name: str, flags: argparse.Namespace, text: str) -> None:
     arguments |= {parameter: value for parameter, value in given.items() if parameter in taken}
     if "dry_run" in taken or not flags.dry_run:
         function(**arguments)
+
+
+_ROOT = os.path.dirname(prompt_tuning.__file__) + os.sep
+_python_format = warnings.formatwarning
+
+
+def _format_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Returns a warning of ours as one line; another keeps its place in the code."""
+    if filename.startswith(_ROOT):
+        return f"prompt-tuning: warning: {message}\n"
+    return _python_format(message, category, filename, lineno, line)
 
 
 def _one_line(error: BaseException) -> str | None:

@@ -4,11 +4,13 @@ import errno
 import subprocess
 import sys
 import time
+import warnings
 
 import gin
 import pytest
 
 from prompt_tuning.cli.main import Command, main
+from prompt_tuning.training import starts
 from prompt_tuning.types import UserError
 
 
@@ -99,6 +101,16 @@ def test_an_unknown_command_and_a_missing_gin_file_are_one_line(run, capsys):
 def test_a_bug_keeps_its_traceback(run):
     with pytest.raises(ZeroDivisionError):
         run("play", "--gin_file=x.gin", "--gin.FAIL='bug'")
+
+
+def test_a_warning_of_ours_is_one_line(run, monkeypatch):
+    monkeypatch.setattr(warnings, "formatwarning", None)
+    assert run("--help") == 0
+    write, advice = warnings.formatwarning, "all 1096 rows"
+    assert write(advice, UserWarning, starts.__file__, 9) == f"prompt-tuning: warning: {advice}\n"
+    assert (
+        write(advice, UserWarning, "/x/y.py", 9, "z") == f"/x/y.py:9: UserWarning: {advice}\n  z\n"
+    )
 
 
 def test_help_lists_the_commands_without_importing_jax():
