@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import flax.serialization
 import jax
@@ -123,7 +124,7 @@ def test_half_precision_is_kept(tmp_path: Path, params):
 
 
 def test_an_index_says_what_t5x_needs_to_restore_from_it(written: Path):
-    index = flax.serialization.msgpack_restore((written / "checkpoint").read_bytes())
+    index: Any = flax.serialization.msgpack_restore((written / "checkpoint").read_bytes())
     assert index.keys() == {"version", "optimizer"} and index["version"] == 3
     assert index["optimizer"]["state"] == {"step": np.int32(7)}
     name = "target.encoder.layers_0.mlp.wo.kernel"
@@ -139,7 +140,7 @@ def test_an_index_with_dtypes_beside_the_metadata_is_read(tmp_path: Path, monkey
     monkeypatch.setattr("prompt_tuning.models.formats.t5x._INLINE", 1)
     params = {"a/scale": np.arange(3, dtype=np.float32), "b": np.ones((2, 2), jnp.bfloat16)}
     write_t5x(tmp_path, in_memory(params), 0)
-    index = flax.serialization.msgpack_restore((tmp_path / "checkpoint").read_bytes())
+    index: Any = flax.serialization.msgpack_restore((tmp_path / "checkpoint").read_bytes())
     target = index["optimizer"]["target"]
     for leaf, dtype in ((target["a"]["scale"], "float32"), (target["b"], "bfloat16")):
         del leaf["metadata"]["dtype"]
