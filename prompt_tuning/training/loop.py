@@ -245,7 +245,7 @@ class _Session:
             self._record.test(run, metrics)
             last = np.asarray(run.state.prompt)
             self._prompts.finish(run.row, last, run.best, run.progress, metrics)
-            self._record.finished(run, "prompt")
+            self._record.stopped(run, "prompt")
             run.place.lane.unload(run.place.slot)
             self._running.remove(run)
         self._pool.drop_empty()

@@ -229,7 +229,7 @@ class _Session:
         self._record.test(run, metrics)
         self._record.flush()
         self._models.finish(run.row, run.progress, metrics)
-        self._record.finished(run, "model")
+        self._record.stopped(run, "model")
 
     # Checkpoints.
 

@@ -24,9 +24,12 @@ class Record:
 
     def __init__(self, journal: Journal, display: ProgressDisplay, log_period: int):
         self._journal = journal
+        self._display = display
         self._log_period = log_period
-        self.advance = display.advance
-        self._note = display.note
+
+    def advance(self, steps: int, status: str) -> None:
+        """Counts row-steps as done; `status` says what is running now."""
+        self._display.advance(steps, status)
 
     def train(self, run: Running, step: int, metrics: StepMetrics) -> None:
         """Records the metrics of a row's step, scalars on the host, where that is due."""
@@ -44,10 +47,11 @@ class Record:
         self._journal.write("test", run.row.name, run.progress.best_step, metrics)
         self._journal.finish(run.row.name)
 
-    def finished(self, run: Running, kept: str) -> None:
-        """Says of a row that stopped early why it did; `kept` is what is kept of it."""
-        if run.progress.stopped:
-            self._note(f"{run.row.name} stopped: {run.progress.stopped}; its best {kept} is kept")
+    def stopped(self, run: Running, kept: str) -> None:
+        """Shows why a row stopped early, if it did; `kept` is of what its best one is kept."""
+        reason = run.progress.stopped
+        if reason:
+            self._display.note(f"{run.row.name} stopped: {reason}; its best {kept} is kept")
 
     def flush(self) -> None:
         """Makes everything written so far readable by others."""
