@@ -180,10 +180,24 @@ class Setup:
         """
         names = list(dict.fromkeys(names))
         of_file = self.open_task_file(names, vocabulary, console)
-        own = {} if of_file is None else {of_file.name: of_file}
-        others = [name for name in names if name not in own]
-        cached = self._open_cached(others, vocabulary, tfds_data_dir, console) if others else {}
-        opened = {**own, **cached}
+        opened: dict[str, CachedTask | CachedMixture] = {}
+        if of_file is not None:
+            opened[of_file.name] = of_file
+        others = [name for name in names if name not in opened]
+        if others:
+            self._check_modules()
+            data_dir = self._find_data_dir()
+            cached = ensure_cached(
+                self._tokens_path(data_dir),
+                others,
+                vocabulary,
+                self.feature_lengths,
+                modules=self.task_modules,
+                data_dir=data_dir,
+                tfds_data_dir=tfds_data_dir,
+                report=lambda text: console.print(text, highlight=False, markup=False),
+            )
+            opened |= zip(others, cached, strict=True)
         tasks = {name: opened[name] for name in names}
         if not self.target_prefix:
             return tasks
@@ -192,13 +206,7 @@ class Setup:
             for name, task in tasks.items()
         }
 
-    def _open_cached(
-        self,
-        names: Sequence[str],
-        vocabulary: Vocabulary,
-        tfds_data_dir: str | None,
-        console: Console,
-    ) -> dict[str, CachedTask | CachedMixture]:
+    def _check_modules(self) -> None:
         for module in self.task_modules:
             # Importing it is left to tokenising; here a mistake is found though all is cached.
             top = module.partition(".")[0]
@@ -207,22 +215,15 @@ class Setup:
                     f"cannot import the task module '{module}' (MIXTURE_OR_TASK_MODULE); "
                     "install it or put its directory on PYTHONPATH"
                 )
-        data_dir = (
-            None if self.data_dir is None else str(Path(self.data_dir).expanduser().resolve())
-        )
-        if data_dir is not None and not Path(data_dir).is_dir():
+
+    def _find_data_dir(self) -> str | None:
+        """Returns the absolute `DATA_DIR`, which must be there."""
+        if self.data_dir is None:
+            return None
+        path = Path(self.data_dir).expanduser().resolve()
+        if not path.is_dir():
             raise UserError(f"DATA_DIR '{self.data_dir}' is no directory; give one, or None")
-        cached = ensure_cached(
-            self._tokens_path(data_dir),
-            names,
-            vocabulary,
-            self.feature_lengths,
-            modules=self.task_modules,
-            data_dir=data_dir,
-            tfds_data_dir=tfds_data_dir,
-            report=lambda text: console.print(text, highlight=False, markup=False),
-        )
-        return dict(zip(names, cached, strict=True))
+        return str(path)
 
     def _tokens_path(self, data_dir: str | None) -> Path:
         """Returns where tokenised tasks are kept: apart for each `DATA_DIR`."""
