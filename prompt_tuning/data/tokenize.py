@@ -87,6 +87,9 @@ def build(
     where = _Where(cache_dir, vocabulary, lengths)
     missing = [task for task in tasks.values() if not where.holds(task.name)]
     functions = {task.name: _task_functions(task) for task in missing}
+    awaited = [task.name for task in missing if _awaits_download(task)]
+    if awaited:
+        report(f"TensorFlow Datasets fetches {entries.listed(awaited)} first")
     start = time.monotonic()
     tokenized = task_arrays.run(missing, vocabulary, lengths) if missing else {}
     for task in missing:
@@ -124,6 +127,10 @@ def main() -> int:
         send("error", str(error))
         return 2
     return 0
+
+
+def _awaits_download(task: seqio.Task) -> bool:
+    return isinstance(task.source, DatasetSource) and task.source.awaits_download
 
 
 def _import_modules(modules: Sequence[str]) -> dict[str, str]:

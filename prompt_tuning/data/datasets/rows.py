@@ -56,6 +56,11 @@ class Reader:
             return []
         return [self._file(name) for split in splits for name in self._names(split)]
 
+    @property
+    def awaits_download(self) -> bool:
+        """Whether TensorFlow Datasets has yet to fetch the rows."""
+        return self._folder is None and not self._builder().is_prepared()
+
     def examples(self, split: str) -> Iterator[Example]:
         """Yields the examples of a split of the task, or of `HELD_BACK`.
 

@@ -64,6 +64,11 @@ class DatasetSource(seqio.DataSource):
         return [str(path) for path in reader.files(splits)]
 
     @property
+    def awaits_download(self) -> bool:
+        """Whether TensorFlow Datasets has yet to fetch the examples."""
+        return self._reader().awaits_download
+
+    @property
     def supports_arbitrary_sharding(self) -> bool:
         """Whether shards can be read by themselves."""
         return False

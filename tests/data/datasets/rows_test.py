@@ -192,7 +192,10 @@ def test_a_builder_prepares_files_that_were_fetched_by_hand(tmp_path):
     for name in ("train", "dev", "test"):
         text = {"text": f"{name} text", "summary": f"{name} summary"}
         (manual / f"{name}.jsonl").write_text(json.dumps(row | text | {"url": "-", "date": "-"}))
-    got = list(Reader(DATASETS["newsroom"], None, str(tmp_path)).examples("validation"))
+    read = Reader(DATASETS["newsroom"], None, str(tmp_path))
+    assert read.awaits_download
+    got = list(read.examples("validation"))
+    assert not read.awaits_download
     assert got == [{"inputs": "dev text", "targets": "dev summary"}]
 
 
