@@ -1,8 +1,10 @@
 """Zarr arrays in directories, local or `gs://`, through TensorStore."""
 
+import contextlib
 import dataclasses
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +77,9 @@ def read_file(path: str) -> bytes | None:
     """
     directory, _, name = path.rpartition("/")
     try:
-        store = ts.KvStore.open(store_spec(directory), context=_CONTEXT).result()
-        found = store.read(name).result()
+        with _without_advice() if is_remote(path) else contextlib.nullcontext():
+            store = ts.KvStore.open(store_spec(directory), context=_CONTEXT).result()
+            found = store.read(name).result()
     except (ValueError, OSError, RuntimeError) as error:
         raise UserError(
             f"{path}: cannot read it ({reason(error)}); check the name and the network, or give "
@@ -137,6 +140,24 @@ def damaged(place: str, error: Exception) -> UserError:
 def reason(error: Exception) -> str:
     """Returns what TensorStore says in one short line."""
     return " ".join(re.split(r" \[\w+='", str(error))[0].split())
+
+
+@contextlib.contextmanager
+def _without_advice() -> Iterator[None]:
+    """Drops what is written to standard error.
+
+    TensorStore advises there, once, to log in to Google, which public buckets do not need; what
+    goes wrong it raises.
+    """
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _open(spec: Mapping[str, Any]) -> ts.Future:

@@ -1,7 +1,10 @@
 """Backbones that are fetched: from `gs://`, here a server of this test, or by the hub's cache."""
 
 import http.server
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -22,6 +25,7 @@ from prompt_tuning.types import UserError
 from tests.models.conftest import GOLDEN
 from tests.pieces import write_vocabulary
 
+ROOT = Path(__file__).parents[3]
 AS_STORED = {"model": None, "vocabulary": None, "param_dtype": "float32"}
 
 
@@ -91,6 +95,15 @@ def test_a_checkpoint_and_a_vocabulary_are_read_from_a_bucket(
     (bucket / "checkpoint_5" / "target.token_embedder.embedding" / "0.0").unlink()
     with pytest.raises(UserError, match=r"token_embedder.embedding: missing or damaged"):
         opened().load([SingleDeviceSharding(jax.devices()[0])])
+
+
+def test_public_buckets_are_read_without_advice_to_log_in(bucket: Path, tmp_path: Path):
+    (bucket / "v.model").write_bytes(b"pieces")
+    command = "import sys; from prompt_tuning.models.formats import arrays; "
+    command += "sys.exit(arrays.read_file('gs://bucket/v.model') != b'pieces')"
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", command], env=environment, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_what_is_not_in_a_bucket_is_named(bucket: Path, tmp_path: Path):
