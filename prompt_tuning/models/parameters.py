@@ -114,11 +114,21 @@ def in_memory(params: Params) -> dict[str, Parameter]:
 
 
 def parameter_shapes(config: T5Config) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of every parameter by its name, without making any."""
+    """Returns the shape of every parameter by its name, without making any.
+
+    One layer of each kind is traced, as the others have the same shapes and tracing takes time.
+    """
     tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
-    variables = jax.eval_shape(T5(config).init, jax.random.key(0), tokens, tokens)
-    flat = flatten_dict(variables["params"], sep="/")
-    return {name: leaf.shape for name, leaf in sorted(flat.items())}
+    one = T5(dataclasses.replace(config, num_encoder_layers=1, num_decoder_layers=1))
+    key = jax.eval_shape(jax.random.key, 0)
+    variables = jax.eval_shape(one.init, key, tokens, tokens)
+    layers = {"encoder": config.num_encoder_layers, "decoder": config.num_decoder_layers}
+    shapes = {}
+    for name, leaf in flatten_dict(variables["params"], sep="/").items():
+        stack, first, rest = name.partition("/layers_0/")
+        names = [f"{stack}/layers_{i}/{rest}" for i in range(layers[stack])] if first else [name]
+        shapes |= dict.fromkeys(names, leaf.shape)
+    return dict(sorted(shapes.items()))
 
 
 def split_rows(index: Index, shape: tuple[int, ...], rows: int) -> list[Index]:

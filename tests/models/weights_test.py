@@ -18,6 +18,7 @@ from prompt_tuning.models.parameters import (
     read_whole,
     split_rows,
 )
+from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import SHIPPED, Backbone, open_backbone, save_backbone
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import UserError
@@ -278,6 +279,15 @@ def test_an_unknown_name_gets_the_nearest(tmp_path):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_backbones_load(name):
     assert open_whole(name).config.name == name
+
+
+@pytest.mark.parametrize("layers", [(1, 1), (3, 2)])
+def test_parameter_shapes_are_those_of_a_model_that_is_made(config, layers):
+    config = dataclasses.replace(config, num_encoder_layers=layers[0], num_decoder_layers=layers[1])
+    tokens = jnp.ones((1, 1), jnp.int32)
+    params = T5(config).init(jax.random.key(0), tokens, tokens)["params"]
+    made = {name: leaf.shape for name, leaf in flatten_dict(params, sep="/").items()}
+    assert parameter_shapes(config) == dict(sorted(made.items()))
 
 
 def test_parameter_shapes_follow_the_config(config):
