@@ -71,6 +71,8 @@ class Session:
         tasks = self.setup.open_tasks(
             self.task_names, vocabulary, tfds_data_dir=self.tfds_data_dir, console=self.console
         )
+        for part in (part for task in tasks.values() for part, _ in task.parts):
+            part.check_trainable()
         shapes = self.setup.choose_shapes(tasks)
         self.console.print(
             f"{backbone.config.name} on {jax.device_count()} {jax.default_backend()} device(s), "

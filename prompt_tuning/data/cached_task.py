@@ -134,6 +134,20 @@ class CachedTask:
             )
         return self.splits[name]
 
+    def check_trainable(self) -> None:
+        """Raises for a task that can be scored alone.
+
+        Raises:
+            UserError: It has no training or no validation split.
+        """
+        there = {*self.splits, *(["train"] if self.stream is not None else [])}
+        for name in ("train", "validation"):
+            if name not in there:
+                raise UserError(
+                    f"task {self.name} cannot be trained on: it has no split {name!r}, "
+                    f"only {', '.join(self.splits)}; name another, or score it with eval"
+                )
+
     def metrics(
         self,
         targets: Sequence[str],

@@ -249,3 +249,14 @@ def _placed(value: Any, folder: Path) -> Any:
     if isinstance(value, Mapping):
         return {name: _placed(item, folder) for name, item in value.items()}
     return value
+
+
+def test_a_task_that_is_only_scored_is_refused_before_anything_is_written(
+    shared_data: Path, cache_dir: Path, tmp_path: Path, here: Callable[..., int], capsys
+):
+    names = {"MIXTURE_OR_TASK_NAME": "glue_mrpc_from_qqp", "DATA_DIR": str(shared_data)}
+    settings = {"CACHE_DIR": str(cache_dir), "MODEL_DIR": str(tmp_path / "run"), **TINY, **names}
+    assert here("train", "--gin_file=models/t5_mini.gin", *flags(**settings)) == 2
+    message = "glue_mrpc_from_qqp cannot be trained on: it has no split 'train', only validation;"
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
