@@ -123,11 +123,12 @@ def parameter_shapes(config: T5Config) -> dict[str, tuple[int, ...]]:
     key = jax.eval_shape(jax.random.key, 0)
     variables = jax.eval_shape(one.init, key, tokens, tokens)
     layers = {"encoder": config.num_encoder_layers, "decoder": config.num_decoder_layers}
+    traced = jax.tree.map(lambda leaf: leaf.shape, variables["params"])
     shapes = {}
-    for name, leaf in flatten_dict(variables["params"], sep="/").items():
+    for name, shape in flatten_dict(traced, sep="/").items():
         stack, first, rest = name.partition("/layers_0/")
         names = [f"{stack}/layers_{i}/{rest}" for i in range(layers[stack])] if first else [name]
-        shapes |= dict.fromkeys(names, leaf.shape)
+        shapes |= dict.fromkeys(names, shape)
     return dict(sorted(shapes.items()))
 
 

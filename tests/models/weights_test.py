@@ -286,7 +286,8 @@ def test_parameter_shapes_are_those_of_a_model_that_is_made(config, layers):
     config = dataclasses.replace(config, num_encoder_layers=layers[0], num_decoder_layers=layers[1])
     tokens = jnp.ones((1, 1), jnp.int32)
     params = T5(config).init(jax.random.key(0), tokens, tokens)["params"]
-    made = {name: leaf.shape for name, leaf in flatten_dict(params, sep="/").items()}
+    shapes = jax.tree.map(lambda leaf: leaf.shape, params)
+    made = flatten_dict(shapes, sep="/")
     assert parameter_shapes(config) == dict(sorted(made.items()))
 
 
