@@ -63,7 +63,7 @@ def evaluate(
         if prompt_files or tasks is None:
             raise UserError(
                 "a written prompt (PROMPT_DESIGN) goes without PROMPT_FILES, which must be (), "
-                "and needs evaluate.tasks"
+                "and needs MIXTURE_OR_TASK_NAME; add --gin_file=methods/prompt_design.gin"
             )
         opened = open_without_prompt(setup)
     pairs = [
@@ -148,11 +148,15 @@ def _with_design(
     changed = {}
     for name, task in cached.items():
         changed[name], cuts = design.apply(task, split, vocabulary)
-        if cuts.examples or cuts.text or cuts.query:
+        found = {
+            f"hold fewer than {design.shots} examples": cuts.examples,
+            "cut the instruction": cuts.text,
+            "are cut themselves": cuts.query,
+        }
+        if any(found.values()):
+            parts = ", ".join(f"{count:,} {what}" for what, count in found.items() if count)
             console.print(
-                f"{name}: of {cuts.inputs:,} inputs, {cuts.examples:,} hold fewer than "
-                f"{design.shots} examples, {cuts.text:,} cut the instruction, and {cuts.query:,} "
-                "are cut themselves (TASK_FEATURE_LENGTHS)",
+                f"{name}: of {cuts.inputs:,} inputs, {parts} (TASK_FEATURE_LENGTHS)",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -120,6 +120,11 @@ def load(path: str | os.PathLike) -> Prompt:
             finite.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UserError(
+            f"prompt file {path}: it is a directory; give the files in it, such as"
+            " best.safetensors of a row"
+        )
     try:
         with path.open("rb") as file:
             if file.read(len(_NPY_MAGIC)) == _NPY_MAGIC:
