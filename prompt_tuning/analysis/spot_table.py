@@ -29,7 +29,7 @@ STARTS: Mapping[Condition, str] = {
 """The starts that are compared, with their names in tables and plots."""
 
 
-_CAPTION = "Test score (0-100), mean ± standard deviation over seeds"
+_CAPTION = "score (0-100), mean ± standard deviation over seeds"
 _COMPARISON_CAPTION = "SPoT less another start, mean ± standard error over pairs of target and seed"
 
 
@@ -65,11 +65,12 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class SpotTable:
-    """The lines of the targets, the line of their mean, and the paired comparisons."""
+    """The lines of the targets, of their mean, the paired comparisons, and what is scored."""
 
     lines: tuple[Line, ...]
     mean: Line
     comparisons: tuple[Comparison, ...]
+    split: str
 
 
 def spot_table(rows: Sequence[Row], shares_words: Mapping[str, bool] | None = None) -> SpotTable:
@@ -97,7 +98,8 @@ def spot_table(rows: Sequence[Row], shares_words: Mapping[str, bool] | None = No
         for target, names in sources.items()
     )
     mean = Line("mean", "", {start: _mean_scores(rows, start) for start in STARTS}, None)
-    return SpotTable(lines, mean, tuple(_comparisons(rows)))
+    split = " or ".join(sorted({row["split"] for row in spot_rows}))
+    return SpotTable(lines, mean, tuple(_comparisons(rows, split)), split)
 
 
 def rendered(table: SpotTable) -> rich.console.Group:
@@ -140,9 +142,9 @@ def _mean_scores(rows: Sequence[Row], start: Condition) -> Spread | None:
     return spread([sum(scores) / len(scores) for scores in by_seed.values()])
 
 
-def _comparisons(rows: Sequence[Row]) -> list[Comparison]:
+def _comparisons(rows: Sequence[Row], split: str) -> list[Comparison]:
     moments = {
-        "test": rows,
+        split: rows,
         "validation, 1/4 of the steps": at_fraction(rows, 0.25),
     }
     found = []
@@ -175,7 +177,7 @@ def _score_table(table: SpotTable) -> Table:
     columns = [Column("target"), Column("source"), *(Column(n, numeric=True) for n in numeric)]
     lines = [rendering.Line(_cells(line, words)) for line in table.lines]
     lines.append(rendering.Line(_cells(table.mean, words), strong=True))
-    return Table(columns, lines, _CAPTION)
+    return Table(columns, lines, f"{table.split.capitalize()} {_CAPTION}")
 
 
 def _cells(line: Line, words: bool) -> list[Cell]:

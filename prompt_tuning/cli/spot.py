@@ -92,7 +92,7 @@ def report(
     write_text(directory.report / "spot.csv", spot_table.comma_separated(table))
     plots.curves_plot(rows, directory.report / "curves.png")
     if sources:
-        console.print(summary_table(sources, "Source prompt tuning, test scores"))
+        console.print(summary_table(sources, "Source prompt tuning"))
     console.print(spot_table.rendered(table))
     console.print(
         f"\nLearning curves: {directory.report / 'curves.png'}\n"

@@ -79,3 +79,11 @@ def test_a_missing_start_and_a_single_seed_are_shown_as_such(rows):
     some = [r for r in rows if r["seed"] == 0 and r["init"] != "class_labels"]
     text = spot_table.markdown(spot_table.spot_table(some))
     assert "| first_target | a_source_task | - | 60.0 | 80.0 | - |" in text
+
+
+def test_the_split_that_is_scored_is_named(rows):
+    assert spot_table.markdown(spot_table.spot_table(rows)).startswith("Test score (0-100)")
+    rows = [{**each, "split": "validation"} for each in rows]
+    text = spot_table.markdown(spot_table.spot_table(rows))
+    assert text.startswith("Validation score (0-100)")
+    assert "| SPoT - | validation | validation, 1/4 of the steps | pairs |" in text
