@@ -46,8 +46,8 @@ def read(
     """
     own_data = any(each.partition("=")[0].strip() == str(_TASK_FILE) for each in bindings)
     chosen = files or [OWN_DATA] * own_data
-    whole = gin_files.on_defaults(chosen, search_paths)
-    config = _with_model_dir(gin_config.parse(whole, bindings, search_paths), function)
+    statements = gin_files.read_on_defaults(chosen, bindings, search_paths)
+    config = _with_model_dir(gin_config.check(statements), function)
     model = used_by(config, function).bindings.get(_MODEL)
     if not chosen and model is not None and model.value == REQUIRED:
         raise UserError(f"{name} needs --gin_file=FILE; see prompt-tuning {name} --help")

@@ -29,16 +29,30 @@ def parse(files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[
     """Reads files and `NAME=VALUE` bindings, later ones winning, and checks every name and type.
 
     Raises:
-        UserError: for a missing file, a syntax error, an unknown configurable or parameter, a value
-            of a wrong type, a macro that nothing uses or that has no value; it names the place and
-            the nearest names that exist.
+        UserError: for a missing file or a syntax error, or as `check` does.
     """
-    return _checked(gin_files.read(files, bindings, search_paths))
+    return check(gin_files.read(files, bindings, search_paths))
+
+
+def check(statements: Statements) -> Config:
+    """Merges what was read, later bindings winning, and checks every name and type.
+
+    Raises:
+        UserError: for an unknown configurable or parameter, a value of a wrong type, a macro that
+            nothing uses or that has no value; it names the place and the nearest names that exist.
+    """
+    known = Statements(tuple(map(_with_known_names, statements.bindings)), statements.imports)
+    config = configuration.merge(known)
+    _check_macros(config)
+    for binding in config.bindings.values():
+        if not binding.key.is_macro:
+            _check_type(config, binding)
+    return config
 
 
 def override(config: Config, bindings: Sequence[Binding]) -> Config:
-    """Returns `config` with further bindings, which win; checks it as `parse` does."""
-    return _checked(Statements((*config.bindings.values(), *bindings), config.imports))
+    """Returns `config` with further bindings, which win; checks it as `check` does."""
+    return check(Statements((*config.bindings.values(), *bindings), config.imports))
 
 
 def operative(config: Config, command: str) -> Config:
@@ -93,16 +107,6 @@ def gin_parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]
 
 # gin can look up one name publicly, but cannot list its names, which the nearest ones need.
 _REGISTRY = gin.config._REGISTRY
-
-
-def _checked(statements: Statements) -> Config:
-    known = Statements(tuple(map(_with_known_names, statements.bindings)), statements.imports)
-    config = configuration.merge(known)
-    _check_macros(config)
-    for binding in config.bindings.values():
-        if not binding.key.is_macro:
-            _check_type(config, binding)
-    return config
 
 
 def _with_known_names(binding: Binding) -> Binding:

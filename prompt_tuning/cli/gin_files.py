@@ -114,16 +114,22 @@ def read(files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[s
     )
 
 
-def on_defaults(files: Sequence[str], search_paths: Sequence[str]) -> list[str]:
-    """Returns `files` with `defaults.gin` before them, unless they are or include a file so named.
+def read_on_defaults(
+    files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[str]
+) -> Statements:
+    """Reads as `read` does, `defaults.gin` first unless `files` are or include a file so named.
 
     Raises:
         UserError: as `read` does.
     """
-    places = [Path(b.place.rpartition(":")[0]) for b in read(files, [], search_paths).bindings]
-    if any(place.name == DEFAULTS for place in places):
-        return list(files)
-    return [str(configs_directory() / DEFAULTS), *files]
+    found = read(files, bindings, search_paths)
+    if any(Path(each.place.rpartition(":")[0]).name == DEFAULTS for each in found.bindings):
+        return found
+    defaults = read([str(configs_directory() / DEFAULTS)], [], search_paths)
+    return Statements(
+        bindings=(*defaults.bindings, *found.bindings),
+        imports=tuple(dict.fromkeys((*defaults.imports, *found.imports))),
+    )
 
 
 def setting(name: str, value: Any, place: str) -> Binding:

@@ -14,12 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
-import rich.box
 from rich.console import Console
-from rich.table import Table
 
 from prompt_tuning.analysis import results
-from prompt_tuning.analysis.statistics import summarize
+from prompt_tuning.analysis.statistics import Spread, summarize
+from prompt_tuning.analysis.table import Column, Line, Score, Table, rendered
 from prompt_tuning.cli import gin_config, gin_files
 from prompt_tuning.cli.configuration import Config
 from prompt_tuning.cli.gin_files import Binding, Key, Macro
@@ -110,20 +109,18 @@ def run(
         gc.collect()  # The model of this point must go before that of the next one comes.
         jax.clear_caches()
     if model_dir is not None:
-        console.print(_summary(swept, model_dir))
+        console.print(rendered(_summary(swept, model_dir)))
 
 
 def _is_sweep(value: object) -> bool:
     if not isinstance(value, dict) or not value:
         return False
     return all(
-        isinstance(name, str) and isinstance(settings, dict) and all(map(_is_text, settings))
+        isinstance(name, str)
+        and isinstance(settings, dict)
+        and all(isinstance(key, str) for key in settings)
         for name, settings in value.items()
     )
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _point(config: Config, command: str, name: str, sweep: Binding) -> Point:
@@ -170,20 +167,12 @@ def _read(record: Path) -> dict[str, str]:
 
 
 def _summary(swept: Sequence[Point], model_dir: Path) -> Table:
-    table = Table(title="Sweep", title_justify="left", box=rich.box.SIMPLE_HEAD, show_edge=False)
-    for name in ("point", "task", "method", "metric"):
-        table.add_column(name, overflow="fold")
-    table.add_column("score", justify="right")
-    table.add_column("runs", justify="right")
+    columns = [Column(name) for name in ("point", "task", "method", "metric")]
+    columns += [Column(name, numeric=True) for name in ("score", "runs")]
+    lines = []
     for point in swept:
         for line in summarize(results.read(model_dir / point.name / "results.json")):
-            std = "" if line["std"] is None else f" ± {line['std']:.1f}"
-            table.add_row(
-                point.name,
-                line["target"],
-                line["method"],
-                line["metric"],
-                f"{line['mean']:.1f}{std}",
-                str(line["n"]),
-            )
-    return table
+            score = Score(Spread(line["mean"], line["std"], line["n"]))
+            texts = (line["target"], line["method"], line["metric"])
+            lines.append(Line((point.name, *texts, score, line["n"])))
+    return Table(columns, lines, "Sweep")
