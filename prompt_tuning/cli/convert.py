@@ -27,7 +27,7 @@ def convert(*, path: str, form: str, step: int, setup: Setup, dry_run: bool) -> 
     console = Console()
     directory = Path(path).expanduser()
     check_conversion(directory, form, step)
-    if dry_run and setup.is_planned:
+    if dry_run and setup.planned_model is not None:
         outline = setup.outline()
         count = sum(each.size for each in jax.tree.leaves(outline.shapes))
         console.print(

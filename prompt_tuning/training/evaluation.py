@@ -180,9 +180,15 @@ class Evaluator:
         items = [(prompt, task.split(name)) for prompt, task, name in flat]
         asked = [i for i, (_, task, _) in enumerate(flat) if task.reads_answers]
         rated = [i for i, (_, task, _) in enumerate(flat) if task.reads_scores]
-        labels = [flat[i][1].choices for i in asked]
-        texts = dict(zip(asked, self.predict(bank, [items[i] for i in asked], labels), strict=True))
-        scores = dict(zip(rated, self.likelihoods(bank, [items[i] for i in rated]), strict=True))
+        texts: dict[int, list[str]] = {}
+        scores: dict[int, np.ndarray] = {}
+        if asked:
+            labels = [flat[i][1].choices for i in asked]
+            answers = self.predict(bank, [items[i] for i in asked], labels)
+            texts = dict(zip(asked, answers, strict=True))
+        if rated:
+            likelihoods = self.likelihoods(bank, [items[i] for i in rated])
+            scores = dict(zip(rated, likelihoods, strict=True))
         return [
             task.evaluate(name, texts.get(i, [""] * len(items[i][1])), scores.get(i))
             for i, (_, task, name) in enumerate(flat)

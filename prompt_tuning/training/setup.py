@@ -77,23 +77,19 @@ class Setup:
             UserError: There is no such model, it is damaged, or there is no such dtype.
         """
         self._check_dtypes()
-        vocabulary = None
-        if self.vocabulary_file is not None:
-            folder = self.cache_path / "vocabularies"
-            vocabulary = fetch_vocabulary(self.vocabulary_file, folder)
         backbone = open_backbone(
             self.backbone,
             model=self.model,
-            vocabulary=vocabulary,
+            vocabulary=self._fetch_vocabulary(),
             param_dtype=self.param_dtype,
         )
         config = dataclasses.replace(backbone.config, dtype=self.dtype)
         return dataclasses.replace(backbone, config=config)
 
     @property
-    def is_planned(self) -> bool:
-        """Whether plans need not fetch the model: its shape is set, and it is not here."""
-        return self.model is not None and is_remote(self.backbone)
+    def planned_model(self) -> T5Config | None:
+        """The shape set for a model that plans need not fetch; None for one that is here."""
+        return self.model if is_remote(self.backbone) else None
 
     def outline(self) -> Outline:
         """Returns the pretrained model without its weights, for a plan.
@@ -104,9 +100,10 @@ class Setup:
             UserError: As `open_backbone`.
         """
         self._check_dtypes()
-        if self.model is not None and is_remote(self.backbone):
-            return Outline(dataclasses.replace(self.model, dtype=self.dtype), self.param_dtype)
-        return self.open_backbone().outline
+        planned = self.planned_model
+        if planned is None:
+            return self.open_backbone().outline
+        return Outline(dataclasses.replace(planned, dtype=self.dtype), self.param_dtype)
 
     def named_tasks(self, names: str | Sequence[str] | None) -> list[str]:
         """Returns names of tasks as a list; None stands for the task of the user's own file.
@@ -145,15 +142,21 @@ class Setup:
         """
         if self.task_file.task_name is None:
             return
-        if self.model is None or not is_remote(self.backbone):
+        planned = self.planned_model
+        if planned is None:
             self.open_task_file(names, open_vocabulary(self.open_backbone()), console)
-        elif self.vocabulary_file is not None:
-            path = fetch_vocabulary(self.vocabulary_file, self.cache_path / "vocabularies")
-            extra_ids = check_vocabulary(path, self.model.vocab_size, None)
+        elif (path := self._fetch_vocabulary()) is not None:
+            extra_ids = check_vocabulary(path, planned.vocab_size, None)
             self.open_task_file(names, Vocabulary(path, extra_ids), console)
         else:
             self._read_task_file(names)
             console.print("TASK_FILE is sound; what it holds is shown once the model is here")
+
+    def _fetch_vocabulary(self) -> Path | None:
+        """Returns the vocabulary file that is set, on this machine; None for the model's own."""
+        if self.vocabulary_file is None:
+            return None
+        return fetch_vocabulary(self.vocabulary_file, self.cache_path / "vocabularies")
 
     def _read_task_file(self, names: Sequence[str]) -> FileTask:
         name = self.task_file.task_name
