@@ -1,0 +1,1 @@
+"""Benchmarks: commands that time two sides on one machine, in turns, and print their ratio."""

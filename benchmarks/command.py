@@ -1,0 +1,77 @@
+"""The command line of a benchmark: flags, a report, and errors in one line."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.report import Report
+from prompt_tuning.types import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """Parses the flags of a benchmark; every one takes `--output`.
+
+    Args:
+        name: The benchmark's module.
+        description: What it measures, for `--help`.
+    """
+
+    def __init__(self, name: str, description: str | None):
+        super().__init__(
+            prog=f"python -m benchmarks.{name}",
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.add_argument("--output", type=Path, metavar="FILE", help="also write JSON there")
+
+    def number(self, flag: str, default: int, meaning: str) -> None:
+        """Adds a flag for a positive whole number."""
+        self.add_argument(
+            flag,
+            type=_positive,
+            default=default,
+            metavar="N",
+            help=f"{meaning} (default {default})",
+        )
+
+    def error(self, message: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Raises a UserError in place of leaving."""
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def run(
+    parser: Parser,
+    measure: Callable[[argparse.Namespace], Report],
+    words: Sequence[str] | None = None,
+) -> int:
+    """Runs a benchmark, prints its table, and returns the exit status: 2 for bad input.
+
+    Args:
+        parser: Its flags.
+        measure: Does the work.
+        words: The command line; None takes the process's.
+    """
+    try:
+        flags = parser.parse_args(words)
+        if flags.output is not None and not flags.output.parent.is_dir():
+            raise UserError(f"--output: {flags.output.parent} is no directory; make it first")
+        report = measure(flags)
+        report.show(Console())
+        if flags.output is not None:
+            report.write(flags.output)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
+    return int(text)

@@ -1,0 +1,44 @@
+"""This project's worker: trains rows, and decodes; its argument is an `ours.Task` as JSON."""
+
+import sys
+
+from benchmarks import ours, turns
+
+
+def main() -> None:
+    """Takes the first step, then serves `train`, of steps of every row, and `generate`."""
+    out = turns.own_stdout()
+    task = ours.Task.from_json(sys.argv[1])
+    case = task.case
+    at_once = task.rows if task.together else 1
+    opened = ours.open_case(case, at_once)
+    shapes = [(case.inputs, case.targets)]
+    training = ours.Training(opened, case, shapes, at_once)
+    split = ours.examples(case, 8 * case.batch)
+    data = [ours.batches(case, split, shapes, row) for row in range(at_once)]
+
+    def train(steps: int) -> None:
+        for row in range(0, task.rows, at_once):
+            if task.rows > at_once:
+                training.begin(row)
+            training.run([batches.next() for batches in data] for _ in range(steps))
+
+    generation = ours.Generation(opened, case)
+    prompts = ours.examples(case, task.generated, seed=1)
+
+    def generate(times: int) -> None:
+        for _ in range(times):
+            if generation.run(prompts) != case.targets:
+                raise RuntimeError("every answer ended early: the sides do not do the same work")
+
+    training.run([[batches.next() for batches in data]])
+    turns.serve(
+        out,
+        {"train": train, "generate": generate},
+        {"card": ours.card()},
+        lambda: ours.peak_bytes() or turns.host_peak(),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,372 @@
+"""This project's side of the benchmarks: the step, the stepping and the decoding that users run.
+
+What a case does not set is as `configs/` has it. All that benchmarks know of the training room is
+in this module.
+"""
+
+import dataclasses
+import importlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, cast
+
+import jax
+import numpy as np
+
+from prompt_tuning.cli import gin_config
+from prompt_tuning.cli.main import COMMANDS
+from prompt_tuning.data.cached_task import CachedSplit, in_memory
+from prompt_tuning.data.pipeline import Batches, HostBatch
+from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.parameters import Index, parameter_shapes
+from prompt_tuning.models.prompted import PromptedT5
+from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.weights import Backbone, open_backbone
+from prompt_tuning.prompts.placement import find_placement
+from prompt_tuning.training import partitioning
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.decoders import Greedy
+from prompt_tuning.training.evaluation import Evaluator
+from prompt_tuning.training.lanes import Lane, Stepper
+from prompt_tuning.training.pool import Pool
+from prompt_tuning.training.rows import Row
+from prompt_tuning.training.schedule import Schedule
+from prompt_tuning.training.setup import Setup
+from prompt_tuning.training.starts import SampledVocab
+from prompt_tuning.training.state import init_state
+from prompt_tuning.types import Params, UserError, nearest
+
+_TINY = (  # for tests of the benchmarks
+    "T5Config.name = 'tiny'",
+    "T5Config.vocab_size = 64",
+    "T5Config.emb_dim = 16",
+    "T5Config.head_dim = 8",
+    "T5Config.num_heads = 2",
+    "T5Config.mlp_dim = 24",
+    "T5Config.num_encoder_layers = 1",
+    "T5Config.num_decoder_layers = 1",
+)
+MODELS: Mapping[str, str] = {
+    "tiny": "t5_1_1_small",
+    "t5_mini": "t5_mini",
+    "small": "t5_1_1_small",
+    "base": "t5_1_1_base",
+    "large": "t5_1_1_large",
+    "xl": "t5_1_1_xl",
+    "xxl": "t5_1_1_xxl",
+}
+"""Models by the names that flags use, with their files in `configs/models/`."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """Says what is timed.
+
+    Attributes:
+        model: A name of `MODELS`; all but `t5_mini` have random weights.
+        dtype: Of activations and frozen weights, `float32` or `bfloat16`.
+        batch: Examples of an update of one row, B.
+        prompt: Prompt tokens, P.
+        inputs: Input tokens of every example, T, end of sequence included.
+        targets: Target tokens of every example, L, end of sequence included.
+        dropout: Probability of zeroing a feature in training.
+        cache_dir: Where compiled programs are kept.
+    """
+
+    model: str
+    dtype: str
+    batch: int
+    prompt: int
+    inputs: int
+    targets: int
+    dropout: float
+    cache_dir: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """Says what a worker does; see `our_worker`.
+
+    Attributes:
+        case: What is timed.
+        rows: Rows to train.
+        together: Whether they train at the same time; else one after another, each for the same
+            number of steps.
+        generated: Examples of a generation.
+    """
+
+    case: Case
+    rows: int
+    together: bool
+    generated: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what the worker reads."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` returned, as text."""
+        fields = json.loads(text)
+        return cls(case=Case(**fields.pop("case")), **fields)
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """Holds a model on its devices, with the settings of its training.
+
+    Attributes:
+        config: What a run would train with.
+        model: The prompted model.
+        layouts: Where forward passes run.
+        frozen: The parameters on every layout, by the layout's name.
+    """
+
+    config: TuneConfig
+    model: PromptedT5
+    layouts: Sequence[partitioning.Layout]
+    frozen: Mapping[str, Params]
+
+    @property
+    def width(self) -> int:
+        """The width of the model, H."""
+        return self.model.model.config.emb_dim
+
+
+def check_model(name: str) -> str:
+    """Returns the name of a model.
+
+    Raises:
+        UserError: There is none of the name.
+    """
+    if name not in MODELS:
+        raise UserError(f"--model: no model {name!r}{nearest(name, MODELS)}; use {_listed()}")
+    return name
+
+
+def model_config(case: Case) -> T5Config:
+    """Returns the shape of a case's model."""
+    backbone = _backbone(case, _configured(case)[0])
+    return backbone.config
+
+
+def open_case(case: Case, rows: int) -> Opened:
+    """Opens a case's model for the training of rows that run at the same time."""
+    setup, config = _configured(case)
+    partitioning.use_cpu_cores(rows)
+    setup.keep_compiled_programs()
+    backbone = _backbone(case, setup)
+    layouts = partitioning.layouts()[:rows]
+    model = PromptedT5(T5(backbone.config), find_placement(config.placement))
+    return Opened(config, model, layouts, partitioning.load(backbone, layouts))
+
+
+def examples(case: Case, count: int, seed: int = 0) -> CachedSplit:
+    """Returns random examples, all as long as the case says."""
+    random = np.random.default_rng(seed)
+    top = model_config(case).vocab_size
+    inputs = random.integers(3, top, (count, case.inputs - 1), np.int32)
+    targets = random.integers(3, top, (count, case.targets - 1), np.int32)
+    return in_memory([[*row, 1] for row in inputs], [[*row, 1] for row in targets])
+
+
+class Training:
+    """Rows in training, stepped as the loop of a run steps them.
+
+    Args:
+        opened: The model.
+        case: The batch size and the prompt's length.
+        shapes: The (T, L) that batches are padded to.
+        rows: Rows that train at the same time.
+    """
+
+    def __init__(self, opened: Opened, case: Case, shapes: Sequence[tuple[int, int]], rows: int):
+        self._opened = opened
+        self._case = case
+        self._rows = rows
+        stepper = Stepper(opened.model, opened.frozen, opened.config.step, shapes)
+        slots = partitioning.rows_per_pass(rows)
+        self._pool = Pool(stepper, opened.layouts, slots, (case.prompt, opened.width))
+        self._places: list[tuple[Lane, int]] = []
+        self.begin(0)
+
+    def begin(self, seed: int) -> None:
+        """Puts new rows in the place of those there are."""
+        for lane, slot in self._places:
+            lane.unload(slot)
+        self._places = []
+        for number in range(self._rows):
+            prompt = first_prompt(self._case, self._opened.width, seed + number)
+            place = self._pool.free(self._case.batch)
+            state = init_state(prompt, self._opened.config.step.optimizer)
+            place.lane.load(place.slot, _row(self._case, seed + number), state)
+            self._places.append((place.lane, place.slot))
+
+    def run(self, steps: Iterable[Sequence[HostBatch]]) -> None:
+        """Takes steps with one batch for each row, and waits for the last; metrics are read late.
+
+        Args:
+            steps: For each step a batch for each row.
+        """
+        unread: list[Any] = []
+        for batches in steps:
+            by_lane: dict[Lane, dict[int, HostBatch]] = {}
+            for (lane, slot), batch in zip(self._places, batches, strict=True):
+                by_lane.setdefault(lane, {})[slot] = batch
+            stepped = [lane.step(of_lane) for lane, of_lane in by_lane.items()]
+            jax.device_get(unread)
+            unread = stepped
+        jax.device_get(unread)
+
+
+class Generation:
+    """Greedy decoding of examples with one prompt, as an evaluation does it.
+
+    Args:
+        opened: The model.
+        case: The prompt's length and the targets'.
+        batch: Examples decoded together; None takes the default of runs.
+    """
+
+    def __init__(self, opened: Opened, case: Case, batch: int | None = None):
+        self._evaluator = Evaluator(
+            opened.model,
+            opened.frozen,
+            opened.layouts,
+            cast(Vocabulary, _Numbers()),
+            Greedy(),
+            batch_size=batch or opened.config.eval_batch_size,
+            shapes=[(case.inputs, case.targets)],
+        )
+        self._bank = np.asarray(first_prompt(case, opened.width, 0))[None]
+
+    def run(self, split: CachedSplit) -> int:
+        """Answers every example; returns the tokens of the longest answer."""
+        [answers] = self._evaluator.predict(self._bank, [(0, split)], [()])
+        return max(len(answer.split()) for answer in answers)
+
+
+def batches(
+    case: Case, split: CachedSplit, shapes: Sequence[tuple[int, int]], seed: int
+) -> Batches:
+    """Returns the training batches of a row."""
+    return Batches(
+        split,
+        batch_size=case.batch,
+        seed=seed,
+        shapes=shapes,
+        process_index=0,
+        process_count=1,
+    )
+
+
+def first_prompt(case: Case, width: int, seed: int) -> jax.Array:
+    """Returns a random prompt `[P, H]`."""
+    random = np.random.default_rng(seed)
+    return jax.numpy.asarray(random.standard_normal((case.prompt, width), np.float32))
+
+
+def card() -> str | None:
+    """Returns the name of the accelerator; None on a CPU."""
+    device = jax.devices()[0]
+    return None if device.platform == "cpu" else device.device_kind
+
+
+def peak_bytes() -> int | None:
+    """Returns the most memory of the accelerator in use so far; None on a CPU."""
+    if card() is None:
+        return None
+    stats = jax.devices()[0].memory_stats()
+    return stats["peak_bytes_in_use"] if stats else None
+
+
+class _Numbers:
+    """A vocabulary whose pieces are numbers."""
+
+    def encode(self, text: str) -> list[int]:
+        return [int(word) for word in text.split()]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(str(token) for token in np.asarray(ids).tolist() if token)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Random:
+    """A parameter that is drawn when it is read: about as large as a trained one."""
+
+    place: str
+    shape: tuple[int, ...]
+    dtype = np.dtype(np.float32)
+
+    def read_into(self, index: Index, out: np.ndarray) -> None:
+        del index
+        seed = sum(self.place.encode())
+        random = np.random.default_rng(seed)
+        if self.place.endswith("scale"):
+            out[...] = 1.0
+            return
+        deviation = 1.0 if "embedding" in self.place else self.shape[0] ** -0.5
+        if "query" in self.place:
+            deviation *= 0.125
+        for row in out.reshape(-1, out.shape[-1]):
+            row[...] = random.standard_normal(len(row), np.float32) * np.float32(deviation)
+
+    def split(self, index: Index) -> list[Index]:
+        return [index]
+
+
+def _configured(case: Case) -> tuple[Setup, TuneConfig]:
+    """Returns the settings of a run as gin files have them, but for what the case sets."""
+    files = ["defaults.gin", f"models/{MODELS[check_model(case.model)]}.gin"]
+    changes = [
+        *(_TINY if case.model == "tiny" else ()),
+        f"COMPUTE_DTYPE = {case.dtype!r}",
+        f"PARAM_DTYPE = {case.dtype!r}",
+        f"PROMPT_LENGTH = {case.prompt}",
+        f"DROPOUT_RATE = {case.dropout}",
+        f"BATCH_SIZE = {case.batch}",
+        f"CACHE_DIR = {case.cache_dir!r}",
+        "MODEL_DIR = 'unused'",
+        "MIXTURE_OR_TASK_NAME = 'unused'",
+    ]
+    for command in COMMANDS.values():  # a gin file may bind the parameters of any
+        importlib.import_module(command.module)
+    config = gin_config.parse([*files, "prompts/sampled_vocab.gin"], changes, [])
+    arguments = gin_config.arguments(gin_config.operative_config(config, "train"), "train")
+    return arguments["setup"], arguments["tuning"]
+
+
+def _backbone(case: Case, setup: Setup) -> Backbone:
+    if setup.model is None:
+        backbone = open_backbone(
+            setup.backbone, model=None, vocabulary=None, param_dtype=setup.param_dtype
+        )
+        config = dataclasses.replace(backbone.config, dtype=case.dtype)
+        return dataclasses.replace(backbone, config=config)
+    shapes = parameter_shapes(setup.model)
+    return Backbone(
+        config=setup.model,
+        parameters={name: _Random(name, shape) for name, shape in shapes.items()},
+        vocabulary_file=Path("none"),
+        extra_ids=0,
+        param_dtype=setup.param_dtype,
+    )
+
+
+def _row(case: Case, number: int) -> Row:
+    schedule = Schedule(steps=1, batch_size=case.batch, learning_rate=0.3, eval_period=1)
+    return Row(
+        name=f"row{number}",
+        task="random",
+        start=SampledVocab(None),
+        seed=number,
+        schedule=schedule,
+        method="prompt_tuning",
+        source=None,
+    )
+
+
+def _listed() -> str:
+    return ", ".join(MODELS)

@@ -1,0 +1,171 @@
+"""Worker processes that take turns on one machine."""
+
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from prompt_tuning.types import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+_PYTHON = Path(sys.executable)
+_LAST_LINES = 3  # of a worker's errors that a message repeats
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """What one turn took.
+
+    Attributes:
+        count: How often the activity was done.
+        seconds: Wall time.
+        cpu_seconds: Time of all threads on all cores.
+        peak_bytes: The most memory the worker has held since it began.
+    """
+
+    count: int
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+class Worker:
+    """A process that waits for its turns; see `turns.serve`.
+
+    Attributes:
+        name: Tells workers apart in messages.
+        start_seconds: From the start of the process until it was ready.
+        facts: What it said then.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        settings: Mapping[str, Any],
+        *,
+        python: Path = _PYTHON,
+        environment: Mapping[str, str] | None = None,
+    ):
+        """Starts the process and waits until it is ready.
+
+        Args:
+            name: Tells workers apart in messages.
+            module: The module to run, which ends in `turns.serve`.
+            settings: What it reads from its only argument, as JSON.
+            python: The interpreter.
+            environment: Variables beside those of this process.
+
+        Raises:
+            UserError: The process ended before it was ready.
+        """
+        self.name = name
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        # On a GPU several workers share the memory; each takes what it needs.
+        shared = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        began = time.perf_counter()
+        self._process = subprocess.Popen(
+            [str(python), "-m", module, json.dumps(settings)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **shared, **(environment or {})},
+        )
+        self.facts = self._receive()
+        self.start_seconds = time.perf_counter() - began
+
+    def turn(self, activity: str, count: int) -> Timing:
+        """Has the worker do an activity so many times, and waits for it.
+
+        Raises:
+            UserError: The worker failed.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps({"activity": activity, "count": count}) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended, which the next line finds and tells
+        return Timing(count, **self._receive())
+
+    def stop(self) -> None:
+        """Ends the process and waits for it."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _receive(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if line:
+            return json.loads(line)
+        status = self._process.wait()
+        self._log.seek(0)
+        said = " / ".join(self._log.read().strip().splitlines()[-_LAST_LINES:])
+        raise UserError(f"the worker '{self.name}' ended with status {status}: {said or 'silent'}")
+
+
+def alternate(
+    workers: Sequence[Worker], activity: str, *, count: int, turns: int
+) -> list[list[Timing]]:
+    """Has workers do the same in turns, so that all meet the same machine.
+
+    Args:
+        workers: Who takes turns.
+        activity: What all do.
+        count: How often in one turn.
+        turns: Turns of each worker.
+
+    Returns:
+        The timings of each worker, in the order of its turns.
+    """
+    timings: list[list[Timing]] = [[] for _ in workers]
+    for turn in range(turns):
+        # The order changes, so that no side always comes after the other.
+        order = range(len(workers)) if turn % 2 == 0 else reversed(range(len(workers)))
+        for index in order:
+            timings[index].append(workers[index].turn(activity, count))
+    return timings
+
+
+def seconds_each(timings: Sequence[Timing]) -> float:
+    """Returns the median over turns of the seconds that the activity took once."""
+    return statistics.median(timing.seconds / timing.count for timing in timings)
+
+
+def cpu_seconds_each(timings: Sequence[Timing]) -> float:
+    """Returns the median over turns of the CPU seconds that the activity took once."""
+    return statistics.median(timing.cpu_seconds / timing.count for timing in timings)
+
+
+def ratio(ours: Sequence[Timing], theirs: Sequence[Timing]) -> float:
+    """Returns the median over turns of our seconds divided by theirs, turn by turn."""
+    pairs = zip(ours, theirs, strict=True)
+    return statistics.median(a.seconds / a.count / (b.seconds / b.count) for a, b in pairs)
