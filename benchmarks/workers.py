@@ -1,5 +1,6 @@
 """Worker processes that take turns on one machine."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -81,7 +82,11 @@ class Worker:
             cwd=ROOT,
             env={**os.environ, **shared, **(environment or {})},
         )
-        self.facts = self._receive()
+        try:
+            self.facts = self._receive()
+        except BaseException:
+            self.stop()
+            raise
         self.start_seconds = time.perf_counter() - began
 
     def turn(self, activity: str, count: int) -> Timing:
@@ -91,17 +96,16 @@ class Worker:
             UserError: The worker failed.
         """
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it has ended, which the next line tells
             self._process.stdin.write(json.dumps({"activity": activity, "count": count}) + "\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has ended, which the next line finds and tells
         return Timing(count, **self._receive())
 
     def stop(self) -> None:
         """Ends the process and waits for it."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
