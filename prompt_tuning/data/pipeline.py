@@ -58,6 +58,11 @@ class HostBatch(NamedTuple):
     encoder_tokens: np.ndarray
     targets: np.ndarray
 
+    @property
+    def input_lengths(self) -> np.ndarray:
+        """The input tokens of each example, `[B]`."""
+        return (self.encoder_tokens > 0).sum(1)
+
 
 class Batches:
     """Draws batches without end; batch k depends on the seed and k alone.

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from prompt_tuning.data.padding import count_positions
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts.placement import find_placement
@@ -188,10 +189,20 @@ class _Session:
             by_lane[run.place.lane].append(run)
         reading = len(self._unread)
         for lane, runs in by_lane.items():
-            metrics = lane.step({run.place.slot: run.batches.next() for run in runs})
-            for run in runs:
-                run.progress.step += 1
-            self._unread.append((metrics, [(run, run.progress.step) for run in runs]))
+            batches = {run.place.slot: run.batches.next() for run in runs}
+            metrics = lane.step(batches)
+            width = max(batch.encoder_tokens.shape[1] for batch in batches.values())
+            done = [
+                run.begun(
+                    count_positions(
+                        batches[run.place.slot].input_lengths,
+                        width,
+                        prompt_length=self._config.prompt_length,
+                    )
+                )
+                for run in runs
+            ]
+            self._unread.append((metrics, list(zip(runs, done, strict=True))))
         self._tick += 1
         self._read(reading)
         running, finished, rows = len(self._running), len(self._finished), len(self._rows)
@@ -202,10 +213,10 @@ class _Session:
         for _ in range(count):
             metrics, runs = self._unread.popleft()
             values = jax.device_get(metrics)
-            for run, step in runs:
+            for run, done in runs:
                 of_row = StepMetrics(*(value[run.place.slot] for value in values))
-                if run.passed(step, failed=bool(of_row.failed), what="update"):
-                    self._record.train(run, step, of_row)
+                if run.passed(done.step, failed=bool(of_row.failed), what="update"):
+                    self._record.train(run, done, of_row)
 
     # Evaluation.
 

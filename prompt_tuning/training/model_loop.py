@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from prompt_tuning.data.padding import count_positions
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import Backbone, Outline
@@ -187,8 +188,9 @@ class _Session:
         seed, rate = np.uint32(run.row.seed), np.float32(run.row.schedule.learning_rate)
         reading = len(run.unread)
         run.state, metrics = self._step_function(run.state, tokens, targets, seed, rate)
-        run.progress.step += 1
-        run.unread.append((run.progress.step, metrics))
+        width = batch.encoder_tokens.shape[1]
+        done = run.begun(count_positions(batch.input_lengths, width, prompt_length=0))
+        run.unread.append((done, metrics))
         self._tick += 1
         self._read(run, reading)
         done = len(self._finished)
@@ -197,10 +199,10 @@ class _Session:
     def _read(self, run: RunningModel, count: int) -> None:
         """Reads the metrics of `count` earlier steps: the last one is still running."""
         for _ in range(count):
-            step, metrics = run.unread.popleft()
+            done, metrics = run.unread.popleft()
             metrics = jax.device_get(metrics)
-            if run.passed(step, failed=bool(metrics.failed), what="gradient"):
-                self._record.train(run, step, metrics)
+            if run.passed(done.step, failed=bool(metrics.failed), what="gradient"):
+                self._record.train(run, done, metrics)
 
     # Evaluation.
 

@@ -4,11 +4,12 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from prompt_tuning.data.padding import Positions
 from prompt_tuning.training.finished import FinishedRows
 from prompt_tuning.training.journal import Journal
 from prompt_tuning.training.progress import ProgressDisplay
 from prompt_tuning.training.rows import Row
-from prompt_tuning.training.running import Running
+from prompt_tuning.training.running import Done, Running
 from prompt_tuning.training.step import StepMetrics
 from prompt_tuning.training.work import Work
 
@@ -26,16 +27,18 @@ class Record:
         self._journal = journal
         self._display = display
         self._log_period = log_period
+        self._positions = Positions()
 
     def advance(self, steps: int, status: str) -> None:
         """Counts row-steps as done; `status` says what is running now."""
         self._display.advance(steps, status)
 
-    def train(self, run: Running, step: int, metrics: StepMetrics) -> None:
+    def train(self, run: Running, done: Done, metrics: StepMetrics) -> None:
         """Records the metrics of a row's step, scalars on the host, where that is due."""
-        if step % self._log_period == 0:
+        if done.step % self._log_period == 0:
             values = metrics.entry(run.row.schedule.learning_rate)
-            self._journal.write("train", run.row.name, step, values)
+            values["padding_share"] = done.positions.padding_share
+            self._journal.write("train", run.row.name, done.step, values)
 
     def validation(self, run: Running, metrics: Mapping[str, float]) -> None:
         """Records a row's metrics on validation, after the step it is at."""
@@ -46,12 +49,21 @@ class Record:
         assert run.progress.best_step is not None
         self._journal.write("test", run.row.name, run.progress.best_step, metrics)
         self._journal.finish(run.row.name)
+        self._positions = self._positions.plus(run.progress.positions)
 
     def stopped(self, run: Running, kept: str) -> None:
         """Shows why a row stopped early, if it did; `kept` is of what its best one is kept."""
         reason = run.progress.stopped
         if reason:
             self._display.note(f"{run.row.name} stopped: {reason}; its best {kept} is kept")
+
+    def padding(self) -> None:
+        """Shows how much of what the encoder read for the rows that ended was padding."""
+        if self._positions.total:
+            self._display.note(
+                f"{100 * self._positions.padding_share:.1f} % of the encoder positions of training "
+                "were padding (prompts count as positions)"
+            )
 
     def flush(self) -> None:
         """Makes everything written so far readable by others."""
@@ -86,4 +98,6 @@ def recording(
         work.console.print(f"Resuming: {done} of {total} row-steps are done.", highlight=False)
     journal = Journal(work.directory.metrics, restored)
     with contextlib.closing(journal), ProgressDisplay(work.console, total, done) as display:
-        yield Record(journal, display, log_period)
+        record = Record(journal, display, log_period)
+        yield record
+        record.padding()

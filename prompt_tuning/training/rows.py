@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from prompt_tuning.data.padding import Positions
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.starts import Start
 from prompt_tuning.types import UserError
@@ -108,6 +109,7 @@ class Progress:
         best_step: Step of the best validation score, or None before the first evaluation.
         best_score: That score, 0-100, or None.
         data: Position of the input pipeline.
+        positions: Encoder positions of its steps, and how many of them were padding.
         seconds: Wall time the row has been in training; rows trained together share it.
         stopped: Why the row stopped early, or None.
     """
@@ -117,8 +119,12 @@ class Progress:
     best_step: int | None = None
     best_score: float | None = None
     data: dict[str, int] = dataclasses.field(default_factory=dict)
+    positions: Positions = dataclasses.field(default_factory=Positions)
     seconds: float = 0.0
     stopped: str | None = None
+
+    def __post_init__(self):
+        self.positions = Positions(*self.positions)  # JSON has it as a list.
 
     def record(self, score: float) -> bool:
         """Adds the validation score of the current step; returns whether it is the best so far."""

@@ -8,12 +8,25 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from prompt_tuning.data.cached_task import CachedTask
+from prompt_tuning.data.padding import Positions
 from prompt_tuning.data.pipeline import Batches
 from prompt_tuning.training.lanes import Lane
 from prompt_tuning.training.model_step import ModelState
 from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.state import RowState
 from prompt_tuning.training.work import Work
+
+
+class Done(NamedTuple):
+    """How far a row was when a step of it was begun, whose metrics are read later.
+
+    Attributes:
+        step: The step.
+        positions: Encoder positions of all steps up to it.
+    """
+
+    step: int
+    positions: Positions
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -60,6 +73,12 @@ class Running:
         if curve and curve[-1][0] == step:
             return False
         return self.ended or self.row.evaluates_at(step) or step in save_steps
+
+    def begun(self, positions: Positions) -> Done:
+        """Counts a step that has begun, and its encoder positions."""
+        self.progress.step += 1
+        self.progress.positions = self.progress.positions.plus(positions)
+        return Done(self.progress.step, self.progress.positions)
 
     def passed(self, step: int, *, failed: bool, what: str) -> bool:
         """Notes how a step went; returns false where the row stopped there, or before.
