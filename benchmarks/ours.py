@@ -4,6 +4,7 @@ What a case does not set is as `configs/` has it. All that benchmarks know of th
 in this module.
 """
 
+import argparse
 import dataclasses
 import importlib
 import json
@@ -14,6 +15,7 @@ from typing import Any, Self, cast
 import jax
 import numpy as np
 
+from benchmarks.command import Parser
 from prompt_tuning.cli import gin_config
 from prompt_tuning.cli.main import COMMANDS
 from prompt_tuning.data.cached_task import CachedSplit, in_memory
@@ -58,6 +60,9 @@ MODELS: Mapping[str, str] = {
     "xxl": "t5_1_1_xxl",
 }
 """Models by the names that flags use, with their files in `configs/models/`."""
+DTYPES = ("float32", "bfloat16")
+CACHE = "~/.cache/prompt_tuning"
+"""Where runs keep compiled programs and tokenised tasks."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,21 +140,58 @@ class Opened:
         return self.model.model.config.emb_dim
 
 
-def check_model(name: str) -> str:
-    """Returns the name of a model.
+def add_flags(parser: Parser, *, model: str, prompt: int, inputs: int, targets: int) -> None:
+    """Adds the flags of a case, with these defaults."""
+    names = ", ".join(name for name in MODELS if name != "tiny")
+    parser.add_argument("--model", default=model, metavar="NAME", help=f"{names} (default {model})")
+    parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="of all but the prompt")
+    parser.number("--batch", 16, "examples of an update")
+    parser.number("--prompt", prompt, "prompt tokens")
+    parser.number("--inputs", inputs, "input tokens of every example")
+    parser.number("--targets", targets, "target tokens of every example")
+    parser.add_argument(
+        "--dropout", type=float, default=0.0, metavar="RATE", help="in training (default 0)"
+    )
+    parser.add_argument(
+        "--cache_dir",
+        default=CACHE,
+        metavar="DIRECTORY",
+        help=f"where compiled programs and tokenised tasks are kept (default {CACHE})",
+    )
+
+
+def case(flags: argparse.Namespace) -> Case:
+    """Returns the case that flags describe.
 
     Raises:
-        UserError: There is none of the name.
+        UserError: There is no such model, or a number is out of range.
     """
-    if name not in MODELS:
-        raise UserError(f"--model: no model {name!r}{nearest(name, MODELS)}; use {_listed()}")
-    return name
+    if flags.model not in MODELS:
+        near = nearest(flags.model, MODELS)
+        raise UserError(f"--model: no model {flags.model!r}{near}; use {', '.join(MODELS)}")
+    if not 0.0 <= flags.dropout < 1.0:
+        raise UserError(f"--dropout: {flags.dropout} is not in [0, 1)")
+    for flag, value in (("--inputs", flags.inputs), ("--targets", flags.targets)):
+        if value < 2:
+            raise UserError(f"{flag}: 1 leaves no token before the end of sequence; use 2 or more")
+    names = (field.name for field in dataclasses.fields(Case))
+    return Case(**{name: getattr(flags, name) for name in names})
+
+
+def described(case: Case) -> dict[str, Any]:
+    """Returns what a report says of a case."""
+    return {name: value for name, value in dataclasses.asdict(case).items() if name != "cache_dir"}
+
+
+def answered_together(case: Case) -> int:
+    """Returns how many examples a run decodes together."""
+    return _configured(case)[1].eval_batch_size
 
 
 def model_config(case: Case) -> T5Config:
     """Returns the shape of a case's model."""
-    backbone = _backbone(case, _configured(case)[0])
-    return backbone.config
+    setup, _ = _configured(case)
+    return setup.model or _backbone(case, setup).config
 
 
 def open_case(case: Case, rows: int) -> Opened:
@@ -319,7 +361,7 @@ class _Random:
 
 def _configured(case: Case) -> tuple[Setup, TuneConfig]:
     """Returns the settings of a run as gin files have them, but for what the case sets."""
-    files = ["defaults.gin", f"models/{MODELS[check_model(case.model)]}.gin"]
+    files = ["defaults.gin", f"models/{MODELS[case.model]}.gin"]
     changes = [
         *(_TINY if case.model == "tiny" else ()),
         f"COMPUTE_DTYPE = {case.dtype!r}",
@@ -366,7 +408,3 @@ def _row(case: Case, number: int) -> Row:
         method="prompt_tuning",
         source=None,
     )
-
-
-def _listed() -> str:
-    return ", ".join(MODELS)

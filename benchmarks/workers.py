@@ -139,7 +139,7 @@ class Worker:
 def alternate(
     workers: Sequence[Worker], activity: str, *, count: int, turns: int
 ) -> list[list[Timing]]:
-    """Has workers do the same in turns, so that all meet the same machine.
+    """Has workers do the same in turns, so that all meet the same machine; none is timed cold.
 
     Args:
         workers: Who takes turns.
@@ -150,6 +150,8 @@ def alternate(
     Returns:
         The timings of each worker, in the order of its turns.
     """
+    for worker in workers:
+        worker.turn(activity, 1)  # warms up, compiles what is not compiled
     timings: list[list[Timing]] = [[] for _ in workers]
     for turn in range(turns):
         # The order changes, so that no side always comes after the other.
@@ -169,7 +171,13 @@ def cpu_seconds_each(timings: Sequence[Timing]) -> float:
     return statistics.median(timing.cpu_seconds / timing.count for timing in timings)
 
 
-def ratio(ours: Sequence[Timing], theirs: Sequence[Timing]) -> float:
-    """Returns the median over turns of our seconds divided by theirs, turn by turn."""
-    pairs = zip(ours, theirs, strict=True)
-    return statistics.median(a.seconds / a.count / (b.seconds / b.count) for a, b in pairs)
+def ratio(timings: Sequence[Sequence[Timing]]) -> float | None:
+    """Returns the median over turns of the first worker's seconds divided by the second's.
+
+    Args:
+        timings: Of each of two workers; of one alone there is no ratio.
+    """
+    if len(timings) == 1:
+        return None
+    first, second = ([timing.seconds / timing.count for timing in turns] for turns in timings)
+    return statistics.median(a / b for a, b in zip(first, second, strict=True))

@@ -27,7 +27,7 @@ def test_workers_take_turns():
         assert all(timing.count == 2 and timing.peak_bytes == 123 for timing in timings[0])
         assert all(0.08 <= timing.seconds < 2 for timing in timings[0])
         assert all(timing.cpu_seconds < 0.05 for timing in timings[0])
-        assert ratio(timings[0], timings[1]) > 1
+        assert (ratio(timings) or 0) > 1
 
 
 def test_a_worker_that_fails_is_told_in_a_line():
@@ -44,5 +44,6 @@ def test_a_ratio_is_the_median_over_turns():
     ours = [Timing(2, seconds, cpu, 0) for seconds, cpu in ((2.0, 4.0), (8.0, 6.0), (3.0, 2.0))]
     theirs = [Timing(1, seconds, 1.0, 0) for seconds in (2.0, 2.0, 1.0)]
     assert seconds_each(ours) == 1.5
+    assert ratio([ours]) is None
     assert cpu_seconds_each(ours) == 2.0
-    assert ratio(ours, theirs) == 1.5  # of 0.5, 2 and 1.5
+    assert ratio([ours, theirs]) == 1.5  # of 0.5, 2 and 1.5

@@ -1,0 +1,110 @@
+"""Prompt tuning here and in PEFT: a training step, the start, memory, and greedy generation.
+
+    python -m benchmarks.vs_peft
+    python -m benchmarks.vs_peft --dtype bfloat16 --dropout 0.1
+
+Both sides have a T5 1.1 of the same shape with random weights, a soft prompt before the encoder's
+input, Adafactor, and the same padded shapes. Each is a process of its own; they take turns.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from benchmarks import command, ours, peer
+from benchmarks.report import Cell, Report, machine
+from benchmarks.workers import (
+    Worker,
+    alternate,
+    cpu_seconds_each,
+    ratio,
+    seconds_each,
+)
+
+_NOTE = "ratio: ours / PEFT's; below 1 is better for ours, but above 1 in examples/s"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the benchmark; returns the exit status."""
+    parser = command.Parser("vs_peft", __doc__)
+    ours.add_flags(parser, model="small", prompt=100, inputs=128, targets=8)
+    parser.number("--steps", 2, "training steps of a turn")
+    parser.number("--turns", 5, "turns of each side")
+    parser.number("--starts", 2, "starts of each side; the last is reported")
+    parser.number("--generated", 64, "examples of a generation")
+    peer.add_flags(parser)
+    return command.run(parser, measure, words)
+
+
+def measure(flags: argparse.Namespace) -> Report:
+    """Measures both sides, or this project alone."""
+    case = ours.case(flags)
+    python = peer.find(flags)
+    workers, starts = _start(case, flags, python)
+    try:
+        training = alternate(workers, "train", count=flags.steps, turns=flags.turns)
+        generation = alternate(workers, "generate", count=1, turns=flags.turns)
+    finally:
+        for worker in workers:
+            worker.stop()
+    facts = {name: fact for worker in workers for name, fact in worker.facts.items()}
+    speeds = (flags.generated / seconds_each(turns) for turns in generation)
+    inverse = ratio(generation)
+    lines = [
+        _line("training step (s)", map(seconds_each, training), ratio(training)),
+        _line("training step (CPU s)", map(cpu_seconds_each, training)),
+        _line("process start to first step (s)", (each[-1] for each in starts)),
+        _line("peak memory of training (MB)", (turns[-1].peak_bytes / 1e6 for turns in training)),
+        _line("generation (examples/s)", speeds, None if inverse is None else 1 / inverse),
+    ]
+    return Report(
+        "vs_peft",
+        machine(facts["card"], facts.get("versions")),
+        {**ours.described(case), "generated": flags.generated},
+        lines,
+        "PEFT: skipped, as --no_peer asks" if python is None else _NOTE,
+    )
+
+
+def _start(
+    case: ours.Case, flags: argparse.Namespace, python: Path | None
+) -> tuple[list[Worker], list[list[float]]]:
+    """Starts each side several times, one after the other; returns the last workers."""
+    task = ours.Task(case=case, rows=1, together=True, generated=flags.generated)
+    together = ours.answered_together(case)
+    workers: list[Worker] = []
+    starts: list[list[float]] = [[] for _ in range(1 if python is None else 2)]
+    for _ in range(flags.starts):
+        for worker in workers:
+            worker.stop()
+        workers = [Worker("ours", "benchmarks.our_worker", task.to_json())]
+        if python is not None:
+            workers.append(
+                peer.start(python, case, generated=flags.generated, answered_together=together)
+            )
+        for worker, seconds in zip(workers, starts, strict=True):
+            seconds.append(worker.start_seconds)
+    return workers, starts
+
+
+def _line(measure: str, values: Iterable[float], of_turns: float | None = None) -> dict[str, Cell]:
+    """Returns a line of the table: the value of each side, and their ratio.
+
+    Args:
+        measure: What was measured, and its unit.
+        values: Ours, then PEFT's unless it is left out.
+        of_turns: The ratio, where it is known turn by turn.
+    """
+    found = list(values)
+    of_medians = found[0] / found[1] if len(found) == 2 else None
+    return {
+        "measure": measure,
+        "ours": found[0],
+        "PEFT": found[1] if len(found) == 2 else None,
+        "ratio": of_turns or of_medians,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
