@@ -1,6 +1,7 @@
 """The command line of a benchmark: flags, a report, and errors in one line."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,10 +33,20 @@ class Parser(argparse.ArgumentParser):
         """Adds a flag for a positive whole number."""
         self.add_argument(
             flag,
-            type=_positive,
+            type=positive,
             default=default,
             metavar="N",
             help=f"{meaning} (default {default})",
+        )
+
+    def seconds(self, flag: str, default: float, meaning: str) -> None:
+        """Adds a flag for a positive number of seconds."""
+        self.add_argument(
+            flag,
+            type=_seconds,
+            default=default,
+            metavar="SECONDS",
+            help=f"{meaning} (default {default:g})",
         )
 
     def error(self, message: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -71,7 +82,18 @@ def run(
     return 0
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Reads a positive whole number."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
+    return value

@@ -10,18 +10,14 @@ def main() -> None:
     out = turns.own_stdout()
     task = ours.Task.from_json(sys.argv[1])
     case = task.case
-    at_once = task.rows if task.together else 1
-    opened = ours.open_case(case, at_once)
+    opened = ours.open_case(case, task.rows)
     shapes = [(case.inputs, case.targets)]
-    training = ours.Training(opened, case, shapes, at_once)
+    training = ours.Training(opened, case, shapes, task.rows)
     split = ours.examples(case, 8 * case.batch)
-    data = [ours.batches(case, split, shapes, row) for row in range(at_once)]
+    data = [ours.batches(case, split, shapes, row) for row in range(task.rows)]
 
     def train(steps: int) -> None:
-        for row in range(0, task.rows, at_once):
-            if task.rows > at_once:
-                training.begin(row)
-            training.run([batches.next() for batches in data] for _ in range(steps))
+        training.run([batches.next() for batches in data] for _ in range(steps))
 
     generation = ours.Generation(opened, case)
     prompts = ours.examples(case, task.generated, seed=1)
@@ -31,7 +27,7 @@ def main() -> None:
             if generation.run(prompts) != case.targets:
                 raise RuntimeError("every answer ended early: the sides do not do the same work")
 
-    training.run([[batches.next() for batches in data]])
+    train(1)
     turns.serve(
         out,
         {"train": train, "generate": generate},

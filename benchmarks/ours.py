@@ -15,7 +15,7 @@ from typing import Any, Self, cast
 import jax
 import numpy as np
 
-from benchmarks.command import Parser
+from benchmarks.command import Parser, positive
 from prompt_tuning.cli import gin_config
 from prompt_tuning.cli.main import COMMANDS
 from prompt_tuning.data.cached_task import CachedSplit, in_memory
@@ -61,6 +61,15 @@ MODELS: Mapping[str, str] = {
 }
 """Models by the names that flags use, with their files in `configs/models/`."""
 DTYPES = ("float32", "bfloat16")
+_SIZES: Mapping[str, Mapping[str, int]] = {
+    "": {"prompt": 100, "inputs": 128, "targets": 8},
+    "t5_mini": {"prompt": 16, "inputs": 40, "targets": 4},
+}
+_MEANINGS = {
+    "prompt": "prompt tokens",
+    "inputs": "input tokens of every example",
+    "targets": "target tokens of every example",
+}
 CACHE = "~/.cache/prompt_tuning"
 """Where runs keep compiled programs and tokenised tasks."""
 
@@ -96,15 +105,12 @@ class Task:
 
     Attributes:
         case: What is timed.
-        rows: Rows to train.
-        together: Whether they train at the same time; else one after another, each for the same
-            number of steps.
+        rows: Rows that train at the same time.
         generated: Examples of a generation.
     """
 
     case: Case
     rows: int
-    together: bool
     generated: int
 
     def to_json(self) -> dict[str, Any]:
@@ -140,15 +146,16 @@ class Opened:
         return self.model.model.config.emb_dim
 
 
-def add_flags(parser: Parser, *, model: str, prompt: int, inputs: int, targets: int) -> None:
-    """Adds the flags of a case, with these defaults."""
+def add_flags(parser: Parser, model: str) -> None:
+    """Adds the flags of a case, with a model by default."""
     names = ", ".join(name for name in MODELS if name != "tiny")
     parser.add_argument("--model", default=model, metavar="NAME", help=f"{names} (default {model})")
     parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="of all but the prompt")
     parser.number("--batch", 16, "examples of an update")
-    parser.number("--prompt", prompt, "prompt tokens")
-    parser.number("--inputs", inputs, "input tokens of every example")
-    parser.number("--targets", targets, "target tokens of every example")
+    default, mini = _SIZES[""], _SIZES["t5_mini"]
+    for name, meaning in _MEANINGS.items():
+        text = f"{meaning} (default {default[name]}; t5_mini: {mini[name]})"
+        parser.add_argument(f"--{name}", type=positive, metavar="N", help=text)
     parser.add_argument(
         "--dropout", type=float, default=0.0, metavar="RATE", help="in training (default 0)"
     )
@@ -156,7 +163,7 @@ def add_flags(parser: Parser, *, model: str, prompt: int, inputs: int, targets: 
         "--cache_dir",
         default=CACHE,
         metavar="DIRECTORY",
-        help=f"where compiled programs and tokenised tasks are kept (default {CACHE})",
+        help=f"where compiled programs are kept (default {CACHE})",
     )
 
 
@@ -171,11 +178,12 @@ def case(flags: argparse.Namespace) -> Case:
         raise UserError(f"--model: no model {flags.model!r}{near}; use {', '.join(MODELS)}")
     if not 0.0 <= flags.dropout < 1.0:
         raise UserError(f"--dropout: {flags.dropout} is not in [0, 1)")
-    for flag, value in (("--inputs", flags.inputs), ("--targets", flags.targets)):
-        if value < 2:
-            raise UserError(f"{flag}: 1 leaves no token before the end of sequence; use 2 or more")
-    names = (field.name for field in dataclasses.fields(Case))
-    return Case(**{name: getattr(flags, name) for name in names})
+    sizes = _SIZES.get(flags.model, _SIZES[""])
+    sizes = {name: getattr(flags, name) or size for name, size in sizes.items()}
+    if min(sizes["inputs"], sizes["targets"]) < 2:
+        raise UserError("--inputs, --targets: 1 leaves no token before EOS; use 2 or more")
+    given: dict[str, Any] = {**vars(flags), **sizes}
+    return Case(**{field.name: given[field.name] for field in dataclasses.fields(Case)})
 
 
 def described(case: Case) -> dict[str, Any]:
@@ -225,25 +233,15 @@ class Training:
     """
 
     def __init__(self, opened: Opened, case: Case, shapes: Sequence[tuple[int, int]], rows: int):
-        self._opened = opened
-        self._case = case
-        self._rows = rows
         stepper = Stepper(opened.model, opened.frozen, opened.config.step, shapes)
         slots = partitioning.rows_per_pass(rows)
-        self._pool = Pool(stepper, opened.layouts, slots, (case.prompt, opened.width))
+        pool = Pool(stepper, opened.layouts, slots, (case.prompt, opened.width))
         self._places: list[tuple[Lane, int]] = []
-        self.begin(0)
-
-    def begin(self, seed: int) -> None:
-        """Puts new rows in the place of those there are."""
-        for lane, slot in self._places:
-            lane.unload(slot)
-        self._places = []
-        for number in range(self._rows):
-            prompt = first_prompt(self._case, self._opened.width, seed + number)
-            place = self._pool.free(self._case.batch)
-            state = init_state(prompt, self._opened.config.step.optimizer)
-            place.lane.load(place.slot, _row(self._case, seed + number), state)
+        for number in range(rows):
+            place = pool.free(case.batch)
+            prompt = first_prompt(case, opened.width, number)
+            state = init_state(prompt, opened.config.step.optimizer)
+            place.lane.load(place.slot, _row(case, number), state)
             self._places.append((place.lane, place.slot))
 
     def run(self, steps: Iterable[Sequence[HostBatch]]) -> None:

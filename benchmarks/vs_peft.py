@@ -8,6 +8,7 @@ input, Adafactor, and the same padded shapes. Each is a process of its own; they
 """
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,11 +16,13 @@ from pathlib import Path
 from benchmarks import command, ours, peer
 from benchmarks.report import Cell, Report, machine
 from benchmarks.workers import (
+    Timing,
     Worker,
     alternate,
     cpu_seconds_each,
     ratio,
     seconds_each,
+    warmed_up,
 )
 
 _NOTE = "ratio: ours / PEFT's; below 1 is better for ours, but above 1 in examples/s"
@@ -28,8 +31,8 @@ _NOTE = "ratio: ours / PEFT's; below 1 is better for ours, but above 1 in exampl
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit status."""
     parser = command.Parser("vs_peft", __doc__)
-    ours.add_flags(parser, model="small", prompt=100, inputs=128, targets=8)
-    parser.number("--steps", 2, "training steps of a turn")
+    ours.add_flags(parser, "small")
+    parser.seconds("--seconds", 4, "of a turn, about")
     parser.number("--turns", 5, "turns of each side")
     parser.number("--starts", 2, "starts of each side; the last is reported")
     parser.number("--generated", 64, "examples of a generation")
@@ -41,13 +44,10 @@ def measure(flags: argparse.Namespace) -> Report:
     """Measures both sides, or this project alone."""
     case = ours.case(flags)
     python = peer.find(flags)
-    workers, starts = _start(case, flags, python)
-    try:
-        training = alternate(workers, "train", count=flags.steps, turns=flags.turns)
-        generation = alternate(workers, "generate", count=1, turns=flags.turns)
-    finally:
-        for worker in workers:
-            worker.stop()
+    with contextlib.ExitStack() as running:
+        workers, starts = _start(case, flags, python, running)
+        training = _turns(workers, "train", flags)
+        generation = _turns(workers, "generate", flags)
     facts = {name: fact for worker in workers for name, fact in worker.facts.items()}
     speeds = (flags.generated / seconds_each(turns) for turns in generation)
     inverse = ratio(generation)
@@ -68,24 +68,32 @@ def measure(flags: argparse.Namespace) -> Report:
 
 
 def _start(
-    case: ours.Case, flags: argparse.Namespace, python: Path | None
+    case: ours.Case,
+    flags: argparse.Namespace,
+    python: Path | None,
+    running: contextlib.ExitStack,
 ) -> tuple[list[Worker], list[list[float]]]:
     """Starts each side several times, one after the other; returns the last workers."""
-    task = ours.Task(case=case, rows=1, together=True, generated=flags.generated)
+    task = ours.Task(case=case, rows=1, generated=flags.generated)
     together = ours.answered_together(case)
     workers: list[Worker] = []
     starts: list[list[float]] = [[] for _ in range(1 if python is None else 2)]
     for _ in range(flags.starts):
-        for worker in workers:
-            worker.stop()
-        workers = [Worker("ours", "benchmarks.our_worker", task.to_json())]
+        running.close()
+        workers = [running.enter_context(Worker("ours", "benchmarks.our_worker", task.to_json()))]
         if python is not None:
-            workers.append(
-                peer.start(python, case, generated=flags.generated, answered_together=together)
-            )
+            theirs = peer.start(python, case, generated=flags.generated, answered_together=together)
+            workers.append(running.enter_context(theirs))
         for worker, seconds in zip(workers, starts, strict=True):
             seconds.append(worker.start_seconds)
     return workers, starts
+
+
+def _turns(
+    workers: Sequence[Worker], activity: str, flags: argparse.Namespace
+) -> list[list[Timing]]:
+    sides = [warmed_up(worker, activity, flags.seconds) for worker in workers]
+    return alternate(sides, flags.turns)
 
 
 def _line(measure: str, values: Iterable[float], of_turns: float | None = None) -> dict[str, Cell]:

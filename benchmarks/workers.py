@@ -136,29 +136,48 @@ class Worker:
         raise UserError(f"the worker '{self.name}' ended with status {status}: {said or 'silent'}")
 
 
-def alternate(
-    workers: Sequence[Worker], activity: str, *, count: int, turns: int
-) -> list[list[Timing]]:
-    """Has workers do the same in turns, so that all meet the same machine; none is timed cold.
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """What a worker does in its turns.
 
-    Args:
-        workers: Who takes turns.
-        activity: What all do.
+    Attributes:
+        worker: Who.
+        activity: What.
         count: How often in one turn.
-        turns: Turns of each worker.
+    """
+
+    worker: Worker
+    activity: str
+    count: int
+
+    def turn(self) -> Timing:
+        """Has the worker do it, and waits."""
+        return self.worker.turn(self.activity, self.count)
+
+
+def alternate(sides: Sequence[Side], turns: int) -> list[list[Timing]]:
+    """Has sides take turns, so that all meet the same machine.
 
     Returns:
-        The timings of each worker, in the order of its turns.
+        The timings of each side, in the order of its turns.
     """
-    for worker in workers:
-        worker.turn(activity, 1)  # warms up, compiles what is not compiled
-    timings: list[list[Timing]] = [[] for _ in workers]
+    timings: list[list[Timing]] = [[] for _ in sides]
     for turn in range(turns):
         # The order changes, so that no side always comes after the other.
-        order = range(len(workers)) if turn % 2 == 0 else reversed(range(len(workers)))
+        order = range(len(sides)) if turn % 2 == 0 else reversed(range(len(sides)))
         for index in order:
-            timings[index].append(workers[index].turn(activity, count))
+            timings[index].append(sides[index].turn())
     return timings
+
+
+def warmed_up(worker: Worker, activity: str, seconds: float) -> Side:
+    """Returns a side whose turns take about so many seconds.
+
+    The activity is done once to warm up, which may compile, and once more to see how long it takes.
+    """
+    worker.turn(activity, 1)
+    once = worker.turn(activity, 1).seconds
+    return Side(worker, activity, max(1, round(seconds / once)))
 
 
 def seconds_each(timings: Sequence[Timing]) -> float:

@@ -3,12 +3,14 @@
 import pytest
 
 from benchmarks.workers import (
+    Side,
     Timing,
     Worker,
     alternate,
     cpu_seconds_each,
     ratio,
     seconds_each,
+    warmed_up,
 )
 from prompt_tuning.types import UserError
 
@@ -22,10 +24,11 @@ def test_workers_take_turns():
     ):
         assert [slow.facts, fast.facts] == [{"name": "one"}, {"name": "two"}]
         assert slow.start_seconds > 0
-        timings = alternate([slow, fast], "sleep", count=2, turns=3)
+        timings = alternate([Side(slow, "sleep", 2), Side(fast, "sleep", 2)], 3)
         assert [len(each) for each in timings] == [3, 3]
         assert all(timing.count == 2 and timing.peak_bytes == 123 for timing in timings[0])
         assert all(0.08 <= timing.seconds < 2 for timing in timings[0])
+        assert warmed_up(slow, "sleep", 0.2).count in (4, 5)
         assert all(timing.cpu_seconds < 0.05 for timing in timings[0])
         assert (ratio(timings) or 0) > 1
 

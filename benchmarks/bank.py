@@ -1,0 +1,81 @@
+"""N prompts trained at the same time on one frozen model, and the same N one after another.
+
+    python -m benchmarks.bank
+    python -m benchmarks.bank --model small --rows 1,4,16
+
+Both sides step as a run does, from the batches of the input pipeline to the metrics of the step
+before. One after another, a row has the whole machine, and what it takes does not depend on how
+many wait: a process that trains one row stands for that side, its start left out.
+"""
+
+import argparse
+import statistics
+import sys
+from collections.abc import Sequence
+
+from benchmarks import command, ours
+from benchmarks.report import Cell, Report, machine
+from benchmarks.workers import Timing, Worker, alternate, warmed_up
+from prompt_tuning.types import UserError
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the benchmark; returns the exit status."""
+    parser = command.Parser("bank", __doc__)
+    ours.add_flags(parser, "t5_mini")
+    parser.add_argument(
+        "--rows", default="1,4,16,64", metavar="N,N", help="numbers of rows (default 1,4,16,64)"
+    )
+    parser.seconds("--seconds", 2, "of a turn, about; one step of all rows at least")
+    parser.number("--turns", 5, "turns of each side")
+    return command.run(parser, measure, words)
+
+
+def measure(flags: argparse.Namespace) -> Report:
+    """Measures every number of rows against one row at a time."""
+    case = ours.case(flags)
+    numbers = _numbers(flags.rows)
+    with _worker(case, 1) as alone:
+        one = warmed_up(alone, "train", flags.seconds)
+        lines = []
+        for rows in numbers:
+            with _worker(case, rows) as together:
+                sides = [warmed_up(together, "train", flags.seconds), one]
+                lines.append(_line(rows, *alternate(sides, flags.turns)))
+    return Report(
+        "bank",
+        machine(alone.facts["card"]),
+        ours.described(case),
+        lines,
+        "row-steps: updates of one row; ratio: at once / one by one, above 1 is better at once",
+    )
+
+
+def _worker(case: ours.Case, rows: int) -> Worker:
+    task = ours.Task(case=case, rows=rows, generated=1)
+    return Worker(f"{rows} rows", "benchmarks.our_worker", task.to_json())
+
+
+def _line(rows: int, together: Sequence[Timing], alone: Sequence[Timing]) -> dict[str, Cell]:
+    """Returns the line of a number of rows, from the turns of both sides."""
+    of_bank = [rows * turn.count / turn.seconds for turn in together]
+    of_one = [turn.count / turn.seconds for turn in alone]
+    return {
+        "rows": rows,
+        "at once (row-steps/s)": statistics.median(of_bank),
+        "one by one (row-steps/s)": statistics.median(of_one),
+        "ratio": statistics.median(a / b for a, b in zip(of_bank, of_one, strict=True)),
+        "at once (MB)": together[-1].peak_bytes / 1e6,
+        "one by one (MB)": alone[-1].peak_bytes / 1e6,
+    }
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [command.positive(part) for part in text.split(",")]
+    except argparse.ArgumentTypeError as error:
+        raise UserError(f"--rows: {error}; give numbers such as 1,4,16") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""How many floating-point operations the matrix products of T5 take, counted from shapes.
+
+A product of [m, k] and [k, n] counts as 2 m k n. What is not a matrix product (softmax, norms,
+activations) is not counted; it takes time but next to none of the operations.
+"""
+
+import dataclasses
+
+from prompt_tuning.models.config import T5Config
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Sizes of a batch: B examples, P prompt, T input and L target tokens, padding included."""
+
+    batch: int
+    prompt: int
+    inputs: int
+    targets: int
+
+
+def training(config: T5Config, sizes: Sizes) -> int:
+    """Returns the operations of one update of a soft prompt before the encoder's input.
+
+    Forward, every product once. Backward, each product with a frozen matrix once more (to its
+    input; a trained one would take another), each product of attention twice more, as both of its
+    sides carry gradients. The first decoder layer up to its cross-attention does not depend on the
+    prompt: its self-attention and its queries have no backward pass.
+    """
+    S, L = sizes.prompt + sizes.inputs, sizes.targets
+    encoder = 2 * (_projections(config, S, 4) + _mlp(config, S)) + 3 * _attention(config, S, S)
+    own = _projections(config, L, 4), _attention(config, L, L)
+    cross = _projections(config, L, 2) + _projections(config, S, 2), _attention(config, L, S)
+    decoder = 2 * (own[0] + cross[0] + _mlp(config, L)) + 3 * (own[1] + cross[1])
+    no_gradient = own[0] + 2 * own[1] + _projections(config, L, 1) + _attention(config, L, S) // 2
+    return sizes.batch * (
+        config.num_encoder_layers * encoder
+        + config.num_decoder_layers * decoder
+        - no_gradient
+        + 2 * _logits(config, L)
+    )
+
+
+def greedy(config: T5Config, sizes: Sizes) -> int:
+    """Returns the operations of encoding a batch and decoding L tokens greedily.
+
+    Keys and values of the input are projected once; each step attends to all L places of the
+    cache, of which those not yet decoded are masked.
+    """
+    S, L = sizes.prompt + sizes.inputs, sizes.targets
+    encoder = _projections(config, S, 4) + _mlp(config, S) + _attention(config, S, S)
+    own = _projections(config, L, 4) + _attention(config, L, L)
+    cross = _projections(config, L, 2) + _projections(config, S, 2) + _attention(config, L, S)
+    decoder = own + cross + _mlp(config, L)
+    return sizes.batch * (
+        config.num_encoder_layers * encoder
+        + config.num_decoder_layers * decoder
+        + _logits(config, L)
+    )
+
+
+def _projections(config: T5Config, tokens: int, count: int) -> int:
+    """Returns the operations of `count` projections between the model's width and the heads'."""
+    return count * 2 * tokens * config.emb_dim * config.num_heads * config.head_dim
+
+
+def _attention(config: T5Config, queries: int, keys: int) -> int:
+    """Returns the operations of scores and of weighted values, half of the whole each."""
+    return 2 * 2 * queries * keys * config.num_heads * config.head_dim
+
+
+def _mlp(config: T5Config, tokens: int) -> int:
+    matrices = len(config.activations) + 1
+    return matrices * 2 * tokens * config.emb_dim * config.mlp_dim
+
+
+def _logits(config: T5Config, tokens: int) -> int:
+    return 2 * tokens * config.emb_dim * config.vocab_size
