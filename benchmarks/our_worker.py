@@ -17,7 +17,7 @@ def main() -> None:
     data = [ours.batches(case, split, shapes, row) for row in range(task.rows)]
 
     def train(steps: int) -> None:
-        training.run([batches.next() for batches in data] for _ in range(steps))
+        ours.train((training, [batches.next() for batches in data]) for _ in range(steps))
 
     generation = ours.Generation(opened, case)
     prompts = ours.examples(case, task.generated, seed=1)

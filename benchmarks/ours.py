@@ -19,6 +19,7 @@ from benchmarks.command import Parser, positive
 from prompt_tuning.cli import gin_config
 from prompt_tuning.cli.main import COMMANDS
 from prompt_tuning.data.cached_task import CachedSplit, in_memory
+from prompt_tuning.data.padding import Positions, count_positions
 from prompt_tuning.data.pipeline import Batches, HostBatch
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.config import T5Config
@@ -38,6 +39,7 @@ from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.training.starts import SampledVocab
 from prompt_tuning.training.state import init_state
+from prompt_tuning.training.step import StepMetrics
 from prompt_tuning.types import Params, UserError, nearest
 
 _TINY = (  # for tests of the benchmarks
@@ -196,6 +198,11 @@ def answered_together(case: Case) -> int:
     return _configured(case)[1].eval_batch_size
 
 
+def shapes_of(case: Case, splits: Sequence[CachedSplit]) -> list[tuple[int, int]]:
+    """Returns the shapes (T, L) that a run pads batches of these splits to."""
+    return _configured(case)[0].shapes_of(splits)
+
+
 def model_config(case: Case) -> T5Config:
     """Returns the shape of a case's model."""
     setup, _ = _configured(case)
@@ -244,21 +251,33 @@ class Training:
             place.lane.load(place.slot, _row(case, number), state)
             self._places.append((place.lane, place.slot))
 
-    def run(self, steps: Iterable[Sequence[HostBatch]]) -> None:
-        """Takes steps with one batch for each row, and waits for the last; metrics are read late.
+    def step(self, batches: Sequence[HostBatch]) -> list[StepMetrics]:
+        """Takes a step with a batch for each row, without waiting for it."""
+        by_lane: dict[Lane, dict[int, HostBatch]] = {}
+        for (lane, slot), batch in zip(self._places, batches, strict=True):
+            by_lane.setdefault(lane, {})[slot] = batch
+        return [lane.step(of_lane) for lane, of_lane in by_lane.items()]
 
-        Args:
-            steps: For each step a batch for each row.
-        """
-        unread: list[Any] = []
-        for batches in steps:
-            by_lane: dict[Lane, dict[int, HostBatch]] = {}
-            for (lane, slot), batch in zip(self._places, batches, strict=True):
-                by_lane.setdefault(lane, {})[slot] = batch
-            stepped = [lane.step(of_lane) for lane, of_lane in by_lane.items()]
-            jax.device_get(unread)
-            unread = stepped
+
+def train(steps: Iterable[tuple[Training, Sequence[HostBatch]]]) -> None:
+    """Takes steps, reads the metrics of each one step late, and waits for the last.
+
+    Args:
+        steps: For each step what to train, and a batch for each of its rows.
+    """
+    unread: list[StepMetrics] = []
+    for training, batches in steps:
+        stepped = training.step(batches)
         jax.device_get(unread)
+        unread = stepped
+    jax.device_get(unread)
+
+
+def count(case: Case, shapes: Sequence[tuple[int, int]], batch: HostBatch) -> Positions:
+    """Counts the encoder positions of a step on a batch, with these shapes to pad to."""
+    del shapes  # a batch of the pipeline is padded to one of them already
+    width = batch.encoder_tokens.shape[1]
+    return count_positions(batch.input_lengths, width, prompt_length=case.prompt)
 
 
 class Generation:

@@ -1,0 +1,170 @@
+"""How much of this machine's matrix-multiply limit a training step and an evaluation reach.
+
+    python -m benchmarks.roofline
+    python -m benchmarks.roofline --model base --dtype bfloat16
+
+The limit is the best rate that JAX multiplies two matrices at here, over several shapes and turns.
+Operations are counted from shapes (`benchmarks/operations.py`); padding counts, as it is computed.
+"""
+
+import argparse
+import dataclasses
+import functools
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks import command, operations, ours
+from benchmarks.report import Cell, Report, machine
+
+Product = tuple[int, int, int]
+"""The sizes (m, k, n) of a product of [m, k] and [k, n]."""
+
+_SQUARES = {"cpu": (1024, 2048, 4096)}
+_LARGE_SQUARES = (4096, 8192, 16384)
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """The best rate of a matrix product, in operations per second, and the product's sizes."""
+
+    rate: float
+    product: Product
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the benchmark; returns the exit status."""
+    parser = command.Parser("roofline", __doc__)
+    ours.add_flags(parser, "small")
+    parser.number("--generated", 64, "examples of an evaluation")
+    parser.number("--turns", 5, "turns of every measurement")
+    parser.add_argument(
+        "--squares",
+        type=_sizes,
+        metavar="N,N",
+        help="sizes of the square matrices that are multiplied (by default as the device has them)",
+    )
+    return command.run(parser, measure, words)
+
+
+def measure(flags: argparse.Namespace) -> Report:
+    """Measures the limits and both activities, in turns."""
+    case = ours.case(flags)
+    opened = ours.open_case(case, 1)
+    squares = flags.squares or _SQUARES.get(jax.default_backend(), _LARGE_SQUARES)
+    config = opened.model.model.config
+    sizes = operations.Sizes(case.batch, case.prompt, case.inputs, case.targets)
+    work = {
+        "training": operations.training(config, sizes),
+        "greedy evaluation": operations.greedy(
+            config, dataclasses.replace(sizes, batch=flags.generated)
+        ),
+    }
+    run = _activities(case, opened, flags.generated)
+    for activity in run.values():
+        activity()
+    shapes = list(_products(squares, sizes, config.emb_dim, config.mlp_dim))
+    limits: dict[str, Limit] = dict.fromkeys(ours.DTYPES, Limit(0.0, shapes[0]))
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(flags.turns):
+        for dtype, limit in limits.items():
+            limits[dtype] = max(limit, _limit(shapes, dtype), key=lambda each: each.rate)
+        for name, activity in run.items():
+            seconds[name].append(_seconds(activity))
+    limit = limits[case.dtype]
+    rates = {name: work[name] / statistics.median(seconds[name]) for name in work}
+    lines = [_limit_line(dtype, each) for dtype, each in limits.items()]
+    lines += [
+        _line(name, work[name], statistics.median(seconds[name]), rates[name] / limit.rate)
+        for name in work
+    ]
+    return Report(
+        "roofline",
+        machine(ours.card()),
+        {**ours.described(case), "generated": flags.generated},
+        lines,
+        f"share: of the {case.dtype} limit, over products "
+        + ", ".join("x".join(map(str, shape)) for shape in shapes),
+    )
+
+
+def _activities(
+    case: ours.Case, opened: ours.Opened, generated: int
+) -> dict[str, Callable[[], object]]:
+    shapes = [(case.inputs, case.targets)]
+    training = ours.Training(opened, case, shapes, 1)
+    batches = ours.batches(case, ours.examples(case, 8 * case.batch), shapes, 0)
+    generation = ours.Generation(opened, case)
+    prompts = ours.examples(case, generated, seed=1)
+    return {
+        "training": lambda: ours.train([(training, [batches.next()])]),
+        "greedy evaluation": lambda: generation.run(prompts),
+    }
+
+
+def _products(
+    squares: Sequence[int], sizes: operations.Sizes, width: int, mlp: int
+) -> Iterator[Product]:
+    """Yields the products to look for the limit among: squares, and those of the step's MLP."""
+    yield from ((size, size, size) for size in squares)
+    tokens = sizes.batch * (sizes.prompt + sizes.inputs)
+    yield tokens, width, mlp
+    yield tokens, mlp, width
+
+
+def _limit(shapes: Sequence[Product], dtype: str) -> Limit:
+    """Returns the best rate over the products, each done once warm and then once or more."""
+    return max((_rate(shape, dtype) for shape in shapes), key=lambda limit: limit.rate)
+
+
+def _rate(shape: Product, dtype: str) -> Limit:
+    m, k, n = shape
+    multiply = _multiplier(shape, dtype)
+    multiply()
+    count = max(1, round(0.1 / _seconds(multiply)))
+    rates = (2 * m * k * n / _seconds(multiply) for _ in range(min(count, 50)))
+    return Limit(max(rates), shape)
+
+
+@functools.cache
+def _multiplier(shape: Product, dtype: str) -> Callable[[], object]:
+    m, k, n = shape
+    left, right = jax.random.split(jax.random.key(0))
+    a = jax.random.normal(left, (m, k), jnp.dtype(dtype))
+    b = jax.random.normal(right, (k, n), jnp.dtype(dtype))
+    product = jax.jit(jnp.matmul)
+    return lambda: product(a, b).block_until_ready()
+
+
+def _seconds(activity: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    activity()
+    return time.perf_counter() - began
+
+
+def _limit_line(dtype: str, limit: Limit) -> dict[str, Cell]:
+    product = "x".join(map(str, limit.product))
+    m, k, n = limit.product
+    return _line(f"{dtype} product {product}", 2 * m * k * n, 2 * m * k * n / limit.rate, None)
+
+
+def _line(name: str, work: int, seconds: float, share: float | None) -> dict[str, Cell]:
+    return {
+        "activity": name,
+        "GFLOP": work / 1e9,
+        "seconds": seconds,
+        "GFLOP/s": work / seconds / 1e9,
+        "share": share,
+    }
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(command.positive(part) for part in text.split(","))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
