@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from prompt_tuning.data.pipeline import Batches
+
 
 class Positions(NamedTuple):
     """Counts encoder positions, those of prompts included.
@@ -39,3 +41,20 @@ def count_positions(
     """
     total = (len(lengths) + fillers) * (prompt_length + width)
     return Positions(total, total - len(lengths) * prompt_length - int(lengths.sum()))
+
+
+def expect_positions(batches: Batches, count: int, *, prompt_length: int) -> Positions:
+    """Counts the encoder positions of the first batches, each padded as a whole.
+
+    Cutting batches into passes of examples of about one length saves a little more.
+
+    Args:
+        batches: The batches, which stay at their position.
+        count: How many of them.
+        prompt_length: Tokens of the prompt in front of each input, P; 0 where there is none.
+    """
+    positions = Positions()
+    for position in range(count):
+        _, lengths, (width, _) = batches.chosen(position)
+        positions = positions.plus(count_positions(lengths, width, prompt_length=prompt_length))
+    return positions

@@ -14,7 +14,7 @@ from prompt_tuning.data.shapes import Shape, choose_shapes, smallest_fit
 from prompt_tuning.data.stream import Block, Stream, StreamedSplit
 from prompt_tuning.types import UserError
 
-__all__ = ["Batches", "EvalBatch", "HostBatch", "Part", "choose_shapes", "eval_batches"]
+__all__ = ["Batches", "Chosen", "EvalBatch", "HostBatch", "Part", "choose_shapes", "eval_batches"]
 
 Part = tuple[CachedSplit | StreamedSplit, float]
 """Examples and the rate at which to draw them, relative to the other parts."""
@@ -23,6 +23,21 @@ _STREAM_BATCHES = 32  # of a window with streamed examples, which wait in memory
 _MOST_BATCHES = 128  # of a window: enough for few of them to straddle two shapes
 _FEWEST_BATCHES = 4
 _PERMUTATION, _WINDOW, _PHASE = range(3)  # what a random stream is for
+
+
+class Chosen(NamedTuple):
+    """Says what a batch is of, over all processes.
+
+    Attributes:
+        examples: `[B]`, numbered through the parts, in the order of the parts; streamed ones come
+            after all others, numbered through the window of batches that they are in.
+        input_lengths: `[B]`, their input tokens.
+        shape: The (T, L) they are padded to.
+    """
+
+    examples: np.ndarray
+    input_lengths: np.ndarray
+    shape: Shape
 
 
 class _Drawn(NamedTuple):
@@ -138,7 +153,6 @@ class Batches:
         self._rows = slice(process_index * share, (process_index + 1) * share)
         self._epochs: dict[int, tuple[int, np.ndarray]] = {}
         self._window = _Window(-1, self._starts, self._starts, self._starts, ())
-        self._real_tokens = self._padded_tokens = 0
         self.position = 0
 
     def __iter__(self) -> Iterator[HostBatch]:
@@ -149,10 +163,8 @@ class Batches:
 
     def next(self) -> HostBatch:
         """Returns the batch at the current position and moves on."""
-        rows, shape = self.examples(self.position)
-        _, _, input_tokens, _, streamed = self._window
-        self._real_tokens += int(input_tokens[self.position % self._window_batches].sum())
-        self._padded_tokens += len(rows) * shape[0]
+        rows, _, shape = self.chosen(self.position)
+        streamed = self._window.streamed
         self.position += 1
         rows = rows[self._rows]
         inputs = [self._inputs, *(block.inputs for block in streamed)]
@@ -161,16 +173,16 @@ class Batches:
             ragged.padded(inputs, rows, shape[0]), ragged.padded(targets, rows, shape[1])
         )
 
-    def examples(self, position: int) -> tuple[np.ndarray, Shape]:
-        """Returns the examples of the whole batch at a position, `[B]`, and its shape.
-
-        Examples are numbered through the parts, in the order of the parts; streamed ones come after
-        all others, numbered through the window of batches that they are in.
-        """
+    def chosen(self, position: int) -> Chosen:
+        """Returns what the batch at a position is of."""
         window, batch = divmod(position, self._window_batches)
         if self._window.number != window:
             self._window = self._form_window(window)
-        return self._window.examples[batch], self.shapes[self._window.shapes[batch]]
+        return Chosen(
+            self._window.examples[batch],
+            self._window.input_tokens[batch],
+            self.shapes[self._window.shapes[batch]],
+        )
 
     def state(self) -> dict[str, int]:
         """Returns the position, and what `restore` checks it against."""
@@ -189,11 +201,6 @@ class Batches:
                     "resume with the settings and data of the first run, or start a new one"
                 )
         self.position = int(state["position"])
-
-    @property
-    def padding_share(self) -> float:
-        """The share of padding among the input tokens of the batches returned so far."""
-        return 1.0 - self._real_tokens / self._padded_tokens if self._padded_tokens else 0.0
 
     def _identity(self) -> dict[str, int]:
         tokens = len(self._inputs.tokens) + len(self._targets.tokens)

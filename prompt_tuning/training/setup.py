@@ -23,7 +23,7 @@ from prompt_tuning.models.weights import Backbone, Outline, is_remote, open_back
 from prompt_tuning.types import UserError, nearest
 
 _DTYPES = ("float32", "bfloat16")
-_MULTIPLE = 4  # tokens that padded lengths are a multiple of
+MULTIPLE = 4  # tokens that padded lengths are a multiple of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -253,7 +253,7 @@ class Setup:
 
     def shapes_of(self, splits: Sequence[CachedSplit]) -> list[Shape]:
         """Chooses the padded shapes (T, L) for splits."""
-        return choose_shapes(splits, self.shape_count, _MULTIPLE)
+        return choose_shapes(splits, self.shape_count, MULTIPLE)
 
     def _check_dtypes(self) -> None:
         for kind, dtype in (("compute", self.dtype), ("parameter", self.param_dtype)):

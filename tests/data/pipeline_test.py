@@ -157,10 +157,10 @@ def test_padding_is_a_small_share_on_realistic_lengths():
     split = in_memory([[3] * n for n in lengths], [[3, 1]] * len(lengths))
     source = batches(split, batch_size=32, shapes=choose_shapes([split], 8, 1))
     tokens = np.concatenate([source.next().encoder_tokens.ravel() for _ in range(625)])
-    assert source.padding_share == pytest.approx(np.mean(tokens == 0), abs=1e-9)
-    assert source.padding_share < 0.13
+    padding_share = np.mean(tokens == 0)
+    assert padding_share < 0.13
     shuffled = draw.permutation(lengths).reshape(-1, 32)
-    assert source.padding_share < 0.3 * (1 - shuffled.mean() / shuffled.max(1).mean())
+    assert padding_share < 0.3 * (1 - shuffled.mean() / shuffled.max(1).mean())
 
 
 @pytest.mark.parametrize(

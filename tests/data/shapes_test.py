@@ -47,6 +47,13 @@ def test_no_other_cut_by_input_length_is_cheaper(seed):
     assert padded_tokens(chosen, split) == best
 
 
+def test_a_shape_that_saves_next_to_nothing_is_not_made():
+    inputs = [10] * 100 + [30] * 100 + [29]
+    assert choose_shapes([split_of(inputs, [2] * 201)], 3, 1) == [(10, 2), (30, 2)]
+    inputs[-20:] = [25] * 20  # now it saves more than a hundredth
+    assert choose_shapes([split_of(inputs, [2] * 201)], 3, 1) == [(10, 2), (25, 2), (30, 2)]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_last_shape_fits_everything(seed):
     draw = np.random.default_rng(seed)

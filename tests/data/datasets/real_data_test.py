@@ -4,9 +4,13 @@ from typing import NamedTuple
 
 import pytest
 
+from prompt_tuning.cli import gin_files
 from prompt_tuning.data import cache
 from prompt_tuning.data.cached_task import CachedTask
+from prompt_tuning.data.padding import expect_positions
+from prompt_tuning.data.pipeline import Batches, choose_shapes
 from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.training.setup import MULTIPLE
 
 
 class Real(NamedTuple):
@@ -125,7 +129,7 @@ def tasks(shared_data, vocabulary, tmp_path_factory):
         tmp_path_factory.mktemp("cache"),
         [*DATASETS, "glue_cola_unprefixed"],
         vocabulary,
-        {"inputs": 128, "targets": 64},
+        {"inputs": 512, "targets": 62},
         modules=(),
         data_dir=str(shared_data),
         tfds_data_dir=None,
@@ -146,6 +150,36 @@ def test_a_real_dataset_is_read_whole_and_its_answers_score_100(name, tasks, voc
         assert set(split.target_texts) == set(real.labels)
     scores = task.evaluate(task.scored_split, answers(name, split))
     assert scores == pytest.approx(dict.fromkeys(scores, 100.0))
+
+
+_MIXED = ("super_glue_rte", "glue_cola", "glue_mrpc", "super_glue_boolq")
+
+
+@pytest.fixture(scope="module")
+def shape_count() -> int:
+    """Returns how many shapes batches have if users do not say."""
+    defaults = gin_files.configs_directory() / "defaults.gin"
+    bindings = gin_files.read([str(defaults)], [], []).bindings
+    (count,) = (each.value for each in bindings if str(each.key) == "Setup.shape_count")
+    return count
+
+
+@pytest.mark.parametrize("batch_size", [16, 32])
+@pytest.mark.parametrize("names", [*((name,) for name in _MIXED), _MIXED])
+def test_padding_is_below_a_tenth_of_encoder_positions(names, batch_size, tasks, shape_count):
+    parts = [(tasks[name].training, 1.0) for name in names]
+    splits = [split for name in names for split in tasks[name].splits.values()]
+    batches = Batches(
+        parts,
+        batch_size=batch_size,
+        seed=0,
+        shapes=choose_shapes(splits, shape_count, MULTIPLE),
+        process_index=0,
+        process_count=1,
+    )
+    expected = expect_positions(batches, 256, prompt_length=100)
+    assert expected.padding_share < 0.1
+    assert expect_positions(batches, 256, prompt_length=0).padding == expected.padding
 
 
 def test_an_unprefixed_task_differs_by_the_prefix(tasks, vocabulary):
