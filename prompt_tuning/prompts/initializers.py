@@ -1,7 +1,8 @@
 """What a soft prompt is before tuning (Lester et al. 2021, section 3.2).
 
 Every initialiser is a closure `(key, shape) -> [P, H]` float32, with shape `(P, H)`. Token ids
-come from the caller's vocabulary; nothing here tokenises.
+come from the caller's vocabulary; nothing here tokenises. Random numbers are JAX's; the rest is
+done in NumPy, as JAX would compile a program for each operation.
 """
 
 import warnings
@@ -14,7 +15,7 @@ from jax.typing import ArrayLike
 
 from prompt_tuning.types import Array, UserError, nearest
 
-Initializer = Callable[[Array, tuple[int, int]], Array]
+Initializer = Callable[[Array, tuple[int, int]], np.ndarray]
 
 UNIFORM_RANGES: dict[str, tuple[float, float]] = {
     "paper": (-0.5, 0.5),
@@ -33,7 +34,7 @@ def uniform(bounds: str) -> Initializer:
         hint = nearest(bounds, UNIFORM_RANGES) or f"; use {' or '.join(UNIFORM_RANGES)}"
         raise UserError(f"uniform initialiser: no range is called {bounds!r}{hint}")
     low, high = UNIFORM_RANGES[bounds]
-    return lambda key, shape: jax.random.uniform(key, shape, jnp.float32, low, high)
+    return lambda key, shape: np.asarray(_draw_uniform(key, shape, low, high))
 
 
 def sampled_vocabulary(embeddings: ArrayLike, population: int | None) -> Initializer:
@@ -50,7 +51,7 @@ def sampled_vocabulary(embeddings: ArrayLike, population: int | None) -> Initial
     Raises:
         UserError: `population` is not positive, or (on the call) H differs.
     """
-    table = jnp.asarray(embeddings)
+    table = np.asarray(embeddings)
     if population is not None and population <= 0:
         raise UserError(
             f"sampled vocabulary: population is {population}; give a positive number of rows,"
@@ -64,7 +65,7 @@ def sampled_vocabulary(embeddings: ArrayLike, population: int | None) -> Initial
         )
     rows = table.shape[0] if population is None else min(population, table.shape[0])
 
-    def initialize(key: Array, shape: tuple[int, int]) -> Array:
+    def initialize(key: Array, shape: tuple[int, int]) -> np.ndarray:
         _check_width("sampled vocabulary", table, shape)
         distinct = shape[0] <= rows
         if not distinct:
@@ -73,8 +74,8 @@ def sampled_vocabulary(embeddings: ArrayLike, population: int | None) -> Initial
                 " drawing with replacement",
                 stacklevel=2,
             )
-        ids = jax.random.choice(key, rows, (shape[0],), replace=not distinct)
-        return table[ids].astype(jnp.float32)
+        ids = _draw_rows(key, rows, shape[0], not distinct)
+        return table[np.asarray(ids)].astype(np.float32)
 
     return initialize
 
@@ -95,7 +96,7 @@ def class_labels(
         UserError: There is no label, one has no piece, an id is not a row of the table, or (on the
             call) H differs.
     """
-    table = jnp.asarray(embeddings)
+    table = np.asarray(embeddings)
     if not label_pieces:
         raise UserError(
             "class labels: there are no labels; give them, or use another "
@@ -106,7 +107,7 @@ def class_labels(
             raise UserError(f"class labels: label {i} has no pieces; remove it or write it out")
         _check_ids("class labels", table, pieces)
 
-    def initialize(key: Array, shape: tuple[int, int]) -> Array:
+    def initialize(key: Array, shape: tuple[int, int]) -> np.ndarray:
         _check_width("class labels", table, shape)
         if len(label_pieces) > shape[0]:
             warnings.warn(
@@ -115,10 +116,11 @@ def class_labels(
                 stacklevel=2,
             )
         means = [
-            jnp.mean(table[np.asarray(pieces)].astype(jnp.float32), axis=0)
+            # Not `mean`: this is what jax.numpy.mean gives, for labels of up to 7 pieces to the bit.
+            table[np.asarray(pieces)].astype(np.float32).sum(axis=0) * np.float32(1 / len(pieces))
             for pieces in label_pieces[: shape[0]]
         ]
-        return _filled(jnp.stack(means), key, shape, fallback)
+        return _filled(np.stack(means), key, shape, fallback)
 
     return initialize
 
@@ -131,20 +133,30 @@ def from_pieces(embeddings: ArrayLike, pieces: Sequence[int], fallback: Initiali
     Raises:
         UserError: There is no piece, an id is not a row of the table, or (on the call) H differs.
     """
-    table = jnp.asarray(embeddings)
+    table = np.asarray(embeddings)
     if not pieces:
         raise UserError("string initialiser: the text has no pieces; give one that is not empty")
     _check_ids("string initialiser", table, pieces)
 
-    def initialize(key: Array, shape: tuple[int, int]) -> Array:
+    def initialize(key: Array, shape: tuple[int, int]) -> np.ndarray:
         _check_width("string initialiser", table, shape)
-        rows = table[np.asarray(pieces[: shape[0]])].astype(jnp.float32)
+        rows = table[np.asarray(pieces[: shape[0]])].astype(np.float32)
         return _filled(rows, key, shape, fallback)
 
     return initialize
 
 
-def _check_width(what: str, table: Array, shape: tuple[int, int]) -> None:
+_draw_uniform = jax.jit(
+    lambda key, shape, low, high: jax.random.uniform(key, shape, jnp.float32, low, high),
+    static_argnums=(1, 2, 3),
+)
+_draw_rows = jax.jit(
+    lambda key, rows, count, replace: jax.random.choice(key, rows, (count,), replace),
+    static_argnums=(1, 2, 3),
+)
+
+
+def _check_width(what: str, table: np.ndarray, shape: tuple[int, int]) -> None:
     if table.shape[1] != shape[1]:
         raise UserError(
             f"{what}: the embedding table is {table.shape[1]} wide, the prompt {shape[1]};"
@@ -152,7 +164,7 @@ def _check_width(what: str, table: Array, shape: tuple[int, int]) -> None:
         )
 
 
-def _check_ids(what: str, table: Array, ids: Sequence[int]) -> None:
+def _check_ids(what: str, table: np.ndarray, ids: Sequence[int]) -> None:
     wrong = [i for i in ids if not 0 <= i < table.shape[0]]
     if wrong:
         raise UserError(
@@ -161,8 +173,10 @@ def _check_ids(what: str, table: Array, ids: Sequence[int]) -> None:
         )
 
 
-def _filled(rows: Array, key: Array, shape: tuple[int, int], fallback: Initializer) -> Array:
+def _filled(
+    rows: np.ndarray, key: Array, shape: tuple[int, int], fallback: Initializer
+) -> np.ndarray:
     if rows.shape[0] == shape[0]:
         return rows
     # The fallback draws the whole prompt, so that its part is what it would be by itself.
-    return jnp.concatenate([rows, fallback(key, shape)[rows.shape[0] :]])
+    return np.concatenate([rows, fallback(key, shape)[rows.shape[0] :]])

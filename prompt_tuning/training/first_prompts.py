@@ -22,7 +22,7 @@ class FirstPrompts:
 
     def __init__(self, work: Work, embeddings: Array, prompt_length: int):
         self._work = work
-        self._embeddings = embeddings
+        self._embeddings = np.asarray(embeddings)
         self._labels = work.labels
         self.shape = (prompt_length, work.backbone.config.emb_dim)
 

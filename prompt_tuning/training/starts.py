@@ -33,7 +33,7 @@ class StartContext:
         best_prompts: Prompt files of finished rows, by row name.
     """
 
-    embeddings: Array
+    embeddings: np.ndarray
     vocabulary: Tokenizer
     labels: tuple[str, ...]
     backbone: str
@@ -67,7 +67,7 @@ class _Initialized:
         raise NotImplementedError
 
     def prompt(self, key: Array, shape: tuple[int, int], context: StartContext) -> np.ndarray:
-        return np.asarray(self.initializer(context)(key, shape))
+        return self.initializer(context)(key, shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,4 +226,9 @@ class Pretrained:
 
 def start_key(seed: int) -> Array:
     """Returns the random key a row with this seed draws its first prompt with."""
+    return _start_key(np.uint32(seed))
+
+
+@jax.jit
+def _start_key(seed: Array) -> Array:
     return jax.random.fold_in(jax.random.key(seed), 0x57A7)

@@ -22,7 +22,7 @@ KEY = jax.random.key(0)
 def minus_one(key, shape):
     """A fallback that shows."""
     del key
-    return jnp.full(shape, -1.0)
+    return np.full(shape, -1.0, np.float32)
 
 
 def rows(prompt):
@@ -91,6 +91,18 @@ def test_class_labels_start_from_the_mean_of_their_pieces():
     prompt = class_labels(TABLE, [[2], [3, 6], [1, 1, 7]], minus_one)(KEY, (5, 2))
     np.testing.assert_array_equal(prompt, [[2, 2], [4.5, 4.5], [3, 3], [-1, -1], [-1, -1]])
     assert prompt.dtype == jnp.float32
+
+
+def test_means_and_draws_are_those_of_jax_to_the_bit():
+    table = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    fallback = sampled_vocabulary(table, 40)
+    prompt = class_labels(table, [[3, 4, 6], [1, 2, 5, 7, 9]], fallback)(KEY, (6, 8))
+    means = [
+        jnp.mean(jnp.asarray(table)[np.asarray(p)], axis=0) for p in ([3, 4, 6], [1, 2, 5, 7, 9])
+    ]
+    np.testing.assert_array_equal(prompt[:2], jnp.stack(means))
+    drawn = jax.random.choice(KEY, 40, (6,), replace=False)
+    np.testing.assert_array_equal(prompt[2:], table[np.asarray(drawn)[2:]])
 
 
 def test_as_many_labels_as_tokens_need_no_fallback():
