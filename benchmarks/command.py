@@ -13,7 +13,7 @@ from prompt_tuning.types import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """Parses the flags of a benchmark; every one takes `--output`.
+    """Parses the flags of a benchmark.
 
     Args:
         name: The benchmark's module.
@@ -27,7 +27,6 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        self.add_argument("--output", type=Path, metavar="FILE", help="also write JSON there")
 
     def number(self, flag: str, default: int, meaning: str) -> None:
         """Adds a flag for a positive whole number."""
@@ -62,10 +61,11 @@ def run(
     """Runs a benchmark, prints its table, and returns the exit status: 2 for bad input.
 
     Args:
-        parser: Its flags.
+        parser: Its flags, to which `--output` is added.
         measure: Does the work.
         words: The command line; None takes the process's.
     """
+    parser.add_argument("--output", type=Path, metavar="FILE", help="also write JSON there")
     try:
         flags = parser.parse_args(words)
         if flags.output is not None and not flags.output.parent.is_dir():

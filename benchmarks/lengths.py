@@ -35,6 +35,10 @@ from prompt_tuning.types import UserError, nearest
 TASKS = ("super_glue_rte", "glue_cola", "glue_mrpc", "super_glue_boolq")
 DATA_DIR = ROOT.parent / "shared" / "data"
 OURS, LONGEST, PEFT = "ours", "to the longest", "PEFT, to the longest"
+_NOTE = (
+    "to the longest: of a batch; ours / this: examples/s of ours, divided by those of the line; "
+    "padding: of encoder positions, prompts counted"
+)
 _MOST_BATCHES = 512  # that a sample is taken of
 
 
@@ -113,8 +117,7 @@ def measure(flags: argparse.Namespace) -> Report:
             if name not in ("inputs", "targets")
         },
         lines,
-        "to the longest: of a batch; ours / this: examples/s of ours, divided by those of the line; padding: of encoder "
-        "positions, prompts counted" + ("" if python else "; PEFT: skipped, as --no_peer asks"),
+        _NOTE if python else f"{_NOTE}; PEFT: skipped, as --no_peer asks",
     )
 
 
