@@ -30,9 +30,10 @@ def training(config: T5Config, sizes: Sizes) -> int:
     S, L = sizes.prompt + sizes.inputs, sizes.targets
     encoder = 2 * (_projections(config, S, 4) + _mlp(config, S)) + 3 * _attention(config, S, S)
     own = _projections(config, L, 4), _attention(config, L, L)
-    cross = _projections(config, L, 2) + _projections(config, S, 2), _attention(config, L, S)
+    cross = _cross_attention(config, L, S)
     decoder = 2 * (own[0] + cross[0] + _mlp(config, L)) + 3 * (own[1] + cross[1])
-    no_gradient = own[0] + 2 * own[1] + _projections(config, L, 1) + _attention(config, L, S) // 2
+    no_gradient = own[0] + 2 * own[1] + cross[1] // 2
+    no_gradient += _projections(config, L, 2 if _folds(config, L) else 1)
     return sizes.batch * (
         config.num_encoder_layers * encoder
         + config.num_decoder_layers * decoder
@@ -44,13 +45,12 @@ def training(config: T5Config, sizes: Sizes) -> int:
 def greedy(config: T5Config, sizes: Sizes) -> int:
     """Returns the operations of encoding a batch and decoding L tokens greedily.
 
-    Keys and values of the input are projected once; each step attends to all L places of the
-    cache, of which those not yet decoded are masked.
+    Each step attends to all L places of the cache, of which those not yet decoded are masked.
     """
     S, L = sizes.prompt + sizes.inputs, sizes.targets
     encoder = _projections(config, S, 4) + _mlp(config, S) + _attention(config, S, S)
     own = _projections(config, L, 4) + _attention(config, L, L)
-    cross = _projections(config, L, 2) + _projections(config, S, 2) + _attention(config, L, S)
+    cross = L * sum(_cross_attention(config, 1, S))
     decoder = own + cross + _mlp(config, L)
     return sizes.batch * (
         config.num_encoder_layers * encoder
@@ -67,6 +67,20 @@ def _projections(config: T5Config, tokens: int, count: int) -> int:
 def _attention(config: T5Config, queries: int, keys: int) -> int:
     """Returns the operations of scores and of weighted values, half of the whole each."""
     return 2 * 2 * queries * keys * config.num_heads * config.head_dim
+
+
+def _folds(config: T5Config, queries: int) -> bool:
+    """Says whether queries and mixtures take the projections of the input's keys and values."""
+    return queries < config.head_dim
+
+
+def _cross_attention(config: T5Config, queries: int, keys: int) -> tuple[int, int]:
+    """Returns the operations of products with frozen matrices, and of those without."""
+    if _folds(config, queries):
+        wide = 2 * 2 * queries * keys * config.num_heads * config.emb_dim
+        return _projections(config, queries, 4), wide
+    frozen = _projections(config, queries, 2) + _projections(config, keys, 2)
+    return frozen, _attention(config, queries, keys)
 
 
 def _mlp(config: T5Config, tokens: int) -> int:

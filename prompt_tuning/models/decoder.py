@@ -27,13 +27,13 @@ class DecodeState(NamedTuple):
 
     Attributes:
         self_cache: Per layer, keys and values of the tokens so far, `[B, L, heads, head_dim]`.
-        cross_cache: Per layer, keys and values of the encoder output, `[B, P+T, heads, head_dim]`.
+        encoded: The encoder output, `[B, P+T, H]`.
         encoder_bias: `[B, 1, 1, P+T]`, large and negative at padding.
         index: Number of tokens decoded so far.
     """
 
     self_cache: tuple[Cache, ...]
-    cross_cache: tuple[Cache, ...]
+    encoded: Array
     encoder_bias: Array
     index: Array
 
@@ -62,8 +62,7 @@ class Decoder(nn.Module):
         masks = self._draw_masks(drop, x.shape[1], encoded.shape[1])
         x = dropout(x, masks, "input")
         for i, layer in enumerate(self.layers):
-            cross = layer.encoder_decoder_attention.keys_values(encoded)
-            x, _ = layer(x, None, bias, cross, encoder_bias, masks, str(i))
+            x, _ = layer(x, None, bias, encoded, encoder_bias, masks, str(i))
         return dropout(self.decoder_norm(x), masks, "output")
 
     def step(self, x: Array, state: DecodeState) -> tuple[Array, tuple[Cache, ...]]:
@@ -73,16 +72,11 @@ class Decoder(nn.Module):
         bias = self.relpos_bias(query, keys)
         bias = bias + causal_bias(query, keys, bias.dtype)
         caches = []
-        for layer, cache, cross in zip(
-            self.layers, state.self_cache, state.cross_cache, strict=True
-        ):
-            x, cache = layer(x, (cache, state.index), bias, cross, state.encoder_bias, None, "")
+        for layer, cache in zip(self.layers, state.self_cache, strict=True):
+            cached = (cache, state.index)
+            x, cache = layer(x, cached, bias, state.encoded, state.encoder_bias, None, "")
             caches.append(cache)
         return self.decoder_norm(x), tuple(caches)
-
-    def cross_caches(self, encoded: Array) -> tuple[Cache, ...]:
-        """Returns each layer's keys and values of the encoder output `[B, T, H]`."""
-        return tuple(layer.encoder_decoder_attention.keys_values(encoded) for layer in self.layers)
 
     def _draw_masks(
         self, drop: Dropout | None, length: int, encoded_length: int
@@ -119,8 +113,8 @@ class DecoderLayer(nn.Module):
         x: Array,
         cached: tuple[Cache, Array] | None,
         bias: Array,
-        cross: Cache,
-        cross_bias: Array,
+        encoded: Array,
+        encoder_bias: Array,
         masks: DropoutMasks | None,
         site: str,
     ) -> tuple[Array, Cache]:
@@ -135,8 +129,8 @@ class DecoderLayer(nn.Module):
         y = self.self_attention(y, cache, bias, masks, f"{site}/self_attention")
         x = x + dropout(y, masks, f"{site}/self_attention_output")
         y = self.pre_cross_attention_layer_norm(x)
-        y = self.encoder_decoder_attention(
-            y, cross, cross_bias, masks, f"{site}/encoder_decoder_attention"
+        y = self.encoder_decoder_attention.attend(
+            y, encoded, encoder_bias, masks, f"{site}/encoder_decoder_attention"
         )
         x = x + dropout(y, masks, f"{site}/encoder_decoder_attention_output")
         y = self.mlp(self.pre_mlp_layer_norm(x), masks, f"{site}/mlp")

@@ -160,13 +160,31 @@ class Attention(nn.Module):
     ) -> Array:
         """Attends from `x` `[B, Q, H]` to `cache`; `bias` broadcasts to `[B, heads, Q, K]`."""
         scores = jnp.einsum("bqhd,bkhd->bhqk", self._heads(self.query(x)), cache.keys)
-        scores = scores.astype(statistics_dtype(scores.dtype))
-        weights = jax.nn.softmax(scores + bias.astype(scores.dtype), axis=-1)
-        if masks is not None:
-            keep = masks.keys[site][:, :, None, :]
-            weights = jnp.where(keep, weights / (1.0 - masks.rate), 0.0)
-        mixed = jnp.einsum("bhqk,bkhd->bqhd", weights.astype(cache.values.dtype), cache.values)
+        weights = _weights(scores, bias, masks, site).astype(cache.values.dtype)
+        mixed = jnp.einsum("bhqk,bkhd->bqhd", weights, cache.values)
         return self.out(mixed.reshape(*mixed.shape[:2], -1))
+
+    def attend(
+        self, x: Array, memory: Array, bias: Array, masks: DropoutMasks | None, site: str
+    ) -> Array:
+        """Attends from `x` `[B, Q, H]` to `memory` `[B, K, H]`.
+
+        Where Q is less than the width of a head, the projections of keys and values are applied to
+        queries and mixtures instead of to all of `memory`, which multiplies less:
+
+            q (memory W_k)^T = (q W_k^T) memory^T    and    w (memory W_v) = (w memory) W_v
+        """
+        if x.shape[1] >= self.head_dim or self.is_initializing():
+            return self(x, self.keys_values(memory), bias, masks, site)
+        queries = jnp.einsum("bqhd,mhd->bhqm", self._heads(self.query(x)), self._kernel(self.key))
+        weights = _weights(jnp.einsum("bhqm,bkm->bhqk", queries, memory), bias, masks, site)
+        mixed = jnp.einsum("bhqk,bkm->bhqm", weights.astype(memory.dtype), memory)
+        mixed = jnp.einsum("bhqm,mhd->bqhd", mixed, self._kernel(self.value))
+        return self.out(mixed.reshape(*mixed.shape[:2], -1))
+
+    def _kernel(self, dense: nn.Dense) -> Array:
+        kernel = dense.variables["params"]["kernel"].astype(jnp.dtype(self.dtype))
+        return self._heads(kernel)
 
     def _heads(self, x: Array) -> Array:
         return x.reshape(*x.shape[:-1], self.num_heads, self.head_dim)
@@ -245,6 +263,15 @@ def relative_buckets(
     octaves = ratio / math.log(max_distance / exact)
     large = exact + (octaves * (num_buckets - exact)).astype(jnp.int32)
     return offset + jnp.where(distance < exact, distance, jnp.minimum(large, num_buckets - 1))
+
+
+def _weights(scores: Array, bias: Array, masks: DropoutMasks | None, site: str) -> Array:
+    """Returns the attention weights of `scores` `[B, heads, Q, K]`, in at least float32."""
+    scores = scores.astype(statistics_dtype(scores.dtype))
+    weights = jax.nn.softmax(scores + bias.astype(scores.dtype), axis=-1)
+    if masks is None:
+        return weights
+    return jnp.where(masks.keys[site][:, :, None, :], weights / (1.0 - masks.rate), 0.0)
 
 
 def _dense(features: int, dtype: str, *, scale: float = 1.0, name: str | None = None) -> nn.Dense:

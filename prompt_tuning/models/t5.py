@@ -77,7 +77,7 @@ class T5(nn.Module):
         empty = Cache(jnp.zeros(shape, jnp.dtype(c.dtype)), jnp.zeros(shape, jnp.dtype(c.dtype)))
         return DecodeState(
             self_cache=(empty,) * c.num_decoder_layers,
-            cross_cache=self.decoder.cross_caches(encoded),
+            encoded=encoded,
             encoder_bias=self._encoder_bias(encoder_mask),
             index=jnp.zeros((), jnp.int32),
         )

@@ -58,15 +58,14 @@ class MarkovModel:
         del params
         cache = Cache(*(jnp.zeros((mask.shape[0], length, 1, 1)),) * 2)
         bias = jnp.zeros((mask.shape[0], 1, 1, 1))
-        first = Cache(encoded, encoded)
-        return DecodeState((cache,), (first,), bias, jnp.zeros((), jnp.int32))
+        return DecodeState((cache,), encoded, bias, jnp.zeros((), jnp.int32))
 
     def decode_step(
         self, params: Params, tokens: Array, state: DecodeState
     ) -> tuple[Array, DecodeState]:
         del params
         jax.debug.callback(lambda index: self.steps.append(int(index)), state.index)
-        start = state.cross_cache[0].keys[:, 0, 0]
+        start = state.encoded[:, 0, 0]
         last = jnp.where(state.index == 0, start, tokens)
         return jnp.asarray(self.table)[last], state._replace(index=state.index + 1)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.models.layers import (
+    Attention,
     Dropout,
     attention_bias,
     causal_bias,
@@ -100,3 +101,24 @@ def test_no_dropout_is_the_identity():
     assert draw_masks(Dropout(0.0, keys(2)), "encoder", WIDTHS, {"0/attention": 3}, 2) is None
     x = jnp.ones((2, 3, 5))
     assert dropout(x, None, "input") is x
+
+
+@pytest.mark.parametrize("queries", [1, 3, 8])
+def test_attending_to_a_memory_equals_attending_to_its_keys_and_values(queries):
+    rng = np.random.default_rng(0)
+    layer = Attention(num_heads=2, head_dim=8, emb_dim=16, dtype="float32")
+    x = jnp.asarray(rng.normal(size=(4, queries, 16)), jnp.float32)
+    memory = jnp.asarray(rng.normal(size=(4, 5, 16)), jnp.float32)
+    bias = attention_bias(
+        jnp.arange(5, dtype=jnp.int32)[None] < jnp.array([[5], [3], [1], [4]]), jnp.float32
+    )
+    kept = masks(keys(4), {"0/attention": 5})
+
+    def projected(layer, x):
+        return layer(x, layer.keys_values(memory), bias, kept, "0/attention")
+
+    variables = layer.init(jax.random.key(0), x, memory, bias, kept, "0/attention", method="attend")
+    attended = layer.apply(variables, x, memory, bias, kept, "0/attention", method="attend")
+    expected = np.asarray(layer.apply(variables, x, method=projected))
+    np.testing.assert_allclose(np.asarray(attended), expected, rtol=1e-5, atol=1e-6)
+    assert np.abs(expected).mean() > 0.1

@@ -6,6 +6,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from prompt_tuning.models.layers import Dropout
 from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy, shift_right
@@ -64,6 +65,20 @@ def test_padding_changes_nothing_before_it_without_dropout(placed):
     np.testing.assert_allclose(long[:, :13], short, rtol=1e-5, atol=1e-5)
     assert not np.any(long[:, 13:]) and not np.any(np.asarray(short)[~np.asarray(mask)])
     np.testing.assert_allclose(long_logits[:, :5], short_logits, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("positions", [1, 2 * 16, 10**6])
+def test_passes_of_the_encoder_change_nothing(small, positions):
+    batch, keys = small.batch, jax.random.split(jax.random.key(3), 4)
+    assert batch.encoder_tokens.shape[1] + small.bank.shape[1] <= 16
+    in_passes = small._replace(model=dataclasses.replace(small.model, positions=positions))
+    np.testing.assert_allclose(
+        losses(in_passes, batch, small.bank, keys),
+        losses(small, batch, small.bank, keys),
+        rtol=1e-5,
+    )
+    text = compute_losses.lower(in_passes.model, small.params, small.bank, batch, None).as_text()
+    assert ("stablehlo.while" in text) == (positions < 10**6)
 
 
 def test_an_example_does_not_depend_on_its_batch_mates(small):
