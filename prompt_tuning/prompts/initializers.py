@@ -116,7 +116,7 @@ def class_labels(
                 stacklevel=2,
             )
         means = [
-            # Not `mean`: this is what jax.numpy.mean gives, for labels of up to 7 pieces to the bit.
+            # Not `mean`: this is jax.numpy.mean to the bit, for labels of up to 7 pieces.
             table[np.asarray(pieces)].astype(np.float32).sum(axis=0) * np.float32(1 / len(pieces))
             for pieces in label_pieces[: shape[0]]
         ]

@@ -204,9 +204,11 @@ class _Session:
             ]
             self._unread.append((metrics, list(zip(runs, done, strict=True))))
         self._tick += 1
-        self._read(reading)
+        new = [run for run in self._running if not run.progress.curve]
+        self._read(len(self._unread) if new else reading)
         running, finished, rows = len(self._running), len(self._finished), len(self._rows)
         self._record.advance(running, f"{running} rows running, {finished} of {rows} finished")
+        self._evaluate_first(new)
 
     def _read(self, count: int) -> None:
         """Reads the metrics of `count` earlier passes: those of this step are still running."""
@@ -222,12 +224,26 @@ class _Session:
 
     @property
     def _due(self) -> list[RunningPrompt]:
-        return [run for run in self._running if run.is_due(self._work.save_steps)]
+        # The first prompts are scored when a step is done.
+        begun = [run for run in self._running if run.progress.curve]
+        return [run for run in begun if run.is_due(self._work.save_steps)]
+
+    def _evaluate_first(self, new: Sequence[RunningPrompt]) -> None:
+        """Scores first prompts, after a step of them: so it shows at once whether steps work."""
+        if not new:
+            return
+        self._record.flush()
+        steps = [run.progress.step for run in new]
+        for run in new:
+            run.progress.step = 0
+        self._evaluate(new)
+        for run, step in zip(new, steps, strict=True):
+            run.progress.step = step
 
     def _evaluate(self, due: Sequence[RunningPrompt]) -> None:
         if not due:
             return
-        bank = self._bank([np.asarray(run.state.prompt) for run in due])
+        bank = self._bank([run.prompt for run in due])
         items = [(i, run.tasks) for i, run in enumerate(due)]
         scores = self._evaluator.score(bank, items, "validation")
         for run, prompt, metrics in zip(due, bank, scores, strict=False):

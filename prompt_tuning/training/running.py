@@ -114,6 +114,11 @@ class RunningPrompt(Running):
     place: Place
 
     @property
+    def prompt(self) -> np.ndarray:
+        """Its prompt after `progress.step` steps, `[P, H]`; the first one is kept on the host."""
+        return self.best if self.progress.step == 0 else np.asarray(self.state.prompt)
+
+    @property
     def state(self) -> RowState:
         """Its trainable state, on the host; waits for the device."""
         return self.place.lane.state(self.place.slot)

@@ -68,6 +68,14 @@ def test_each_row_ends_at_its_own_step_and_is_scored_at_its_best(finished: Path)
         assert outcome.best == files.digest(_prompt(finished, row.name, "best"))
 
 
+def test_first_prompts_are_scored_after_the_first_step(finished: Path):
+    kept = [
+        (entry["kind"], entry["step"]) for entry in _entries(finished) if entry["row"] == "first"
+    ]
+    assert kept[:3] == [("train", 1), ("validation", 0), ("train", 2)]
+    assert [step for kind, step in kept if kind == "validation"] == [0, 4, 8, 12]
+
+
 def test_a_transferred_row_starts_from_the_best_prompt_of_its_source(finished: Path):
     source = files.load(finished / "run" / "prompts" / "shorter" / "best.safetensors")
     transferred = files.load(finished / "run" / "prompts" / "transferred" / "last.safetensors")

@@ -123,7 +123,7 @@ def config(**changes: Any) -> TuneConfig:
         placement="prefix",
         step=step,
         eval_batch_size=16,
-        log_period=2,
+        log_period=1,
         checkpoint_period=3,
     )
     return dataclasses.replace(settings, **changes)
@@ -175,7 +175,7 @@ def model_config(**changes: Any) -> ModelTuneConfig:
     settings = ModelTuneConfig(
         step=dataclasses.replace(config().step, optimizer=optimizer, dropout_rate=0.1),
         eval_batch_size=16,
-        log_period=2,
+        log_period=1,
         checkpoint_period=3,
     )
     return dataclasses.replace(settings, **changes)
