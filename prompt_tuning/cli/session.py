@@ -9,7 +9,7 @@ from rich.console import Console
 from prompt_tuning.training import loop, model_loop, partitioning
 from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
 from prompt_tuning.training.outcome import Outcome
-from prompt_tuning.training.plan import describe
+from prompt_tuning.training.plan import describe, describe_shapes, listed_shapes
 from prompt_tuning.training.rows import Row, check_rows
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup, open_vocabulary
@@ -49,10 +49,14 @@ class Session:
         outline = self.setup.outline()
         if isinstance(self.tuning, ModelTuneConfig):
             model_loop.check_model_rows(rows, outline)
-        self.setup.preview_task_file(self.task_names, self.console)
+        tasks = self.setup.preview_tasks(self.task_names, self.console)
         lengths = self.setup.feature_lengths
-        shape = (lengths["inputs"], lengths["targets"])
-        table = describe(rows, outline, self.tuning, shape)
+        shapes = [(lengths["inputs"], lengths["targets"])]
+        if tasks is not None:
+            shapes = self.setup.choose_shapes(tasks)
+        table = describe(rows, outline, self.tuning, shapes[-1])
+        for name, value in describe_shapes(rows, tasks, shapes, self.tuning).items():
+            table.add_row(name, value)
         self.console.print(table)
 
     def open(self, directory: RunDirectory, operative_config: str, most_rows: int) -> Work:
@@ -76,8 +80,7 @@ class Session:
         shapes = self.setup.choose_shapes(tasks)
         self.console.print(
             f"{backbone.config.name} on {jax.device_count()} {jax.default_backend()} device(s), "
-            f"{len(tasks)} task(s), batches of {', '.join(f'{t}+{n}' for t, n in shapes)} "
-            "input + target tokens",
+            f"{len(tasks)} task(s), padded to {listed_shapes(shapes)} input + target tokens",
             highlight=False,
         )
         return Work(

@@ -1,20 +1,26 @@
 """What a run needs, without running it: parameters, memory, and how long batches are."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from rich.table import Table
 
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.padding import Positions, expect_positions
+from prompt_tuning.data.shapes import Shape
 from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import Outline
 from prompt_tuning.prompts.placement import find_placement, prefix
 from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
 from prompt_tuning.training.rows import Row
+from prompt_tuning.training.running import open_batches
 from prompt_tuning.training.state import init_state
+
+_LOOKED_AT = 128  # batches of a task, to see how much padding they have
 
 
 def describe(
@@ -50,6 +56,42 @@ def describe(
         _megabytes(activation_bytes(backbone, config, batch_size, shape)),
     )
     return table
+
+
+def describe_shapes(
+    rows: Sequence[Row],
+    tasks: Mapping[str, CachedTask | CachedMixture] | None,
+    shapes: Sequence[Shape],
+    config: TuneConfig | ModelTuneConfig,
+) -> dict[str, str]:
+    """Returns what to say of the padded shapes, and of how much padding they leave.
+
+    Args:
+        rows: The rows of the run.
+        tasks: Their tasks; None where some are not tokenised, so that neither is known.
+        shapes: The padded shapes (T, L), the largest last.
+        config: Settings that all rows share.
+    """
+    if tasks is None:
+        return {"padded lengths": "known when all tasks are tokenised"}
+    entries = {"padded lengths, input + target tokens": listed_shapes(shapes)}
+    if not any(part.stream for task in tasks.values() for part, _ in task.parts):
+        prompt_length = config.prompt_length if isinstance(config, TuneConfig) else 0
+        of_rows = {(row.task, row.schedule.batch_size): row for row in rows}
+        positions = Positions()
+        for row in of_rows.values():
+            batches = open_batches(row, tasks[row.task], shapes)
+            count = min(row.steps, _LOOKED_AT)
+            expected = expect_positions(batches, count, prompt_length=prompt_length)
+            positions = positions.plus(expected)
+        share = f"{100 * positions.padding_share:.1f} %"
+        entries["padding, of encoder positions, prompts counted"] = share
+    return entries
+
+
+def listed_shapes(shapes: Sequence[Shape]) -> str:
+    """Returns shapes (T, L) for a person to read."""
+    return ", ".join(f"{inputs}+{targets}" for inputs, targets in shapes)
 
 
 def activation_bytes(

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from prompt_tuning.data.cached_task import CachedTask
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.padding import Positions
 from prompt_tuning.data.pipeline import Batches
+from prompt_tuning.data.shapes import Shape
 from prompt_tuning.training.lanes import Lane
 from prompt_tuning.training.model_step import ModelState
 from prompt_tuning.training.rows import Progress, Row
@@ -48,18 +49,11 @@ class Running:
     @classmethod
     def open(cls, row: Row, work: Work, progress: Progress, **state: Any) -> Self:
         """Returns the row with `state`, and its data where its progress left it."""
-        parts = work.tasks[row.task].parts
-        batches = Batches(
-            [(part.training, rate) for part, rate in parts],
-            batch_size=row.schedule.batch_size,
-            seed=row.seed,
-            shapes=work.shapes,
-            process_index=0,
-            process_count=1,
-        )
+        task = work.tasks[row.task]
+        batches = open_batches(row, task, work.shapes)
         if progress.data:
             batches.restore(progress.data)
-        tasks = tuple(part for part, _ in parts)
+        tasks = tuple(part for part, _ in task.parts)
         return cls(row=row, tasks=tasks, progress=progress, batches=batches, **state)
 
     @property
@@ -92,6 +86,18 @@ class Running:
             self.progress.stopped = f"the loss or the {what} of step {step} was not finite"
             self.progress.step = step - 1
         return self.progress.stopped is None
+
+
+def open_batches(row: Row, task: CachedTask | CachedMixture, shapes: Sequence[Shape]) -> Batches:
+    """Returns the training batches of a row, from its first."""
+    return Batches(
+        [(part.training, rate) for part, rate in task.parts],
+        batch_size=row.schedule.batch_size,
+        seed=row.seed,
+        shapes=shapes,
+        process_index=0,
+        process_count=1,
+    )
 
 
 class Place(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 from rich.console import Console
 
-from prompt_tuning.data.cache import check_lengths, ensure_cached
+from prompt_tuning.data.cache import check_lengths, ensure_cached, find
 from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask, in_memory
 from prompt_tuning.data.own.summary import summary
 from prompt_tuning.data.own.task_file import FileTask, TaskFile
@@ -134,18 +134,38 @@ class Setup:
         console.print(summary(file), highlight=False, soft_wrap=True)
         return file.task
 
-    def preview_task_file(self, names: Sequence[str], console: Console) -> None:
-        """Prints what the user's own file holds, if there is one; fetches no model for it.
+    def preview_tasks(
+        self, names: Sequence[str], console: Console
+    ) -> dict[str, CachedTask | CachedMixture] | None:
+        """Returns tasks and mixtures where all are tokenised; fetches and tokenises none for it.
+
+        What the user's own file holds is tokenised in memory, and printed.
 
         Raises:
             UserError: As `open_task_file`.
         """
+        planned = self.planned_model
+        if planned is not None:
+            self._preview_task_file(names, planned, console)
+            return None
+        vocabulary = open_vocabulary(self.open_backbone())
+        of_file = self.open_task_file(names, vocabulary, console)
+        tasks: dict[str, CachedTask | CachedMixture] = {}
+        if of_file is not None:
+            tasks[of_file.name] = of_file
+        for name in set(names) - set(tasks):
+            path = self._tokens_path(self._find_data_dir())
+            task = find(path, name, vocabulary, self.feature_lengths)
+            if task is None:
+                return None
+            tasks[name] = task
+        return self._prefixed(tasks, vocabulary)
+
+    def _preview_task_file(self, names: Sequence[str], planned: T5Config, console: Console) -> None:
+        """Prints what the user's own file holds, if there is one, for a model that is elsewhere."""
         if self.task_file.task_name is None:
             return
-        planned = self.planned_model
-        if planned is None:
-            self.open_task_file(names, open_vocabulary(self.open_backbone()), console)
-        elif (path := self._fetch_vocabulary()) is not None:
+        if (path := self._fetch_vocabulary()) is not None:
             extra_ids = check_vocabulary(path, planned.vocab_size, None)
             self.open_task_file(names, Vocabulary(path, extra_ids), console)
         else:
@@ -201,7 +221,12 @@ class Setup:
                 report=lambda text: console.print(text, highlight=False, markup=False),
             )
             opened |= zip(others, cached, strict=True)
-        tasks = {name: opened[name] for name in names}
+        return self._prefixed({name: opened[name] for name in names}, vocabulary)
+
+    def _prefixed(
+        self, tasks: dict[str, CachedTask | CachedMixture], vocabulary: Vocabulary
+    ) -> dict[str, CachedTask | CachedMixture]:
+        """Returns the tasks with the prefix of all targets, if there is one."""
         if not self.target_prefix:
             return tasks
         return {

@@ -43,6 +43,24 @@ def test_the_process_imports_neither_tensorflow_nor_seqio(trained: Path):
     assert not modules & {"tensorflow", "tensorflow_datasets", "seqio", "t5", "clu"}
 
 
+def test_a_dry_run_of_tokenised_tasks_tells_their_padding(
+    trained: Path, here: Callable[..., int], capsys: pytest.CaptureFixture[str]
+):
+    before = tree(trained)
+    config = trained / "operative_config.gin"
+    assert here("train", f"--gin_file={config}", "--dry_run") == 0
+    told = dict(
+        line.rsplit("  ", 1) for line in capsys.readouterr().out.splitlines() if "  " in line
+    )
+    told = {name.strip(): value.strip() for name, value in told.items()}
+    assert told["padded lengths, input + target tokens"] == "16+2"
+    output = (trained.parent / "output").read_text()
+    assert "padded to 16+2 input + target tokens" in output
+    share = told["padding, of encoder positions, prompts counted"]
+    assert f"{share} of the encoder positions of training were padding" in output
+    assert before == tree(trained)
+
+
 def test_a_second_run_trains_nothing(trained: Path, here: Callable[..., int]):
     before = {name: data for name, data in tree(trained).items() if name != "results.json"}
     config = trained / "operative_config.gin"

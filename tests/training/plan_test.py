@@ -2,11 +2,14 @@
 
 import dataclasses
 import io
+from pathlib import Path
 
 import jax
 from rich.console import Console
 
-from prompt_tuning.training.plan import activation_bytes, describe
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.training.plan import activation_bytes, describe, describe_shapes
+from prompt_tuning.training.running import open_batches
 from tests.training import toy
 
 
@@ -49,3 +52,23 @@ def test_a_models_gradient_keeps_more_than_a_prompts():
     of_prompt = activation_bytes(toy.backbone().outline, toy.config(prompt_length=1), 4, (15, 2))
     of_model = activation_bytes(toy.backbone().outline, toy.model_config(), 4, (16, 2))
     assert of_model > of_prompt
+
+
+def test_shapes_and_padding_are_told_of_tokenised_tasks(tmp_path: Path):
+    rows = [toy.row("a"), toy.row("b", seed=1)]
+    tasks: dict[str, CachedTask | CachedMixture] = {"counting": toy.task(tmp_path)}
+    of_prompts = describe_shapes(rows, tasks, toy.SHAPES, toy.config())
+    lengths, share = of_prompts.values()
+    assert lengths == "8+2, 16+2"
+    batches = open_batches(rows[1], tasks["counting"], toy.SHAPES)
+    tokens = [batches.next().encoder_tokens for _ in range(rows[1].steps)]
+    padding = sum((batch == 0).sum() for batch in tokens)
+    positions = sum(len(batch) * (3 + batch.shape[1]) for batch in tokens)
+    assert share == f"{100 * padding / positions:.1f} %"
+    of_models = describe_shapes(rows, tasks, toy.SHAPES, toy.model_config())
+    assert [*of_models.values()][1] == f"{100 * padding / (positions - 12 * 4 * 3):.1f} %"
+
+
+def test_what_is_not_tokenised_has_no_shapes_yet():
+    (told,) = describe_shapes([toy.row("a")], None, [(512, 62)], toy.config()).values()
+    assert told == "known when all tasks are tokenised"
