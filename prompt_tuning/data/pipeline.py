@@ -22,7 +22,7 @@ Part = tuple[CachedSplit | StreamedSplit, float]
 _STREAM_BATCHES = 32  # of a window with streamed examples, which wait in memory until it ends
 _MOST_BATCHES = 128  # of a window: enough for few of them to straddle two shapes
 _FEWEST_BATCHES = 4
-_PERMUTATION, _WINDOW, _PHASE = range(3)  # what a random stream is for
+_PERMUTATION, _WINDOW, _PHASE, _ORDER = range(4)  # what a random stream is for
 
 
 class Chosen(NamedTuple):
@@ -87,7 +87,8 @@ class Batches:
     slots to within one, and exactly its share over windows. A window is sorted by the smallest
     shape that fits, keeping the drawn order within a shape, cut into batches, and the batches are
     shuffled. So a batch holds examples of about one length, and small data sets still meet in new
-    combinations.
+    combinations. All seeds shuffle the batches alike: rows of one task that train together step on
+    short examples at the same time, and on long ones, and so share passes without padding.
 
     Process p of n holds rows `[p B / n, (p + 1) B / n)` of each batch, padded as all of it is.
     """
@@ -236,7 +237,8 @@ class Batches:
                 drawn[:, slots == part] = values
         drawn = drawn[:, np.argsort(drawn[-1], kind="stable")]
         drawn = drawn.reshape(len(drawn), self._window_batches, self.batch_size)
-        examples, inputs, targets, _ = drawn[:, random.permutation(self._window_batches)]
+        order = _generator(0, _ORDER, window, 0).permutation(self._window_batches)
+        examples, inputs, targets, _ = drawn[:, order]
         shapes = smallest_fit(self.shapes, inputs.max(1), targets.max(1))
         return _Window(window, examples, inputs, shapes, tuple(blocks.values()))
 

@@ -81,6 +81,16 @@ def test_order_depends_on_the_seed_and_the_epoch():
     assert companions[0] != companions[1]
 
 
+def test_seeds_differ_in_their_examples_and_share_the_order_of_lengths():
+    split = numbered(1024)
+    one, other = (batches(split, seed=seed) for seed in (0, 1))
+    chosen = [(one.chosen(position), other.chosen(position)) for position in range(256)]
+    assert np.mean([a.shape == b.shape for a, b in chosen]) > 0.9
+    assert all((np.sort(a.examples) != np.sort(b.examples)).any() for a, b in chosen)
+    shapes = [a.shape for a, _ in chosen]  # a window is 128 batches
+    assert shapes[:128] != shapes[128:] and sorted(shapes[:128]) == sorted(shapes[128:])
+
+
 def test_fewer_examples_than_a_batch():
     split = numbered(3)
     visits = collections.Counter(drawn(batches(split), 12).ravel().tolist())
