@@ -14,6 +14,7 @@ from typing import Any, Self, cast
 
 import jax
 import numpy as np
+from sentencepiece import sentencepiece_model_pb2
 
 from benchmarks.command import Parser, positive
 from prompt_tuning.cli import gin_config
@@ -23,6 +24,7 @@ from prompt_tuning.data.padding import Positions, count_positions
 from prompt_tuning.data.pipeline import Batches, HostBatch
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.formats.native import write_native
 from prompt_tuning.models.parameters import Index, parameter_shapes
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
@@ -207,6 +209,22 @@ def model_config(case: Case) -> T5Config:
     """Returns the shape of a case's model."""
     setup, _ = _configured(case)
     return setup.model or _backbone(case, setup).config
+
+
+def save(case: Case, folder: Path) -> None:
+    """Writes a case's model as a directory that a run opens, with a vocabulary of digits."""
+    setup, _ = _configured(case)
+    backbone = _backbone(case, setup)
+    folder.mkdir()
+    vocabulary = folder.with_suffix(".spm")
+    _write_vocabulary(vocabulary, backbone.config.vocab_size)
+    write_native(
+        folder,
+        config=backbone.config,
+        parameters=backbone.parameters,
+        vocabulary_file=vocabulary,
+        extra_ids=0,
+    )
 
 
 def open_case(case: Case, rows: int) -> Opened:
@@ -412,6 +430,17 @@ def _backbone(case: Case, setup: Setup) -> Backbone:
         extra_ids=0,
         param_dtype=setup.param_dtype,
     )
+
+
+def _write_vocabulary(path: Path, pieces: int) -> None:
+    """Writes a SentencePiece model: padding, end, unknown, and numbers from 0 on."""
+    model = sentencepiece_model_pb2.ModelProto()  # pyright: ignore[reportAttributeAccessIssue]
+    special = [("<pad>", 3), ("</s>", 3), ("<unk>", 2)]  # control, control, unknown
+    for name, kind in [*special, *((f"▁{i}", 1) for i in range(pieces - len(special)))]:
+        model.pieces.add(piece=name, score=0.0, type=kind)
+    model.trainer_spec.pad_id, model.trainer_spec.eos_id, model.trainer_spec.unk_id = 0, 1, 2
+    model.trainer_spec.bos_id = -1
+    path.write_bytes(model.SerializeToString())
 
 
 def _row(case: Case, number: int) -> Row:

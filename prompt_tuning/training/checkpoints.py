@@ -10,11 +10,13 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
+
+if TYPE_CHECKING:
+    import orbax.checkpoint as ocp  # Imported where it is used: it takes its time.
 
 _KEPT = 2
 
@@ -57,6 +59,8 @@ class Checkpoints:
             arrays: The trainable state by name.
             progress: What belongs to it and is not an array, as a JSON object.
         """
+        import orbax.checkpoint as ocp
+
         progress = {**progress, "arrays": sorted(arrays)}
         progress["digest"] = _digest(arrays, progress)
         self._manager.save(
@@ -94,13 +98,17 @@ class Checkpoints:
             self._manager.close()
 
     @functools.cached_property
-    def _manager(self) -> ocp.CheckpointManager:
+    def _manager(self) -> "ocp.CheckpointManager":
+        import orbax.checkpoint as ocp
+
         options = ocp.CheckpointManagerOptions(
             max_to_keep=_KEPT, create=True, enable_async_checkpointing=False
         )
         return ocp.CheckpointManager(self._directory, options=options)
 
     def _read(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        import orbax.checkpoint as ocp
+
         progress = self._manager.restore(
             step, args=ocp.args.Composite(progress=ocp.args.JsonRestore())
         )["progress"]

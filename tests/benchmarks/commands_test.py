@@ -139,6 +139,25 @@ def test_roofline(tmp_path, cache_dir):
         assert line["GFLOP/s"] == pytest.approx(line["GFLOP"] / line["seconds"])
 
 
+def test_start(tmp_path, cache_dir):
+    words = [word for word in TINY if not word.startswith("--turns")]
+    report = report_of(
+        tmp_path, "start", *words, "--no_peer", "--starts=1", f"--cache_dir={cache_dir}"
+    )
+    wall, cpu = report["lines"]
+    assert wall["measure"] == "process start to first step (s)"
+    assert wall["ours"] > 0.5 and cpu["ours"] > 0.5 and wall["PEFT"] is wall["ratio"] is None
+
+
+def test_a_start_that_fails_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    words = ("--model=tiny", "--no_peer", f"--cache_dir={tmp_path / 'file'}")
+    assert main("start", *words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: the run ended early: prompt-tuning: error: ")
+    assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("name", "words", "message"),
     [
@@ -178,7 +197,7 @@ def test_tasks_without_data_are_one_line(tasks, message, data_dir, capsys):
     assert message in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["vs_peft", "bank", "lengths", "roofline", "peer"])
+@pytest.mark.parametrize("name", ["vs_peft", "bank", "lengths", "roofline", "start", "peer"])
 def test_help_teaches(name, capsys):
     with pytest.raises(SystemExit) as left:
         main(name, "--help")
