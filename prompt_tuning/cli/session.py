@@ -38,7 +38,7 @@ class Session:
 
     def check(self, rows: Sequence[Row]) -> None:
         """Checks what can be checked of rows before anything is opened."""
-        check_rows(rows, microbatches=self.tuning.step.microbatches, save_steps=self.save_steps)
+        check_rows(rows, save_steps=self.save_steps)
 
     def dry_run(self, rows: Sequence[Row]) -> None:
         """Prints what training the rows needs, and what a file of the user's own holds.
@@ -48,7 +48,7 @@ class Session:
         self.check(rows)
         outline = self.setup.outline()
         if isinstance(self.tuning, ModelTuneConfig):
-            model_loop.check_model_rows(rows, outline)
+            model_loop.check_model_rows(rows, outline, self.tuning)
         tasks = self.setup.preview_tasks(self.task_names, self.console)
         lengths = self.setup.feature_lengths
         shapes = [(lengths["inputs"], lengths["targets"])]

@@ -14,6 +14,9 @@ class TuneConfig:
     Attributes:
         prompt_length: Tokens of a prompt, P.
         placement: Where prompts stand among the inputs, a name of `placement.PLACEMENTS`.
+        slots: Rows that train at the same time, at most; the others wait for a free slot.
+        pass_positions: Encoder positions, prompts included, that go through the model at a time;
+            None chooses by the device. A pass has at least one example.
         step: Settings of the train step.
         eval_batch_size: Examples decoded together.
         log_period: Steps between training entries in `metrics.jsonl`.
@@ -22,6 +25,8 @@ class TuneConfig:
 
     prompt_length: int
     placement: str
+    slots: int
+    pass_positions: int | None
     step: StepConfig
     eval_batch_size: int
     log_period: int
@@ -29,7 +34,9 @@ class TuneConfig:
 
     def __post_init__(self):
         find_placement(self.placement)
-        _check_positive(self, "prompt_length", *_PERIODS)
+        _check_positive(self, "prompt_length", "slots", *_PERIODS)
+        if self.pass_positions is not None:
+            _check_positive(self, "pass_positions")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,18 +48,20 @@ class ModelTuneConfig:
 
     Attributes:
         step: Settings of the train step; its optimizer updates every weight of the model.
+        microbatches: Parts a batch is cut into, to save memory.
         eval_batch_size: Examples decoded together.
         log_period: Steps between training entries in `metrics.jsonl`.
         checkpoint_period: Steps between checkpoints, which hold the model and its optimizer.
     """
 
     step: StepConfig
+    microbatches: int
     eval_batch_size: int
     log_period: int
     checkpoint_period: int
 
     def __post_init__(self):
-        _check_positive(self, *_PERIODS)
+        _check_positive(self, "microbatches", *_PERIODS)
 
 
 _PERIODS = ("eval_batch_size", "log_period", "checkpoint_period")

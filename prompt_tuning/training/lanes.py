@@ -1,7 +1,7 @@
-"""Lanes: groups of rows that share a forward pass, and the compiled step that advances them."""
+"""Lanes: the rows of one layout, and the compiled step that advances them."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -10,49 +10,41 @@ import numpy as np
 from prompt_tuning.data.pipeline import HostBatch
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.training.partitioning import Layout
+from prompt_tuning.training.passes import Cutter, Passes
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.state import (
     RowSettings,
     RowState,
-    TrainBatch,
     init_state,
     replace,
     stack,
     unstack,
 )
-from prompt_tuning.training.step import StepConfig, StepMetrics, train_step
+from prompt_tuning.training.step import (
+    StepConfig,
+    StepMetrics,
+    add_passes,
+    no_gradient,
+    update_rows,
+)
 from prompt_tuning.types import Params
 
 
 class Stepper:
-    """Holds the frozen parameters and the compiled step.
+    """Holds the frozen parameters and the compiled parts of a step.
 
     Args:
         model: The prompted model.
         frozen: Its frozen parameters on every layout, by the layout's name.
         config: Settings all rows share.
-        shapes: Pairs (T, L) that batches are padded to, each covered by the last.
     """
 
-    def __init__(
-        self,
-        model: PromptedT5,
-        frozen: Mapping[str, Params],
-        config: StepConfig,
-        shapes: Sequence[tuple[int, int]],
-    ):
-        self.model = model
+    def __init__(self, model: PromptedT5, frozen: Mapping[str, Params], config: StepConfig):
         self.config = config
-        self.shapes = sorted(shapes)
         self.frozen = frozen
-        step = functools.partial(train_step, model=model, config=config)
-        self.step = jax.jit(step, donate_argnums=0)
-
-    def shape(self, batches: Sequence[HostBatch]) -> tuple[int, int]:
-        """Returns the smallest of the fixed shapes that holds all of `batches`."""
-        tokens = max(batch.encoder_tokens.shape[1] for batch in batches)
-        targets = max(batch.targets.shape[1] for batch in batches)
-        return next((t, n) for t, n in self.shapes if t >= tokens and n >= targets)
+        add = functools.partial(add_passes, model=model, config=config)
+        self.add = jax.jit(add, donate_argnums=0)
+        self.update = jax.jit(functools.partial(update_rows, config=config), donate_argnums=(0, 1))
 
 
 class Lane:
@@ -61,31 +53,32 @@ class Lane:
     Args:
         stepper: The compiled step.
         layout: Where this lane's arrays live.
-        slots: Rows that share a forward pass, C; empty slots cost what full ones do.
+        cutter: Cuts the batches of its rows into passes.
+        slots: Rows it holds, C; empty slots cost next to nothing.
         prompt_shape: `(P, H)`.
-        batch_size: Examples of each row's update, B; the same for all rows of a lane.
     """
 
     def __init__(
         self,
         stepper: Stepper,
         layout: Layout,
+        cutter: Cutter,
         slots: int,
         prompt_shape: tuple[int, int],
-        batch_size: int,
     ):
         self.layout = layout
-        self.batch_size = batch_size
         self.rows: list[Row | None] = [None] * slots
         self._stepper = stepper
+        self._cutter = cutter
         self._settings: tuple[tuple[int, ...], RowSettings] | None = None
         empty = init_state(jnp.zeros(prompt_shape, jnp.float32), stepper.config.optimizer)
         self._state = layout.put(stack([empty] * slots))
+        self._gradient = layout.put(no_gradient(self._state.prompt))
 
     @property
-    def free(self) -> int | None:
-        """Index of an empty slot, or None."""
-        return self.rows.index(None) if None in self.rows else None
+    def free(self) -> list[int]:
+        """Indices of the empty slots."""
+        return [slot for slot, row in enumerate(self.rows) if row is None]
 
     def load(self, slot: int, row: Row, state: RowState) -> None:
         """Puts a row into an empty slot."""
@@ -102,32 +95,33 @@ class Lane:
         return jax.tree.map(np.asarray, unstack(self._state, slot))
 
     def compile(self) -> None:
-        """Compiles the step for every shape that batches are padded to."""
-        for tokens, targets in self._stepper.shapes:
-            empty = HostBatch(
-                np.zeros((self.batch_size, tokens), np.int32),
-                np.zeros((self.batch_size, targets), np.int32),
-            )
-            self._advance({0: empty}, self._make_settings(()))
+        """Compiles the step for every shape that passes are padded to."""
+        settings = self._make_settings(())
+        for passes in self._cutter.empty():
+            self._add(passes, 0, settings)
+        self._update(settings)
 
     def step(self, batches: Mapping[int, HostBatch]) -> StepMetrics:
         """Advances the rows in the slots of `batches` by one step, without waiting for it."""
-        slots = tuple(batches)
+        slots = tuple(sorted(batches))
         if self._settings is None or self._settings[0] != slots:
             self._settings = (slots, self._make_settings(slots))
-        return self._advance(batches, self._settings[1])
+        settings = self._settings[1]
+        for passes, count in self._cutter.cut(batches):
+            self._add(passes, count, settings)
+        return self._update(settings)
 
-    def _advance(self, batches: Mapping[int, HostBatch], settings: RowSettings) -> StepMetrics:
-        length, target_length = self._stepper.shape(list(batches.values()))
-        shape = (len(self.rows), self.batch_size)
-        tokens = np.zeros((*shape, length), np.int32)
-        targets = np.zeros((*shape, target_length), np.int32)
-        for slot, host in batches.items():
-            tokens[slot, :, : host.encoder_tokens.shape[1]] = host.encoder_tokens
-            targets[slot, :, : host.targets.shape[1]] = host.targets
-        batch = TrainBatch(*self.layout.put_batch((tokens, targets), axis=1))
+    def _add(self, passes: Passes, count: int, settings: RowSettings) -> None:
+        passes = Passes(*self.layout.put_batch(passes, axis=1))
         frozen = self._stepper.frozen[self.layout.name]
-        self._state, metrics = self._stepper.step(self._state, frozen, batch, settings)
+        self._gradient = self._stepper.add(
+            self._gradient, frozen, self._state, settings, passes, np.int32(count)
+        )
+
+    def _update(self, settings: RowSettings) -> StepMetrics:
+        self._state, self._gradient, metrics = self._stepper.update(
+            self._state, self._gradient, settings
+        )
         return metrics
 
     def _make_settings(self, slots: tuple[int, ...]) -> RowSettings:

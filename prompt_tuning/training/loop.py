@@ -21,6 +21,8 @@ from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.first_prompts import FirstPrompts
 from prompt_tuning.training.lanes import Lane, Stepper
 from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.passes import Cutter
+from prompt_tuning.training.plan import pass_sizes
 from prompt_tuning.training.pool import Pool
 from prompt_tuning.training.record import recording
 from prompt_tuning.training.rows import Progress, Row, check_rows
@@ -30,6 +32,7 @@ from prompt_tuning.training.state import RowState, init_state
 from prompt_tuning.training.step import StepMetrics
 from prompt_tuning.training.tuned_prompts import TunedPrompts
 from prompt_tuning.training.work import Work
+from prompt_tuning.types import UserError
 
 
 def tune(rows: Sequence[Row], work: Work, config: TuneConfig) -> list[Outcome]:
@@ -50,12 +53,9 @@ def tune(rows: Sequence[Row], work: Work, config: TuneConfig) -> list[Outcome]:
         UserError: The directory holds a row of the same name with other settings, a row cannot
             start, or it waits for one that is not there. Nothing is written then.
     """
-    check_rows(rows, microbatches=config.step.microbatches, save_steps=work.save_steps)
+    check_rows(rows, save_steps=work.save_steps)
     work.directory.check_free_of(work.directory.models)
-    layouts = partitioning.layouts()[: len(rows)]
-    for layout in layouts:
-        for row in rows:
-            layout.check_batch(row.schedule.batch_size)
+    layouts = partitioning.layouts()[: min(len(rows), config.slots)]
     session = _Session(rows, work, config, layouts)
     session.check_starts()
     session.restore()
@@ -94,9 +94,7 @@ class _Session:
         self._checkpoints = Checkpoints(work.directory.checkpoints)
         embeddings = frozen[layouts[0].name]["token_embedder"]["embedding"]
         self._first = FirstPrompts(work, embeddings, config.prompt_length)
-        stepper = Stepper(model, frozen, config.step, work.shapes)
-        slots = partitioning.rows_per_pass(len(rows))
-        self._pool = Pool(stepper, layouts, slots, self._first.shape)
+        self._pool = Pool(self._lanes(Stepper(model, frozen, config.step)))
         self._running: list[RunningPrompt] = []
         self._unread: collections.deque = collections.deque()
         self._tick = self._saved = 0
@@ -136,24 +134,35 @@ class _Session:
         for run in self._running:
             run.progress.seconds += (time.monotonic() - began) / len(self._running)
 
+    def _lanes(self, stepper: Stepper) -> list[Lane]:
+        """Returns a lane for each layout; together they have the slots of the run."""
+        backbone, rows, shapes = self._work.backbone.outline, self._rows, self._work.shapes
+        slots = -(-min(len(rows), self._config.slots) // len(self._layouts))
+        lanes = []
+        for layout in self._layouts:
+            sizes = pass_sizes(rows, backbone, self._config, shapes, layout)
+            batch_size = max(row.schedule.batch_size for row in rows)
+            mixed = partitioning.mixes_rows()
+            cutter = Cutter(sizes, slots=slots, batch_size=batch_size, mixed=mixed)
+            lanes.append(Lane(stepper, layout, cutter, slots, self._first.shape))
+        return lanes
+
     def compile(self) -> None:
         """Compiles for all devices at the same time, where there are several."""
-        waiting = [row for row in self._rows if row.name not in self._finished]
-        if len(self._layouts) == 1 or not waiting:
+        if len(self._layouts) == 1 or len(self._finished) == len(self._rows):
             return
         self._work.console.print(
             f"Compiling for {len(self._layouts)} devices; the next start finds it done.",
             highlight=False,
         )
-        bank = np.zeros((len(self._rows), *self._first.shape), np.float32)
+        bank = np.zeros((self._pool.slots, *self._first.shape), np.float32)
 
-        def compile_on(layout: partitioning.Layout) -> None:
-            for batch_size in {row.schedule.batch_size for row in waiting}:
-                self._pool.make(layout, batch_size).compile()
-            self._evaluator.compile(bank, layout)
+        def compile_in(lane: Lane) -> None:
+            lane.compile()
+            self._evaluator.compile(bank, lane.layout)
 
         with concurrent.futures.ThreadPoolExecutor(len(self._layouts)) as pool:
-            list(pool.map(compile_on, self._layouts))
+            list(pool.map(compile_in, self._pool.lanes))
 
     # Waiting -> running.
 
@@ -167,11 +176,14 @@ class _Session:
     def _start_ready(self) -> None:
         started = {run.row.name for run in self._running} | set(self._finished)
         for row in self._rows:
-            if row.name not in started and row.start.after in (None, *self._finished):
-                prompt = self._first.make(row, self._prompts.best)
-                state = init_state(jnp.asarray(prompt), self._config.step.optimizer)
-                place = self._pool.free(row.schedule.batch_size)
-                self._place(row, place, state, progress=Progress(), best=prompt)
+            if row.name in started or row.start.after not in (None, *self._finished):
+                continue
+            place = self._pool.free()
+            if place is None:
+                return
+            prompt = self._first.make(row, self._prompts.best)
+            state = init_state(jnp.asarray(prompt), self._config.step.optimizer)
+            self._place(row, place, state, progress=Progress(), best=prompt)
 
     def _place(
         self, row: Row, place: Place, state: RowState, *, progress: Progress, best: np.ndarray
@@ -256,8 +268,8 @@ class _Session:
         self._record.flush()
 
     def _bank(self, prompts: Sequence[np.ndarray]) -> np.ndarray:
-        """Stacks prompts into a bank of as many rows as the run has, so that its shape is fixed."""
-        bank = np.zeros((len(self._rows), *prompts[0].shape), np.float32)
+        """Stacks prompts into a bank of as many as there are slots, so that its shape is fixed."""
+        bank = np.zeros((self._pool.slots, *prompts[0].shape), np.float32)
         bank[: len(prompts)] = prompts
         return bank
 
@@ -275,15 +287,13 @@ class _Session:
             self._record.stopped(run, "prompt")
             run.place.lane.unload(run.place.slot)
             self._running.remove(run)
-        self._pool.drop_empty()
 
     # Checkpoints.
 
     def _save(self) -> None:
         self._saved = self._tick
         self._record.flush()  # A run resumed from here writes later steps only.
-        lanes, digest = self._pool.lanes, self._finished.digest
-        snapshot.save(self._checkpoints, self._tick, lanes, self._running, digest)
+        snapshot.save(self._checkpoints, self._tick, self._running, self._finished.digest)
 
     def restore(self) -> None:
         """Puts back the rows of the newest sound checkpoint, each where it was."""
@@ -292,13 +302,16 @@ class _Session:
             return
         self._tick = self._saved = saved.tick
         rows = {row.name: row for row in self._rows}
-        lanes = [self._pool.add(name, batch_size) for name, batch_size in saved.lanes]
         for entry in saved.rows:
             row = rows.get(entry.name)
             if row is None:
                 continue
             self._finished.check(row, entry.digest)
             self._finished.reopen(row)
-            place = Place(lanes[entry.lane], entry.slot)
+            place = self._pool.find(entry.layout, entry.slot)
+            if place is None:
+                raise UserError(
+                    f"{len(saved.rows)} rows were in training when the run stopped, and there are "
+                    f"{self._pool.slots} slots now; set TuneConfig.slots to at least that many"
+                )
             self._place(row, place, entry.state, progress=entry.progress, best=entry.best)
-        self._pool.drop_empty()

@@ -54,8 +54,8 @@ def tune_models(rows: Sequence[Row], work: Work, config: ModelTuneConfig) -> lis
         UserError: The directory holds a row of the same name with other settings, a row cannot
             start, or it waits for one that is not there. Nothing is written then.
     """
-    check_model_rows(rows, work.backbone)
-    check_rows(rows, microbatches=config.step.microbatches, save_steps=work.save_steps)
+    check_model_rows(rows, work.backbone, config)
+    check_rows(rows, save_steps=work.save_steps)
     work.directory.check_free_of(work.directory.prompts)
     layout = partitioning.layouts()[0]
     for row in rows:
@@ -63,17 +63,25 @@ def tune_models(rows: Sequence[Row], work: Work, config: ModelTuneConfig) -> lis
     return _Session(rows, work, config, layout).run()
 
 
-def check_model_rows(rows: Sequence[Row], backbone: Backbone | Outline) -> None:
+def check_model_rows(
+    rows: Sequence[Row], backbone: Backbone | Outline, config: ModelTuneConfig
+) -> None:
     """Checks that rows start from models, and that the model is one to be tuned.
 
     Raises:
-        UserError: A row starts as a prompt does, or parameters are not float32.
+        UserError: A row starts as a prompt does, a batch cannot be cut, or parameters are not
+            float32.
     """
     for row in rows:
         if not isinstance(row.start, Pretrained | FromRow):
             raise UserError(
                 f"row '{row.name}' starts from {row.start.describe()['init']}, but a model is "
                 "tuned; set train.start to @Pretrained()"
+            )
+        if row.schedule.batch_size % config.microbatches:
+            raise UserError(
+                f"row '{row.name}': a batch of {row.schedule.batch_size} examples cannot be cut "
+                f"into {config.microbatches} equal microbatches; make one a multiple of the other"
             )
     if backbone.param_dtype != "float32":
         raise UserError(
@@ -116,7 +124,9 @@ class _Session:
         self._state_sharding = jax.tree.map(lambda x: layout.spread(x.shape), self._state_shapes)
         self._init = jax.jit(init, out_shardings=self._state_sharding)
         self._step_function = jax.jit(
-            functools.partial(model_step, model=model, config=config.step),
+            functools.partial(
+                model_step, model=model, config=config.step, microbatches=config.microbatches
+            ),
             donate_argnums=0,
             out_shardings=(self._state_sharding, None),
         )

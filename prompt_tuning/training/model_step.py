@@ -10,7 +10,7 @@ from prompt_tuning.models.layers import Dropout
 from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
 from prompt_tuning.prompts.bank import no_prompt
 from prompt_tuning.training.adafactor import Adafactor
-from prompt_tuning.training.step import StepConfig, StepMetrics, example_keys, split
+from prompt_tuning.training.step import StepConfig, StepMetrics, example_key
 from prompt_tuning.types import Array, Params
 
 
@@ -49,6 +49,7 @@ def model_step(
     *,
     model: PromptedT5,
     config: StepConfig,
+    microbatches: int,
 ) -> tuple[ModelState, StepMetrics]:
     """Advances a model by one step; the gradient is taken with respect to all its parameters.
 
@@ -60,20 +61,22 @@ def model_step(
         learning_rate: Float32.
         model: The model; it reads no soft prompt.
         config: Settings of the step.
+        microbatches: Parts a batch is cut into; their gradients are summed before the update.
 
     Returns:
         The model after the step (unchanged once a step has failed) and the step's metrics, scalars.
     """
-    keys = example_keys(seed[None], state.step[None], targets.shape[0])
+    examples = jnp.arange(len(targets))
+    keys = jax.vmap(example_key, (None, None, 0))(seed, state.step, examples)
     parts = jax.tree.map(
-        lambda x: split(x, config.microbatches)[:, 0], (encoder_tokens[None], targets[None], keys)
+        lambda x: x.reshape(microbatches, -1, *x.shape[1:]), (encoder_tokens, targets, keys)
     )
     gradient_of = jax.value_and_grad(functools.partial(_loss, model=model, config=config))
 
     def accumulate(total, part):
         return jax.tree.map(jnp.add, total, gradient_of(state.params, *part)), None
 
-    if config.microbatches == 1:
+    if microbatches == 1:
         loss, gradient = gradient_of(state.params, *jax.tree.map(lambda x: x[0], parts))
     else:
         zero = (jnp.zeros((), jnp.float32), jax.tree.map(jnp.zeros_like, state.params))

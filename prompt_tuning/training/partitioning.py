@@ -2,8 +2,9 @@
 
 import contextlib
 import dataclasses
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -112,9 +113,46 @@ def load(backbone: Backbone, layouts: Sequence[Layout]) -> dict[str, Params]:
     return {layout.name: params for layout, params in zip(layouts, loaded, strict=True)}
 
 
-def rows_per_pass(rows: int) -> int:
-    """Returns how many of `rows` share a forward pass: 1 on CPUs, whose caches hold no more."""
-    return 1 if jax.default_backend() == "cpu" else min(rows, 16)
+def mixes_rows() -> bool:
+    """Says whether rows share passes: not on CPUs, whose passes are smaller than a row's batch."""
+    return jax.default_backend() != "cpu"
+
+
+def pass_positions(layout: Layout, position_bytes: Callable[[], float]) -> int:
+    """Returns how many encoder positions go through the model at a time, where users leave it open.
+
+    On a CPU as few as fill a matrix product, so that activations stay in a core's cache. On an
+    accelerator as many as fill it, if half of its free memory holds what their backward pass keeps.
+
+    Args:
+        layout: Where the passes run; each of its devices takes an equal part.
+        position_bytes: Returns what the backward pass keeps of a position, in bytes.
+    """
+    device = layout.mesh.devices.flat[0]
+    if device.platform == "cpu":
+        return 512
+    most = 32768
+    memory = device.memory_stats()
+    if memory is not None and "bytes_limit" in memory:
+        free = memory["bytes_limit"] - memory["bytes_in_use"]
+        most = min(most, int(free / 2 / position_bytes()))
+    return most * layout.mesh.size
+
+
+def pass_size(positions: int, length: int, *, most: int, devices: int) -> int:
+    """Returns how many examples a pass of about `positions` has.
+
+    Each device takes a power of two, because batches are powers of two by custom, and are then cut
+    without a rest.
+
+    Args:
+        positions: Encoder positions that go through the model at a time.
+        length: Positions of an example.
+        most: Examples there are to cut.
+        devices: Devices that a pass is spread over, equally.
+    """
+    share = 2 ** int(math.log2(max(1, positions // (length * devices))))
+    return devices * min(share, -(-most // devices))
 
 
 def _mesh(devices: Sequence[Any]) -> Mesh:

@@ -15,7 +15,9 @@ from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import Outline
 from prompt_tuning.prompts.placement import find_placement, prefix
+from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
+from prompt_tuning.training.partitioning import Layout
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.running import open_batches
 from prompt_tuning.training.state import init_state
@@ -27,7 +29,7 @@ def describe(
     rows: Sequence[Row],
     backbone: Outline,
     config: TuneConfig | ModelTuneConfig,
-    shape: tuple[int, int],
+    shape: Shape,
 ) -> Table:
     """Returns a table of parameter counts and of the memory a run will need, in bytes.
 
@@ -50,10 +52,13 @@ def describe(
         tokens = f"({config.prompt_length} + {shape[0]})"
     for name, value in entries.items():
         table.add_row(name, value)
-    batch_size = max(row.schedule.batch_size for row in rows) // config.step.microbatches
+    if isinstance(config, ModelTuneConfig):
+        examples = max(row.schedule.batch_size for row in rows) // config.microbatches
+    else:
+        examples = pass_sizes(rows, backbone, config, [shape], partitioning.layouts()[0])[shape]
     table.add_row(
-        f"memory: activations, {batch_size} x {tokens} tokens",
-        _megabytes(activation_bytes(backbone, config, batch_size, shape)),
+        f"memory: activations, {examples} x {tokens} tokens",
+        _megabytes(activation_bytes(backbone, config, examples, shape)),
     )
     return table
 
@@ -94,13 +99,46 @@ def listed_shapes(shapes: Sequence[Shape]) -> str:
     return ", ".join(f"{inputs}+{targets}" for inputs, targets in shapes)
 
 
+def pass_sizes(
+    rows: Sequence[Row],
+    backbone: Outline,
+    config: TuneConfig,
+    shapes: Sequence[Shape],
+    layout: Layout,
+) -> dict[Shape, int]:
+    """Returns the examples of a pass by its padded shape (T, L).
+
+    Args:
+        rows: The rows of the run.
+        backbone: The pretrained model.
+        config: Settings that all rows share.
+        shapes: The shapes; the last is the largest.
+        layout: Where the passes run.
+    """
+
+    def position_bytes() -> float:
+        kept = activation_bytes(backbone, config, 1, shapes[-1])
+        return kept / (config.prompt_length + shapes[-1][0])
+
+    positions = config.pass_positions or partitioning.pass_positions(layout, position_bytes)
+    most = max(row.schedule.batch_size for row in rows)
+    if partitioning.mixes_rows():
+        most *= min(len(rows), config.slots)
+    return {
+        shape: partitioning.pass_size(
+            positions, config.prompt_length + shape[0], most=most, devices=layout.mesh.size
+        )
+        for shape in shapes
+    }
+
+
 def activation_bytes(
     backbone: Outline,
     config: TuneConfig | ModelTuneConfig,
     batch_size: int,
-    shape: tuple[int, int],
+    shape: Shape,
 ) -> int:
-    """Returns the bytes a backward pass over one row's batch keeps from the forward pass.
+    """Returns the bytes that a backward pass keeps from the forward pass.
 
     The compiler fuses and may keep fewer.
 

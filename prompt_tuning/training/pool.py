@@ -1,54 +1,34 @@
-"""The lanes of a run, and which of their slots are free."""
+"""The slots of a run: a fixed number of them, on every layout."""
 
-import collections
 from collections.abc import Sequence
 
-from prompt_tuning.training.lanes import Lane, Stepper
-from prompt_tuning.training.partitioning import Layout
+from prompt_tuning.training.lanes import Lane
 from prompt_tuning.training.running import Place
 
 
 class Pool:
-    """Makes lanes where rows need them, spread over the layouts, and drops empty ones.
+    """Finds places for rows.
 
     Args:
-        stepper: The compiled step.
-        layouts: Where forward passes can run.
-        slots: Rows that share a forward pass.
-        prompt_shape: `(P, H)`.
+        lanes: One for each layout.
     """
 
-    def __init__(
-        self,
-        stepper: Stepper,
-        layouts: Sequence[Layout],
-        slots: int,
-        prompt_shape: tuple[int, int],
-    ):
-        self.lanes: list[Lane] = []
-        self._stepper = stepper
-        self._layouts = layouts
-        self._slots = slots
-        self._prompt_shape = prompt_shape
+    def __init__(self, lanes: Sequence[Lane]):
+        self.lanes = list(lanes)
 
-    def make(self, layout: Layout, batch_size: int) -> Lane:
-        """Returns a lane that is not among the pool's."""
-        return Lane(self._stepper, layout, self._slots, self._prompt_shape, batch_size)
+    @property
+    def slots(self) -> int:
+        """Rows that can train at the same time."""
+        return sum(len(lane.rows) for lane in self.lanes)
 
-    def add(self, layout_name: str | None, batch_size: int) -> Lane:
-        """Adds a lane on the layout of that name, or else on the one with the fewest lanes."""
-        load = collections.Counter(lane.layout.name for lane in self.lanes)
-        layout = min(self._layouts, key=lambda one: (one.name != layout_name, load[one.name]))
-        self.lanes.append(self.make(layout, batch_size))
-        return self.lanes[-1]
+    def free(self) -> Place | None:
+        """Returns an empty slot of the lane with the most of them; None where all are full."""
+        lane = max(self.lanes, key=lambda lane: len(lane.free))
+        return Place(lane, lane.free[0]) if lane.free else None
 
-    def free(self, batch_size: int) -> Place:
-        """Returns an empty slot of a lane with rows of this batch size, if need be of a new one."""
+    def find(self, layout_name: str, slot: int) -> Place | None:
+        """Returns that slot of that layout where it is empty, else any that is."""
         for lane in self.lanes:
-            if lane.batch_size == batch_size and lane.free is not None:
-                return Place(lane, lane.free)
-        return Place(self.add(None, batch_size), 0)
-
-    def drop_empty(self) -> None:
-        """Drops lanes without rows."""
-        self.lanes = [lane for lane in self.lanes if any(lane.rows)]
+            if lane.layout.name == layout_name and slot in lane.free:
+                return Place(lane, slot)
+        return self.free()

@@ -67,17 +67,15 @@ class Row:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def check_rows(rows: Sequence[Row], *, microbatches: int, save_steps: Sequence[int]) -> None:
+def check_rows(rows: Sequence[Row], *, save_steps: Sequence[int]) -> None:
     """Checks that rows can be trained in one run.
 
     Args:
         rows: The rows of the run.
-        microbatches: Parts that every batch is cut into.
         save_steps: Steps after which prompts or models are also kept.
 
     Raises:
-        UserError: There are none, two share a name, a batch cannot be cut, or a step to save at is
-            in no row.
+        UserError: There are none, two share a name, or a step to save at is in no row.
     """
     if not rows:
         raise UserError("there is nothing to train; give at least one task and one seed")
@@ -85,12 +83,6 @@ def check_rows(rows: Sequence[Row], *, microbatches: int, save_steps: Sequence[i
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"two rows are called '{twice}'; give each task, start and seed once")
-    for row in rows:
-        if row.schedule.batch_size % microbatches:
-            raise UserError(
-                f"row '{row.name}': a batch of {row.schedule.batch_size} examples cannot be cut "
-                f"into {microbatches} equal microbatches; make one a multiple of the other"
-            )
     longest = max(row.steps for row in rows)
     for step in save_steps:
         if not 0 <= step <= longest:

@@ -11,18 +11,17 @@ import numpy as np
 
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.checkpoints import Checkpoints, flatten, unflatten
-from prompt_tuning.training.lanes import Lane
 from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.running import RunningPrompt
 from prompt_tuning.training.state import RowState, init_state
 
 
 class SavedRow(NamedTuple):
-    """A row as a checkpoint holds it; `lane` is an index of the checkpoint's lanes."""
+    """A row as a checkpoint holds it: what it is, the layout and slot it was in, and its state."""
 
     name: str
     digest: str
-    lane: int
+    layout: str
     slot: int
     progress: Progress
     state: RowState
@@ -30,17 +29,15 @@ class SavedRow(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """A checkpoint's content: its number, the layout and batch size of each lane, and the rows."""
+    """A checkpoint's content: its number, and the rows in training."""
 
     tick: int
-    lanes: list[tuple[str, int]]
     rows: list[SavedRow]
 
 
 def save(
     checkpoints: Checkpoints,
     tick: int,
-    lanes: Sequence[Lane],
     running: Sequence[RunningPrompt],
     digest: Callable[[Row], str],
 ) -> None:
@@ -55,7 +52,7 @@ def save(
         {
             "name": run.row.name,
             "digest": digest(run.row),
-            "lane": lanes.index(run.place.lane),
+            "layout": run.place.lane.layout.name,
             "slot": run.place.slot,
             "progress": dataclasses.asdict(
                 dataclasses.replace(run.progress, data=run.batches.state())
@@ -63,8 +60,7 @@ def save(
         }
         for run in running
     ]
-    places = [[lane.layout.name, lane.batch_size] for lane in lanes]
-    checkpoints.save(tick, arrays, {"lanes": places, "rows": rows})
+    checkpoints.save(tick, arrays, {"rows": rows})
 
 
 def load(checkpoints: Checkpoints, optimizer: Adafactor) -> Snapshot | None:
@@ -82,4 +78,4 @@ def load(checkpoints: Checkpoints, optimizer: Adafactor) -> Snapshot | None:
         of_row = {name: array[i] for name, array in arrays.items()}
         entry = entry | {"progress": Progress(**entry["progress"])}
         rows.append(SavedRow(**entry, state=unflatten(like, of_row), best=of_row["best"]))
-    return Snapshot(tick, [(name, size) for name, size in saved["lanes"]], rows)
+    return Snapshot(tick, rows)

@@ -39,18 +39,6 @@ class RowSettings(NamedTuple):
     active: Array
 
 
-class TrainBatch(NamedTuple):
-    """One batch for each of C rows, padded to common lengths.
-
-    Attributes:
-        encoder_tokens: `[C, B, T]` int32, 0 is padding.
-        targets: `[C, B, L]` int32, 0 is padding and carries no loss.
-    """
-
-    encoder_tokens: Array
-    targets: Array
-
-
 def init_state(prompt: Array, optimizer: Adafactor) -> RowState:
     """Returns the state of a row before its first step from `prompt` `[P, H]`."""
     return RowState(

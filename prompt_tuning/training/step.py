@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from prompt_tuning.models.layers import Dropout
 from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
 from prompt_tuning.training.adafactor import Adafactor
-from prompt_tuning.training.state import RowSettings, RowState, TrainBatch
+from prompt_tuning.training.passes import Passes
+from prompt_tuning.training.state import RowSettings, RowState
 from prompt_tuning.types import Array, Params, UserError
 
 
@@ -21,19 +22,29 @@ class StepConfig:
         optimizer: Updates the prompts, or the model.
         dropout_rate: Probability of zeroing a feature, in [0, 1).
         z_loss: Weight of `logsumexp(logits) ** 2`, added to the loss of each target token.
-        microbatches: Parts a batch is cut into; their gradients are summed before the update.
     """
 
     optimizer: Adafactor
     dropout_rate: float
     z_loss: float
-    microbatches: int
 
     def __post_init__(self):
         if not 0.0 <= self.dropout_rate < 1.0:
             raise UserError(f"StepConfig.dropout_rate must be in [0, 1), not {self.dropout_rate}")
-        if self.microbatches < 1:
-            raise UserError(f"StepConfig.microbatches must be at least 1, not {self.microbatches}")
+
+
+class Gradient(NamedTuple):
+    """Sums over the examples of each of C rows.
+
+    Attributes:
+        prompts: `[C, P, H]`, the gradient of `losses`.
+        losses: `[C]`, cross entropy and z-loss in nats.
+        tokens: `[C]` int32, target tokens.
+    """
+
+    prompts: Array
+    losses: Array
+    tokens: Array
 
 
 class StepMetrics(NamedTuple):
@@ -61,101 +72,96 @@ class StepMetrics(NamedTuple):
         }
 
 
-def train_step(
-    state: RowState,
+def no_gradient(prompts: Array) -> Gradient:
+    """Returns the sums over no examples, for prompts `[C, P, H]`."""
+    rows = len(prompts)
+    return Gradient(
+        prompts=jnp.zeros_like(prompts),
+        losses=jnp.zeros(rows, prompts.dtype),
+        tokens=jnp.zeros(rows, jnp.int32),
+    )
+
+
+def add_passes(
+    total: Gradient,
     frozen: Params,
-    batch: TrainBatch,
+    state: RowState,
     settings: RowSettings,
+    passes: Passes,
+    count: Array,
     *,
     model: PromptedT5,
     config: StepConfig,
-) -> tuple[RowState, StepMetrics]:
-    """Advances C rows by one step each.
+) -> Gradient:
+    """Adds the first `count` of `passes` to the sums of C rows.
 
-    The rows share one forward and backward pass of the frozen model; every example sees its own
-    row's prompt only, so no row influences another. The gradient is taken with respect to the
-    prompts alone.
+    Every example sees its own row's prompt only, so no row influences another. The gradient is
+    taken with respect to the prompts alone.
 
     Args:
-        state: The rows, leading axis C.
+        total: The sums so far.
         frozen: The frozen model's parameters.
-        batch: One batch per row.
+        state: The rows, leading axis C.
         settings: Learning rate, seed and activity of each row.
+        passes: Examples of the rows.
+        count: How many of the passes hold examples.
         model: The prompted model.
         config: Settings all rows share.
-
-    Returns:
-        The rows after the step (inactive and failed ones unchanged) and their metrics.
     """
-    keys = example_keys(settings.seed, state.step, batch.targets.shape[1])
-    parts = jax.tree.map(lambda x: split(x, config.microbatches), (batch, keys))
     gradient_of = jax.value_and_grad(_loss, has_aux=True)
 
-    def accumulate(total, part):
-        (_, losses), gradient = gradient_of(state.prompt, frozen, *part, model, config)
-        return jax.tree.map(jnp.add, total, (losses, gradient)), None
+    def add(i: Array, total: Gradient) -> Gradient:
+        one = Passes(*(jax.lax.dynamic_index_in_dim(x, i, keepdims=False) for x in passes))
+        keys = jax.vmap(example_key)(settings.seed[one.slot], state.step[one.slot], one.example)
+        (_, losses), gradient = gradient_of(state.prompt, frozen, one, keys, model, config)
+        return Gradient(
+            total.prompts + gradient,
+            total.losses.at[one.slot].add(losses),
+            total.tokens.at[one.slot].add((one.targets > 0).sum(axis=1, dtype=jnp.int32)),
+        )
 
-    zero = (jnp.zeros(len(state.step), state.prompt.dtype), jnp.zeros_like(state.prompt))
-    if config.microbatches == 1:
-        (losses, gradients), _ = accumulate(zero, jax.tree.map(lambda x: x[0], parts))
-    else:
-        (losses, gradients), _ = jax.lax.scan(accumulate, zero, parts)
+    return jax.lax.fori_loop(0, count, add, total)
 
+
+def update_rows(
+    state: RowState, gradient: Gradient, settings: RowSettings, *, config: StepConfig
+) -> tuple[RowState, Gradient, StepMetrics]:
+    """Ends a step of C rows.
+
+    Returns:
+        The rows after the step (inactive and failed ones unchanged), the sums at zero for the next
+        step, and the rows' metrics.
+    """
     prompts, optimizer = jax.vmap(config.optimizer.update)(
-        gradients, state.optimizer, state.prompt, settings.learning_rate
+        gradient.prompts, state.optimizer, state.prompt, settings.learning_rate
     )
-    finite = jnp.isfinite(losses) & jnp.isfinite(prompts).all(axis=(1, 2))
+    finite = jnp.isfinite(gradient.losses) & jnp.isfinite(prompts).all(axis=(1, 2))
     updated = RowState(prompts, optimizer, state.step + 1, state.failed)
     failed = state.failed | (settings.active & ~finite)
     state = _where(settings.active & ~failed, updated, state)._replace(failed=failed)
-    return state, StepMetrics(
-        loss=losses,
-        tokens=(batch.targets > 0).sum(axis=(1, 2)),
-        gradient_norm=jnp.sqrt(jnp.square(gradients).sum(axis=(1, 2))),
+    metrics = StepMetrics(
+        loss=gradient.losses,
+        tokens=gradient.tokens,
+        gradient_norm=jnp.sqrt(jnp.square(gradient.prompts).sum(axis=(1, 2))),
         failed=failed,
     )
+    return state, no_gradient(state.prompt), metrics
 
 
-def example_keys(seeds: Array, steps: Array, examples: int) -> Array:
-    """Returns a random key for each example, `[C, B]`, that only its row, step and place decide."""
-
-    def of_row(seed, step):
-        key = jax.random.fold_in(jax.random.key(seed), step)
-        return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(examples))
-
-    return jax.vmap(of_row)(seeds, steps)
-
-
-def split(x: Array, parts: int) -> Array:
-    """Cuts the examples of `[C, B, ...]` into `[parts, C, B / parts, ...]`."""
-    rows, examples = x.shape[:2]
-    return jnp.moveaxis(x.reshape(rows, parts, examples // parts, *x.shape[2:]), 1, 0)
+def example_key(seed: Array, step: Array, example: Array) -> Array:
+    """Returns the random key of an example: of its row's seed, the step and its place in that."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), example)
 
 
 def _loss(
-    prompts: Array,
-    frozen: Params,
-    batch: TrainBatch,
-    keys: Array,
-    model: PromptedT5,
-    config: StepConfig,
+    prompts: Array, frozen: Params, one: Passes, keys: Array, model: PromptedT5, config: StepConfig
 ) -> tuple[Array, Array]:
-    """Returns the loss summed over all rows, and each row's own `[C]`."""
-    rows, examples = batch.targets.shape[:2]
-    flat = Batch(
-        encoder_tokens=_flatten(batch.encoder_tokens),
-        targets=_flatten(batch.targets),
-        prompt_id=jnp.repeat(jnp.arange(rows), examples),
-    )
-    drop = Dropout(config.dropout_rate, _flatten(keys)) if config.dropout_rate > 0.0 else None
-    logits = model.logits(frozen, prompts, flat, drop)
-    losses = cross_entropy(logits, flat.targets, config.z_loss)
-    losses = losses.astype(prompts.dtype).reshape(rows, examples).sum(axis=1)
+    """Returns the loss of a pass summed over its examples, and each example's own `[b]`."""
+    batch = Batch(one.encoder_tokens, one.targets, prompt_id=one.slot)
+    drop = Dropout(config.dropout_rate, keys) if config.dropout_rate > 0.0 else None
+    logits = model.logits(frozen, prompts, batch, drop)
+    losses = cross_entropy(logits, one.targets, config.z_loss).astype(prompts.dtype)
     return losses.sum(), losses
-
-
-def _flatten(x: Array) -> Array:
-    return x.reshape(-1, *x.shape[2:])
 
 
 def _where(condition: Array, chosen: RowState, other: RowState) -> RowState:

@@ -105,7 +105,7 @@ CASES: list[tuple[str, Bindings, str]] = [
     ("train", {"RANDOM_SEED": (1, 1)}, "two rows are called 'mini_sst2.class_labels.seed1'"),
     ("train", {"RANDOM_SEED": ()}, "there is nothing to train; give at least one task and one"),
     ("train", {"train.save_steps": (500,)}, "save_steps has step 500, but rows train 400 steps"),
-    ("train", {"StepConfig.microbatches": 3}, "a batch of 4 examples cannot be cut into 3"),
+    ("train", {"TuneConfig.slots": 0}, "TuneConfig.slots must be at least 1, not 0"),
     ("train", {"Setup.shape_count": 0}, "shape_count must be at least 1, not 0"),
     ("train", {"TASK_FEATURE_LENGTHS": {"inputs": 64}}, "feature lengths are given for inputs;"),
     ("eval", {"evaluate.batch_size": 0}, "batch size of evaluation must be at least 1, not 0"),

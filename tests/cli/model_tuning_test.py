@@ -54,7 +54,7 @@ def test_prompts_are_tuned_on_a_model_after_each_number_of_steps_of_lm_adaptatio
     data_dir: Path, cache_dir: Path, tmp_path: Path, here: Callable[..., int]
 ):
     settings = {"DATA_DIR": str(data_dir), "train__save_steps": (1, 2), **SHORT}
-    whole = "--gin.model/StepConfig.microbatches=1"
+    whole = "--gin.ModelTuneConfig.microbatches=1"
     words = tiny(cache_dir, tmp_path / "lm", **settings)
     words = [word for word in words if "PROMPT_LENGTH" not in word and "TuneConfig" not in word]
     files = ["--gin_file=runs/lm_adaptation.gin", "--gin_file=models/t5_mini.gin"]

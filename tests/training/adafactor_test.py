@@ -1,6 +1,5 @@
 """Adafactor: hand-worked updates, and the trajectories of the reference implementation."""
 
-import functools
 from pathlib import Path
 
 import flax.traverse_util
@@ -9,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from prompt_tuning.data.pipeline import HostBatch
 from prompt_tuning.training.adafactor import Adafactor
-from prompt_tuning.training.state import RowSettings, TrainBatch, init_state, stack
-from prompt_tuning.training.step import StepConfig, train_step
+from prompt_tuning.training.state import init_state, stack
+from prompt_tuning.training.step import StepConfig
 from tests.reference import read_reference
+from tests.training import steps
 
 
 def _adafactor(step_offset: int, weight_decay: float = 0.0) -> Adafactor:
@@ -67,13 +68,14 @@ def test_twenty_steps_follow_the_reference_implementation(shared_data: Path, ste
     golden = read_reference(shared_data)
     params = flax.traverse_util.unflatten_dict(golden.flat_params, sep="/")
     optimizer = _adafactor(step_offset, weight_decay=1e-5)
-    settings = StepConfig(optimizer=optimizer, dropout_rate=0.0, z_loss=1e-4, microbatches=1)
-    step = jax.jit(functools.partial(train_step, model=golden.model, config=settings))
-    examples = TrainBatch(golden.encoder_tokens[None], golden.targets[None])
-    row = RowSettings(jnp.float32([0.3]), jnp.uint32([0]), jnp.asarray([True]))
+    config = StepConfig(optimizer=optimizer, dropout_rate=0.0, z_loss=1e-4)
+    examples = {0: HostBatch(np.asarray(golden.encoder_tokens), np.asarray(golden.targets))}
+    row = steps.settings([0.3], [0])
     state, losses, prompts = stack([init_state(golden.prompt, optimizer)]), [], {}
     for done in range(1, 21):
-        state, metrics = step(state, params, examples, row)
+        state, metrics = steps.take_step(
+            golden.model, config, params, state, examples, row, size=len(examples[0].targets)
+        )
         losses.append(float(metrics.loss[0]))
         prompts[done] = np.asarray(state.prompt[0])
     np.testing.assert_allclose(

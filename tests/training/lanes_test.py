@@ -12,6 +12,7 @@ from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.lanes import Lane, Stepper
+from prompt_tuning.training.passes import Cutter
 from prompt_tuning.training.pool import Pool
 from prompt_tuning.training.state import init_state
 from tests.training import toy
@@ -31,11 +32,12 @@ def stepper() -> Stepper:
     config = dataclasses.replace(toy.config().step, dropout_rate=0.1)
     model = PromptedT5(T5(toy.T5_CONFIG), prefix)
     layouts = partitioning.layouts()
-    return Stepper(model, partitioning.load(toy.backbone(), layouts), config, toy.SHAPES)
+    return Stepper(model, partitioning.load(toy.backbone(), layouts), config)
 
 
-def _lane(stepper: Stepper, slots: int) -> Lane:
-    return Lane(stepper, partitioning.layouts()[0], slots, (3, 16), 4)
+def _lane(stepper: Stepper, slots: int, layout: int = 0) -> Lane:
+    cutter = Cutter(dict.fromkeys(toy.SHAPES, 4), slots=slots, batch_size=4, mixed=True)
+    return Lane(stepper, partitioning.layouts()[layout], cutter, slots, (3, 16))
 
 
 def _load(lane: Lane, slot: int, index: int) -> None:
@@ -78,23 +80,34 @@ def test_a_slot_without_a_batch_does_not_move(stepper: Stepper):
     assert [int(lane.state(slot).step) for slot in (0, 2)] == [0, 11]
 
 
-def test_a_freed_slot_is_taken_again_before_a_new_lane_is_made(stepper: Stepper):
-    pool = Pool(stepper, partitioning.layouts(), 2, (3, 16))
+def test_nothing_recompiles_when_rows_come_and_go(stepper: Stepper):
+    lane = _lane(stepper, 3)
+    lane.compile()
+    before = (stepper.add._cache_size(), stepper.update._cache_size())
+    for slots in ([0], [0, 2], [0, 1, 2], [1]):
+        for slot in slots:
+            if slot in lane.free:
+                _load(lane, slot, slot)
+        short = HostBatch(*(x[:3] for x in _batch(0, 8)))  # another batch size
+        lane.step({slot: short if slot == 2 else _batch(slot, 16) for slot in slots})
+    lane.unload(1)
+    _load(lane, 1, 0)
+    lane.step({1: _batch(5, 8)})
+    assert (stepper.add._cache_size(), stepper.update._cache_size()) == before
+
+
+def test_rows_take_slots_in_the_emptier_lane_and_freed_ones_again(stepper: Stepper):
+    pool = Pool([_lane(stepper, 2, layout) for layout in range(2)])
+    assert pool.slots == 4
     places = []
     for i in range(3):
-        place = pool.free(4)
+        place = pool.free()
+        assert place is not None
         places.append(place)
         _load(place.lane, place.slot, i)
-    assert [(pool.lanes.index(lane), slot) for lane, slot in places] == [(0, 0), (0, 1), (1, 0)]
-    assert [lane.layout.name for lane in pool.lanes] == ["cpu:0", "cpu:1"]
-    assert pool.free(8).lane not in [place.lane for place in places]
-    places[1].lane.unload(1)
-    assert pool.free(4) == places[1]
-    places[2].lane.unload(0)
-    pool.drop_empty()
-    assert pool.lanes == [places[0].lane]
-
-
-def test_batches_of_rows_together_take_the_smallest_shape_that_holds_them(stepper: Stepper):
-    assert stepper.shape([_batch(0, 8), _batch(1, 8)]) == (8, 2)
-    assert stepper.shape([_batch(0, 8), _batch(1, 16)]) == (16, 2)
+    assert [(pool.lanes.index(lane), slot) for lane, slot in places] == [(0, 0), (1, 0), (0, 1)]
+    assert pool.find("cpu:1", 1) == pool.find("cpu:0", 0) == (pool.lanes[1], 1)
+    _load(pool.lanes[1], 1, 0)
+    assert pool.free() is None
+    places[2].lane.unload(1)
+    assert pool.free() == places[2]

@@ -1,6 +1,5 @@
 """The step of model tuning: spread over devices, in microbatches, and at a failure."""
 
-import dataclasses
 import functools
 
 import jax
@@ -23,8 +22,8 @@ MODEL = PromptedT5(T5(toy.T5_CONFIG), prefix)
 @functools.cache
 def _compiled(microbatches: int):
     """Returns the step, shared by tests so that it is compiled once for each number of devices."""
-    config = dataclasses.replace(STEP, microbatches=microbatches)
-    return jax.jit(functools.partial(model_step, model=MODEL, config=config))
+    step = functools.partial(model_step, model=MODEL, config=STEP, microbatches=microbatches)
+    return jax.jit(step)
 
 
 @functools.cache

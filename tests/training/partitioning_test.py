@@ -1,7 +1,6 @@
 """Layouts: a batch cut over two devices is the batch on one."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -9,15 +8,17 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
+from prompt_tuning.data.pipeline import HostBatch
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.decoders import Greedy
 from prompt_tuning.training.evaluation import Evaluator
+from prompt_tuning.training.lanes import Lane, Stepper
 from prompt_tuning.training.partitioning import Layout
-from prompt_tuning.training.state import RowSettings, TrainBatch, init_state, stack
-from prompt_tuning.training.step import train_step
+from prompt_tuning.training.passes import Cutter
+from prompt_tuning.training.state import init_state
 from prompt_tuning.types import UserError
 from tests.training import toy
 
@@ -28,42 +29,42 @@ def _layout(devices: int) -> Layout:
     return Layout(f"over {devices}", Mesh(np.asarray(jax.devices()[:devices]), ("examples",)))
 
 
-def _batch() -> TrainBatch:
-    rng = np.random.default_rng(0)
-    tokens = rng.integers(2, 32, (2, 4, 8), np.int32)
-    tokens[0, 1, 3:] = 0
-    return TrainBatch(tokens, rng.integers(2, 32, (2, 4, 2), np.int32))  # pyright: ignore
+def _batch(index: int) -> HostBatch:
+    rng = np.random.default_rng(index)
+    tokens = rng.integers(2, 32, (4, 8), np.int32)
+    tokens[1, 3:] = 0
+    return HostBatch(tokens, rng.integers(2, 32, (4, 2), np.int32))
 
 
 def _step_on(layout: Layout):
-    """Returns two rows and their metrics after one step with dropout on a layout."""
+    """Returns a lane of two rows and their metrics after one step with dropout on a layout."""
     config = dataclasses.replace(toy.config().step, dropout_rate=0.1)
+    stepper = Stepper(MODEL, partitioning.load(toy.backbone(), [layout]), config)
+    cutter = Cutter({(8, 2): 2}, slots=2, batch_size=4, mixed=True)
+    lane = Lane(stepper, layout, cutter, 2, (3, 16))
     rng = np.random.default_rng(1)
-    prompts = [jnp.asarray(rng.normal(size=(3, 16)), jnp.float32) for _ in range(2)]
-    state = layout.put(stack([init_state(prompt, config.optimizer) for prompt in prompts]))
-    settings = RowSettings(np.float32([0.3, 0.1]), np.uint32([0, 1]), np.ones(2, bool))  # pyright: ignore
-    step = jax.jit(functools.partial(train_step, model=MODEL, config=config))
-    return step(
-        state,
-        layout.put(toy.params()),
-        layout.put_batch(_batch(), axis=1),
-        layout.put(settings),
-    )
+    for slot in range(2):
+        prompt = jnp.asarray(rng.normal(size=(3, 16)), jnp.float32)
+        lane.load(slot, toy.row(f"row{slot}", seed=slot), init_state(prompt, config.optimizer))
+    return lane, lane.step({slot: _batch(slot) for slot in range(2)})
 
 
 def test_a_step_over_two_devices_is_the_step_on_one():
     (one, metrics_of_one), (two, metrics_of_two) = _step_on(_layout(1)), _step_on(_layout(2))
-    assert len(two.prompt.devices()) == 2
-    np.testing.assert_allclose(two.prompt, one.prompt, rtol=1e-6, atol=1e-6)
+    for slot in range(2):
+        np.testing.assert_allclose(
+            two.state(slot).prompt, one.state(slot).prompt, rtol=1e-6, atol=1e-6
+        )
+    assert len(metrics_of_two.loss.devices()) == 2
     np.testing.assert_allclose(metrics_of_two.loss, metrics_of_one.loss, rtol=1e-6)
 
 
 def test_a_batch_is_cut_along_its_examples_and_the_rest_is_whole():
-    layout = _layout(2)
-    cut = layout.put_batch(_batch().targets, axis=1)
-    assert {shard.data.shape for shard in cut.addressable_shards} == {(2, 2, 2)}
-    whole = layout.put(_batch().targets)
-    assert {shard.data.shape for shard in whole.addressable_shards} == {(2, 4, 2)}
+    layout, tokens = _layout(2), np.zeros((2, 4, 8), np.int32)
+    cut = layout.put_batch(tokens, axis=1)
+    assert {shard.data.shape for shard in cut.addressable_shards} == {(2, 2, 8)}
+    whole = layout.put(tokens)
+    assert {shard.data.shape for shard in whole.addressable_shards} == {(2, 4, 8)}
 
 
 def test_a_batch_that_cannot_be_cut_is_refused():
@@ -77,4 +78,20 @@ def test_a_batch_that_cannot_be_cut_is_refused():
 def test_each_core_of_a_cpu_is_a_layout_of_its_own():
     assert [layout.name for layout in partitioning.layouts()] == ["cpu:0", "cpu:1"]
     assert [layout.mesh.size for layout in partitioning.layouts()] == [1, 1]
-    assert partitioning.rows_per_pass(30) == 1
+    assert not partitioning.mixes_rows()
+
+
+@pytest.mark.parametrize(
+    ("positions", "length", "most", "devices", "size"),
+    [
+        (512, 228, 16, 1, 2),
+        (512, 56, 16, 1, 8),
+        (512, 612, 16, 1, 1),
+        (512, 56, 4, 1, 4),
+        (4096, 100, 64, 4, 32),
+        (100, 612, 6, 4, 4),
+        (4096, 56, 6, 4, 8),
+    ],
+)
+def test_the_size_of_a_pass(positions: int, length: int, most: int, devices: int, size: int):
+    assert partitioning.pass_size(positions, length, most=most, devices=devices) == size

@@ -60,18 +60,17 @@ def test_the_first_of_equal_scores_is_the_best():
 
 
 @pytest.mark.parametrize(
-    ("rows", "microbatches", "save_steps", "message"),
+    ("rows", "save_steps", "message"),
     [
-        ([], 1, (), "there is nothing to train"),
-        ([toy.row("a"), toy.row("b"), toy.row("a")], 1, (), "two rows are called 'a'"),
-        ([toy.row("a")], 3, (), "a batch of 4 examples cannot be cut into 3 equal microbatches"),
-        ([toy.row("a")], 1, (4, 13), "save_steps has step 13, but rows train 12 steps"),
-        ([toy.row("a")], 1, (-1,), "save_steps has step -1"),
+        ([], (), "there is nothing to train"),
+        ([toy.row("a"), toy.row("b"), toy.row("a")], (), "two rows are called 'a'"),
+        ([toy.row("a")], (4, 13), "save_steps has step 13, but rows train 12 steps"),
+        ([toy.row("a")], (-1,), "save_steps has step -1"),
     ],
 )
 def test_rows_that_cannot_train_together_are_refused(
-    rows: list[Row], microbatches: int, save_steps: tuple[int, ...], message: str
+    rows: list[Row], save_steps: tuple[int, ...], message: str
 ):
     with pytest.raises(UserError, match=message):
-        check_rows(rows, microbatches=microbatches, save_steps=save_steps)
-    check_rows([toy.row("a"), toy.row("b")], microbatches=2, save_steps=(0, 12))
+        check_rows(rows, save_steps=save_steps)
+    check_rows([toy.row("a"), toy.row("b")], save_steps=(0, 12))

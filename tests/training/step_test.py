@@ -1,7 +1,6 @@
 """The train step: rows are independent of each other, and a failure stays in its row."""
 
 import dataclasses
-import functools
 from typing import Any
 
 import jax
@@ -9,30 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from prompt_tuning.data.pipeline import HostBatch
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts.placement import prefix
-from prompt_tuning.training.state import (
-    RowSettings,
-    RowState,
-    TrainBatch,
-    init_state,
-    stack,
-    unstack,
-)
-from prompt_tuning.training.step import StepConfig, train_step
+from prompt_tuning.training.state import RowState, init_state, stack, unstack
+from prompt_tuning.training.step import StepConfig
 from tests.training import toy
+from tests.training.steps import settings, take_step
 
 CONFIG = dataclasses.replace(toy.T5_CONFIG, vocab_size=40)
 OPTIMIZER = toy.config().step.optimizer
 P, B, MOST_TOKENS, MOST_TARGETS = 4, 6, 12, 5
-
-
-@functools.cache
-def _step(dtype: str, config: StepConfig):
-    """Returns the compiled step, shared by tests so that each shape is compiled once."""
-    model, _ = _model(dtype)
-    return jax.jit(functools.partial(train_step, model=model, config=config))
 
 
 def _model(dtype: str = "float32") -> tuple[PromptedT5, Any]:
@@ -44,8 +31,8 @@ def _model(dtype: str = "float32") -> tuple[PromptedT5, Any]:
 
 
 def _config(**changes: Any) -> StepConfig:
-    settings = {"optimizer": OPTIMIZER, "dropout_rate": 0.1, "z_loss": 1e-4, "microbatches": 1}
-    return StepConfig(**{**settings, **changes})
+    values = {"optimizer": OPTIMIZER, "dropout_rate": 0.1, "z_loss": 1e-4}
+    return StepConfig(**{**values, **changes})
 
 
 def _row(index: int, step: int, dtype: str = "float32") -> RowState:
@@ -56,39 +43,25 @@ def _row(index: int, step: int, dtype: str = "float32") -> RowState:
     return state._replace(step=jnp.int32(step), optimizer=optimizer)
 
 
-def _batch(index: int, tokens: int, targets: int) -> TrainBatch:
-    """A batch of one row with examples of different lengths, up to `tokens` and `targets`."""
+def _batch(index: int, tokens: int, targets: int) -> HostBatch:
+    """A batch with examples of different lengths, up to `tokens` and `targets`."""
     rng = np.random.default_rng(100 + index)
 
-    def ragged(length: int) -> jax.Array:
-        out = np.zeros((1, B, length), np.int32)
-        for example in out[0]:
+    def ragged(length: int) -> np.ndarray:
+        out = np.zeros((B, length), np.int32)
+        for example in out:
             size = rng.integers(1, length + 1)
             example[: size - 1], example[size - 1] = rng.integers(2, 40, size - 1), 1
-        return jnp.asarray(out)
+        return out
 
-    return TrainBatch(ragged(tokens), ragged(targets))
-
-
-def _settings(rates: list[float], seeds: list[int]) -> RowSettings:
-    return RowSettings(
-        jnp.asarray(rates, jnp.float32), jnp.asarray(seeds, jnp.uint32), jnp.ones(len(rates), bool)
-    )
-
-
-def _padded(batch: TrainBatch) -> TrainBatch:
-    def pad(x: jax.Array, length: int) -> jax.Array:
-        return jnp.pad(x, ((0, 0), (0, 0), (0, length - x.shape[2])))
-
-    return TrainBatch(pad(batch.encoder_tokens, MOST_TOKENS), pad(batch.targets, MOST_TARGETS))
+    return HostBatch(ragged(tokens), ragged(targets))
 
 
 def _together_and_alone(
     count: int, steps: int, dtype: str, config: StepConfig
 ) -> tuple[list[RowState], list[RowState]]:
     """Trains rows of different lengths, step counts and rates as one bank, and one by one."""
-    _, params = _model(dtype)
-    step = _step(dtype, config)
+    model, params = _model(dtype)
     rates = [0.3 / (1 + i) for i in range(count)]
     seeds = [7 * i for i in range(count)]
     rows = [_row(i, step=3 * i, dtype=dtype) for i in range(count)]
@@ -96,13 +69,15 @@ def _together_and_alone(
     batches = [[_batch(10 * t + i, *lengths[i]) for i in range(count)] for t in range(steps)]
     bank = stack(rows)
     for of_step in batches:
-        joined = [jnp.concatenate(parts) for parts in zip(*map(_padded, of_step), strict=True)]
-        bank, _ = step(bank, params, TrainBatch(*joined), _settings(rates, seeds))
+        by_slot = dict(enumerate(of_step))
+        of_rows = settings(rates, seeds)
+        bank, _ = take_step(model, config, params, bank, by_slot, of_rows, size=4)
     alone = []
     for i, row in enumerate(rows):
         state = stack([row])
         for of_step in batches:
-            state, _ = step(state, params, of_step[i], _settings([rates[i]], [seeds[i]]))
+            of_row = settings([rates[i]], [seeds[i]])
+            state, _ = take_step(model, config, params, state, {0: of_step[i]}, of_row, size=B)
         alone.append(unstack(state, 0))
     return [unstack(bank, i) for i in range(count)], alone
 
@@ -132,59 +107,79 @@ def test_a_row_of_a_bank_equals_the_row_alone_after_five_steps_in_float64(count:
         assert _largest_difference(together, alone) < 1e-7
 
 
-def test_microbatches_give_the_gradient_of_the_whole_batch():
-    _, params = _model()
-    batch, settings = _batch(0, MOST_TOKENS, MOST_TARGETS), _settings([0.3], [0])
-    state = stack([_row(0, 2)])
-    whole, metrics = _step("float32", _config())(state, params, batch, settings)
-    parts, of_parts = _step("float32", _config(microbatches=3))(state, params, batch, settings)
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_passes_give_the_gradient_of_the_whole_batch(size: int):
+    def step(size: int) -> tuple[RowState, Any]:
+        return _one_row(_batch(0, MOST_TOKENS, MOST_TARGETS), size=size)
+
+    (whole, metrics), (parts, of_parts) = step(B), step(size)
     np.testing.assert_allclose(of_parts.loss, metrics.loss, rtol=1e-6)
     np.testing.assert_allclose(of_parts.gradient_norm, metrics.gradient_norm, rtol=1e-5)
     np.testing.assert_allclose(parts.prompt, whole.prompt, rtol=1e-5)
+    assert of_parts.tokens.tolist() == metrics.tokens.tolist()
+
+
+def test_rows_that_share_no_pass_move_to_the_last_bit_as_alone():
+    model, params = _model()
+    rows, batches = [_row(i, 3 * i) for i in range(3)], [_batch(i, 9, 3) for i in range(3)]
+    of_rows = settings([0.3] * 3, [0, 1, 2])
+
+    def prompts(chosen: list[int]) -> dict[int, np.ndarray]:
+        state, _ = take_step(
+            *(model, _config(), params, stack(rows), {i: batches[i] for i in chosen}, of_rows),
+            size=2,
+            mixed=False,
+        )
+        return {i: np.asarray(state.prompt[i]) for i in chosen}
+
+    together = prompts([0, 1, 2])
+    for i in range(3):
+        np.testing.assert_array_equal(together[i], prompts([i])[i])
+
+
+def _one_row(batch: HostBatch, *, size: int = B, seed: int = 0, done: int = 2):
+    """Returns the row and its metrics after one step."""
+    model, params = _model()
+    state = stack([_row(0, done)])
+    of_row = settings([0.3], [seed])
+    return take_step(model, _config(), params, state, {0: batch}, of_row, size=size)
 
 
 def test_dropout_depends_on_seed_and_step_alone():
-    _, params = _model()
-    step = _step("float32", _config(dropout_rate=0.1))
     batch = _batch(0, MOST_TOKENS, MOST_TARGETS)
 
     def loss(seed: int, done: int) -> float:
-        _, metrics = step(stack([_row(0, done)]), params, batch, _settings([0.3], [seed]))
-        return float(metrics.loss[0])
+        return float(_one_row(batch, seed=seed, done=done)[1].loss[0])
 
     assert loss(1, 2) == loss(1, 2)
     assert len({loss(1, 2), loss(2, 2), loss(1, 3)}) == 3
 
 
 def test_a_row_that_fails_stops_alone_and_keeps_its_last_good_prompt():
-    _, params = _model()
-    step = _step("float32", _config())
+    model, params = _model()
     rows = [_row(0, 3), _row(1, 6), _row(2, 9)]
     broken = rows[1]._replace(prompt=rows[1].prompt.at[0, 0].set(jnp.inf))
-    joined = [
-        jnp.concatenate(parts)
-        for parts in zip(
-            *(_padded(_batch(i, MOST_TOKENS, MOST_TARGETS)) for i in range(3)), strict=True
-        )
-    ]
-    settings = _settings([0.3] * 3, [0, 1, 2])
-    healthy, _ = step(stack(rows), params, TrainBatch(*joined), settings)
-    after, metrics = step(stack([rows[0], broken, rows[2]]), params, TrainBatch(*joined), settings)
+    batches = {i: _batch(i, MOST_TOKENS, MOST_TARGETS) for i in range(3)}
+    of_rows = settings([0.3] * 3, [0, 1, 2])
+
+    def step(state: RowState) -> tuple[RowState, Any]:
+        return take_step(model, _config(), params, state, batches, of_rows, size=4)
+
+    healthy, _ = step(stack(rows))
+    after, metrics = step(stack([rows[0], broken, rows[2]]))
     assert metrics.failed.tolist() == [False, True, False]
     assert after.step.tolist() == [4, 6, 10]
     np.testing.assert_array_equal(after.prompt[1], broken.prompt)
     np.testing.assert_array_equal(after.prompt[0], healthy.prompt[0])
     np.testing.assert_array_equal(after.prompt[2], healthy.prompt[2])
-    again, _ = step(after, params, TrainBatch(*joined), settings)
+    again, _ = step(after)
     assert again.step.tolist() == [5, 6, 11]
 
 
 def test_an_inactive_row_does_not_move():
-    _, params = _model()
-    batch, settings = _batch(0, MOST_TOKENS, MOST_TARGETS), _settings([0.3], [0])
-    state = stack([_row(0, 2)])
-    after, _ = _step("float32", _config())(
-        state, params, batch, settings._replace(active=jnp.zeros(1, bool))
-    )
+    model, params = _model()
+    state, batch = stack([_row(0, 2)]), _batch(0, MOST_TOKENS, MOST_TARGETS)
+    inactive = settings([0.3], [0])._replace(active=jnp.zeros(1, bool))
+    after, _ = take_step(model, _config(), params, state, {0: batch}, inactive, size=B)
     for before, now in zip(jax.tree.leaves(state), jax.tree.leaves(after), strict=True):
         np.testing.assert_array_equal(before, now)

@@ -117,10 +117,12 @@ def config(**changes: Any) -> TuneConfig:
         min_factored_size=128,
         parameter_scale=None,
     )
-    step = StepConfig(optimizer=optimizer, dropout_rate=0.0, z_loss=1e-4, microbatches=1)
+    step = StepConfig(optimizer=optimizer, dropout_rate=0.0, z_loss=1e-4)
     settings = TuneConfig(
         prompt_length=3,
         placement="prefix",
+        slots=64,
+        pass_positions=None,
         step=step,
         eval_batch_size=16,
         log_period=1,
@@ -174,6 +176,7 @@ def model_config(**changes: Any) -> ModelTuneConfig:
     optimizer = dataclasses.replace(config().step.optimizer, weight_decay=0.0, parameter_scale=1e-3)
     settings = ModelTuneConfig(
         step=dataclasses.replace(config().step, optimizer=optimizer, dropout_rate=0.1),
+        microbatches=1,
         eval_batch_size=16,
         log_period=1,
         checkpoint_period=3,
