@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from prompt_tuning.data.padding import Positions
 from prompt_tuning.data.pipeline import HostBatch
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.training.partitioning import Layout
@@ -101,15 +102,20 @@ class Lane:
             self._add(passes, 0, settings)
         self._update(settings)
 
-    def step(self, batches: Mapping[int, HostBatch]) -> StepMetrics:
-        """Advances the rows in the slots of `batches` by one step, without waiting for it."""
+    def step(self, batches: Mapping[int, HostBatch]) -> tuple[StepMetrics, dict[int, Positions]]:
+        """Advances the rows in the slots of `batches` by one step, without waiting for it.
+
+        Returns:
+            The metrics of all slots, and what each row's batch cost in encoder positions.
+        """
         slots = tuple(sorted(batches))
         if self._settings is None or self._settings[0] != slots:
             self._settings = (slots, self._make_settings(slots))
         settings = self._settings[1]
-        for passes, count in self._cutter.cut(batches):
+        cut = self._cutter.cut(batches)
+        for passes, count in cut.passes:
             self._add(passes, count, settings)
-        return self._update(settings)
+        return self._update(settings), cut.positions
 
     def _add(self, passes: Passes, count: int, settings: RowSettings) -> None:
         passes = Passes(*self.layout.put_batch(passes, axis=1))

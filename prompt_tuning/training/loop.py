@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prompt_tuning.data.padding import count_positions
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts.placement import find_placement
@@ -143,7 +142,13 @@ class _Session:
             sizes = pass_sizes(rows, backbone, self._config, shapes, layout)
             batch_size = max(row.schedule.batch_size for row in rows)
             mixed = partitioning.mixes_rows()
-            cutter = Cutter(sizes, slots=slots, batch_size=batch_size, mixed=mixed)
+            cutter = Cutter(
+                sizes,
+                slots=slots,
+                batch_size=batch_size,
+                prompt_length=self._config.prompt_length,
+                mixed=mixed,
+            )
             lanes.append(Lane(stepper, layout, cutter, slots, self._first.shape))
         return lanes
 
@@ -202,18 +207,8 @@ class _Session:
         reading = len(self._unread)
         for lane, runs in by_lane.items():
             batches = {run.place.slot: run.batches.next() for run in runs}
-            metrics = lane.step(batches)
-            width = max(batch.encoder_tokens.shape[1] for batch in batches.values())
-            done = [
-                run.begun(
-                    count_positions(
-                        batches[run.place.slot].input_lengths,
-                        width,
-                        prompt_length=self._config.prompt_length,
-                    )
-                )
-                for run in runs
-            ]
+            metrics, positions = lane.step(batches)
+            done = [run.begun(positions[run.place.slot]) for run in runs]
             self._unread.append((metrics, list(zip(runs, done, strict=True))))
         self._tick += 1
         new = [run for run in self._running if not run.progress.curve]

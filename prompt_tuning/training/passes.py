@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from prompt_tuning.data.padding import Positions, count_positions
 from prompt_tuning.data.pipeline import HostBatch
 from prompt_tuning.data.shapes import Shape, smallest_fit
 from prompt_tuning.types import Array
@@ -30,6 +31,18 @@ class Passes(NamedTuple):
     example: Array
 
 
+class Cut(NamedTuple):
+    """Holds the batches of rows, cut into passes.
+
+    Attributes:
+        passes: For each shape in use its arrays, and how many of their passes hold examples.
+        positions: What each slot's row costs in encoder positions.
+    """
+
+    passes: list[tuple[Passes, int]]
+    positions: dict[int, Positions]
+
+
 class Cutter:
     """Cuts the batches of rows into passes.
 
@@ -41,6 +54,7 @@ class Cutter:
             each shape is covered by the largest.
         slots: Rows that step together, at most.
         batch_size: Examples of a row's batch, at most.
+        prompt_length: Tokens of a prompt, P.
         mixed: Whether a pass may hold examples of several rows. Where it may not, a row's update
             is the same to the last bit whatever steps beside it.
     """
@@ -51,9 +65,11 @@ class Cutter:
         *,
         slots: int,
         batch_size: int,
+        prompt_length: int,
         mixed: bool,
     ):
         self.shapes = sorted(sizes)
+        self._prompt_length = prompt_length
         self._mixed = mixed
         self._sizes = [sizes[shape] for shape in self.shapes]
         groups, examples = (1, slots * batch_size) if mixed else (slots, batch_size)
@@ -67,11 +83,8 @@ class Cutter:
         """Returns the arrays of every shape, without an example."""
         return [self._arrays(s) for s in range(len(self.shapes))]
 
-    def cut(self, batches: Mapping[int, HostBatch]) -> list[tuple[Passes, int]]:
-        """Returns the passes of batches by slot: for each shape in use the arrays, and their count.
-
-        What is left of a shape after full passes joins those of a wider one.
-        """
+    def cut(self, batches: Mapping[int, HostBatch]) -> Cut:
+        """Cuts batches by slot. What is left of a shape after full passes joins a wider one."""
         slots = sorted(batches)
         found: list[list[_Examples]] = [[] for _ in self.shapes]
         for group in [slots] if self._mixed else [[slot] for slot in slots]:
@@ -86,17 +99,31 @@ class Cutter:
                     members = members[: -len(left)]
                 if len(members):
                     found[s].append(examples.take(members))
-        return [
-            (self._fill(s, of_shape, batches), sum(self._needed(s, part) for part in of_shape))
-            for s, of_shape in enumerate(found)
-            if of_shape
-        ]
+        cut = Cut([], dict.fromkeys(slots, Positions()))
+        for s, parts in enumerate(found):
+            if parts:
+                cut.passes.append(self._fill(s, parts, batches))
+                self._count(s, parts, cut.positions)
+        return cut
 
     def _covers(self, wide: int, narrow: int) -> bool:
         return all(a >= b for a, b in zip(self.shapes[wide], self.shapes[narrow], strict=True))
 
-    def _needed(self, s: int, examples: "_Examples") -> int:
-        return -(-len(examples.slot) // self._sizes[s])
+    def _fillers(self, s: int, examples: "_Examples") -> int:
+        return -len(examples.slot) % self._sizes[s]
+
+    def _count(self, s: int, parts: Sequence["_Examples"], positions: dict[int, Positions]) -> None:
+        """Adds what examples of a shape cost; fillers count for the row that they are of."""
+        width = self.shapes[s][0]
+        for part in parts:
+            for slot in np.unique(part.slot):
+                more = count_positions(
+                    part.inputs[part.slot == slot],
+                    width,
+                    prompt_length=self._prompt_length,
+                    fillers=self._fillers(s, part) if slot == part.slot[-1] else 0,
+                )
+                positions[int(slot)] = positions[int(slot)].plus(more)
 
     def _arrays(self, s: int) -> Passes:
         outer = (self._counts[s], self._sizes[s])
@@ -105,12 +132,12 @@ class Cutter:
 
     def _fill(
         self, s: int, parts: Sequence["_Examples"], batches: Mapping[int, HostBatch]
-    ) -> Passes:
+    ) -> tuple[Passes, int]:
         passes = self._arrays(s)
         tokens, targets, slots, places = (np.reshape(x, (-1, *x.shape[2:])) for x in passes)
         start = 0
         for part in parts:
-            end = start + self._needed(s, part) * self._sizes[s]
+            end = start + len(part.slot) + self._fillers(s, part)
             # A filler is of a row of its pass, so that a row that failed reaches no other.
             slots[start:end] = part.slot[-1]
             for slot in np.unique(part.slot):
@@ -120,7 +147,7 @@ class Cutter:
                 _copy(batches[slot].encoder_tokens[part.place[chosen]], tokens, rows)
                 _copy(batches[slot].targets[part.place[chosen]], targets, rows)
             start = end
-        return passes
+        return passes, start // self._sizes[s]
 
 
 class _Examples(NamedTuple):
@@ -140,7 +167,7 @@ def _examples(batches: Mapping[int, HostBatch]) -> _Examples:
     return _Examples(
         np.repeat(list(batches), sizes),
         np.concatenate([np.arange(size) for size in sizes]),
-        np.concatenate([(batch.encoder_tokens > 0).sum(1) for batch in batches.values()]),
+        np.concatenate([batch.input_lengths for batch in batches.values()]),
         np.concatenate([(batch.targets > 0).sum(1) for batch in batches.values()]),
     )
 

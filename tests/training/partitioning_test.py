@@ -40,13 +40,13 @@ def _step_on(layout: Layout):
     """Returns a lane of two rows and their metrics after one step with dropout on a layout."""
     config = dataclasses.replace(toy.config().step, dropout_rate=0.1)
     stepper = Stepper(MODEL, partitioning.load(toy.backbone(), [layout]), config)
-    cutter = Cutter({(8, 2): 2}, slots=2, batch_size=4, mixed=True)
+    cutter = Cutter({(8, 2): 2}, slots=2, batch_size=4, prompt_length=3, mixed=True)
     lane = Lane(stepper, layout, cutter, 2, (3, 16))
     rng = np.random.default_rng(1)
     for slot in range(2):
         prompt = jnp.asarray(rng.normal(size=(3, 16)), jnp.float32)
         lane.load(slot, toy.row(f"row{slot}", seed=slot), init_state(prompt, config.optimizer))
-    return lane, lane.step({slot: _batch(slot) for slot in range(2)})
+    return lane, lane.step({slot: _batch(slot) for slot in range(2)})[0]
 
 
 def test_a_step_over_two_devices_is_the_step_on_one():

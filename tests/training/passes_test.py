@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.data.pipeline import HostBatch
-from prompt_tuning.training.passes import Cutter, Passes
+from prompt_tuning.training.passes import Cut, Cutter
 
 SIZES = {(4, 2): 4, (8, 2): 2, (12, 3): 1}
 
@@ -22,11 +22,11 @@ def _batch(lengths: list[tuple[int, int]]) -> HostBatch:
 
 
 def _cutter(mixed: bool) -> Cutter:
-    return Cutter(SIZES, slots=3, batch_size=5, mixed=mixed)
+    return Cutter(SIZES, slots=3, batch_size=5, prompt_length=10, mixed=mixed)
 
 
-def _shapes(cut: list[tuple[Passes, int]]) -> list[tuple[int, int]]:
-    return [(passes.encoder_tokens.shape[2], count) for passes, count in cut]
+def _shapes(cut: Cut) -> list[tuple[int, int]]:
+    return [(passes.encoder_tokens.shape[2], count) for passes, count in cut.passes]
 
 
 BATCHES = {
@@ -38,7 +38,7 @@ BATCHES = {
 @pytest.mark.parametrize("mixed", [False, True])
 def test_every_example_is_in_one_pass_with_its_slot_and_place(mixed: bool):
     found = {}
-    for passes, count in _cutter(mixed).cut(BATCHES):
+    for passes, count in _cutter(mixed).cut(BATCHES).passes:
         assert not passes.encoder_tokens[count:].any()
         for tokens, targets, slot, place in zip(
             *(x[:count].reshape(-1, *x.shape[2:]) for x in map(np.asarray, passes)), strict=True
@@ -66,7 +66,7 @@ def test_what_is_left_of_a_shape_joins_a_wider_one():
 
 
 def test_a_pass_that_rows_do_not_share_holds_one_slot():
-    for passes, count in _cutter(False).cut(BATCHES):
+    for passes, count in _cutter(False).cut(BATCHES).passes:
         assert all(len(set(slots.tolist())) == 1 for slots in np.asarray(passes.slot[:count]))
 
 
@@ -75,6 +75,14 @@ def test_full_batches_fit_the_arrays_whatever_their_lengths(mixed: bool):
     empty = {passes.encoder_tokens.shape for passes in _cutter(mixed).empty()}
     for length in ((4, 2), (8, 1), (12, 3), (1, 3)):
         cut = _cutter(mixed).cut({slot: _batch([length] * 5) for slot in range(3)})
-        for passes, count in cut:
+        for passes, count in cut.passes:
             assert passes.encoder_tokens.shape in empty
             assert count <= passes.encoder_tokens.shape[0]
+
+
+def test_what_a_row_costs_counts_prompts_padding_and_fillers():
+    # Row 2, all in passes of two padded to 8: 22 tokens, 18 of padding, a filler, prompts of 10.
+    positions = _cutter(False).cut(BATCHES).positions
+    assert positions[2] == (6 * 18, 18 + 18)
+    total = sum(count.total for count in _cutter(True).cut(BATCHES).positions.values())
+    assert total == 4 * 14 + 2 * 18 + 2 * 22

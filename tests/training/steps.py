@@ -56,9 +56,15 @@ def take_step(
         max(batch.targets.shape[1] for batch in batches.values()),
     )
     most = max(len(batch.targets) for batch in batches.values())
-    cutter = Cutter({shape: size}, slots=len(state.step), batch_size=most, mixed=mixed)
+    cutter = Cutter(
+        {shape: size},
+        slots=len(state.step),
+        batch_size=most,
+        prompt_length=state.prompt.shape[1],
+        mixed=mixed,
+    )
     gradient = no_gradient(state.prompt)
-    for passes, count in cutter.cut(batches):
+    for passes, count in cutter.cut(batches).passes:
         gradient = add(gradient, params, state, of_rows, passes, np.int32(count))
     state, _, metrics = update(state, gradient, of_rows)
     return state, metrics
