@@ -25,7 +25,7 @@ def main() -> None:
     opened = ours.open_case(case, 1)
     facts = {
         "card": ours.card(),
-        "padding": {way.name: _positions(case, way) for way in ways},
+        "padding": {way.name: _positions(opened, case, way) for way in ways},
     }
     turns.serve(out, {way.name: _activity(case, opened, way) for way in ways}, facts)
 
@@ -48,10 +48,11 @@ def _activity(case: ours.Case, opened: ours.Opened, way: Way) -> Callable[[int],
     return train
 
 
-def _positions(case: ours.Case, way: Way) -> Positions:
+def _positions(opened: ours.Opened, case: ours.Case, way: Way) -> Positions:
     positions = Positions()
     for batch in way.batches:
-        positions = positions.plus(ours.count(case, way.shapes_for(batch), batch))
+        shapes = way.shapes_for(batch)
+        positions = positions.plus(ours.count(opened, case, shapes, batch))
     return positions
 
 

@@ -20,7 +20,7 @@ from benchmarks.command import Parser, positive
 from prompt_tuning.cli import gin_config
 from prompt_tuning.cli.main import COMMANDS
 from prompt_tuning.data.cached_task import CachedSplit, in_memory
-from prompt_tuning.data.padding import Positions, count_positions
+from prompt_tuning.data.padding import Positions
 from prompt_tuning.data.pipeline import Batches, HostBatch
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.config import T5Config
@@ -28,15 +28,16 @@ from prompt_tuning.models.formats.native import write_native
 from prompt_tuning.models.parameters import Index, parameter_shapes
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
-from prompt_tuning.models.weights import Backbone, open_backbone
+from prompt_tuning.models.weights import Backbone, Outline, open_backbone
 from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.decoders import Greedy
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.lanes import Lane, Stepper
-from prompt_tuning.training.pool import Pool
+from prompt_tuning.training.pool import make_cutter, make_pool
 from prompt_tuning.training.rows import Row
+from prompt_tuning.training.running import Place
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.training.starts import SampledVocab
@@ -143,6 +144,11 @@ class Opened:
     model: PromptedT5
     layouts: Sequence[partitioning.Layout]
     frozen: Mapping[str, Params]
+
+    @property
+    def outline(self) -> Outline:
+        """The model without its weights."""
+        return Outline(self.model.model.config, self.model.model.config.dtype)
 
     @property
     def width(self) -> int:
@@ -258,23 +264,24 @@ class Training:
     """
 
     def __init__(self, opened: Opened, case: Case, shapes: Sequence[tuple[int, int]], rows: int):
-        stepper = Stepper(opened.model, opened.frozen, opened.config.step, shapes)
-        slots = partitioning.rows_per_pass(rows)
-        pool = Pool(stepper, opened.layouts, slots, (case.prompt, opened.width))
-        self._places: list[tuple[Lane, int]] = []
-        for number in range(rows):
-            place = pool.free(case.batch)
+        stepper = Stepper(opened.model, opened.frozen, opened.config.step)
+        of_run = [_row(case, number) for number in range(rows)]
+        pool = make_pool(stepper, opened.layouts, of_run, opened.outline, opened.config, shapes)
+        self._places: list[Place] = []
+        for number, row in enumerate(of_run):
+            place = pool.free()
+            if place is None:
+                raise UserError(f"{rows} rows are more than the {pool.slots} slots of a run")
             prompt = first_prompt(case, opened.width, number)
-            state = init_state(prompt, opened.config.step.optimizer)
-            place.lane.load(place.slot, _row(case, number), state)
-            self._places.append((place.lane, place.slot))
+            place.lane.load(place.slot, row, init_state(prompt, opened.config.step.optimizer))
+            self._places.append(place)
 
     def step(self, batches: Sequence[HostBatch]) -> list[StepMetrics]:
         """Takes a step with a batch for each row, without waiting for it."""
         by_lane: dict[Lane, dict[int, HostBatch]] = {}
         for (lane, slot), batch in zip(self._places, batches, strict=True):
             by_lane.setdefault(lane, {})[slot] = batch
-        return [lane.step(of_lane) for lane, of_lane in by_lane.items()]
+        return [lane.step(of_lane)[0] for lane, of_lane in by_lane.items()]
 
 
 def train(steps: Iterable[tuple[Training, Sequence[HostBatch]]]) -> None:
@@ -291,11 +298,13 @@ def train(steps: Iterable[tuple[Training, Sequence[HostBatch]]]) -> None:
     jax.device_get(unread)
 
 
-def count(case: Case, shapes: Sequence[tuple[int, int]], batch: HostBatch) -> Positions:
-    """Counts the encoder positions of a step on a batch, with these shapes to pad to."""
-    del shapes  # a batch of the pipeline is padded to one of them already
-    width = batch.encoder_tokens.shape[1]
-    return count_positions(batch.input_lengths, width, prompt_length=case.prompt)
+def count(
+    opened: Opened, case: Case, shapes: Sequence[tuple[int, int]], batch: HostBatch
+) -> Positions:
+    """Counts the encoder positions of a row's step on a batch, with these shapes to pad to."""
+    (layout, *_), rows = opened.layouts, [_row(case, 0)]
+    cutter = make_cutter(rows, opened.outline, opened.config, shapes, layout, 1)
+    return cutter.cut({0: batch}).positions[0]
 
 
 class Generation:

@@ -20,9 +20,7 @@ from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.first_prompts import FirstPrompts
 from prompt_tuning.training.lanes import Lane, Stepper
 from prompt_tuning.training.outcome import Outcome
-from prompt_tuning.training.passes import Cutter
-from prompt_tuning.training.plan import pass_sizes
-from prompt_tuning.training.pool import Pool
+from prompt_tuning.training.pool import make_pool
 from prompt_tuning.training.record import recording
 from prompt_tuning.training.rows import Progress, Row, check_rows
 from prompt_tuning.training.run_directory import write_text
@@ -93,7 +91,8 @@ class _Session:
         self._checkpoints = Checkpoints(work.directory.checkpoints)
         embeddings = frozen[layouts[0].name]["token_embedder"]["embedding"]
         self._first = FirstPrompts(work, embeddings, config.prompt_length)
-        self._pool = Pool(self._lanes(Stepper(model, frozen, config.step)))
+        stepper = Stepper(model, frozen, config.step)
+        self._pool = make_pool(stepper, layouts, rows, work.backbone.outline, config, work.shapes)
         self._running: list[RunningPrompt] = []
         self._unread: collections.deque = collections.deque()
         self._tick = self._saved = 0
@@ -132,25 +131,6 @@ class _Session:
         self._step()
         for run in self._running:
             run.progress.seconds += (time.monotonic() - began) / len(self._running)
-
-    def _lanes(self, stepper: Stepper) -> list[Lane]:
-        """Returns a lane for each layout; together they have the slots of the run."""
-        backbone, rows, shapes = self._work.backbone.outline, self._rows, self._work.shapes
-        slots = -(-min(len(rows), self._config.slots) // len(self._layouts))
-        lanes = []
-        for layout in self._layouts:
-            sizes = pass_sizes(rows, backbone, self._config, shapes, layout)
-            batch_size = max(row.schedule.batch_size for row in rows)
-            mixed = partitioning.mixes_rows()
-            cutter = Cutter(
-                sizes,
-                slots=slots,
-                batch_size=batch_size,
-                prompt_length=self._config.prompt_length,
-                mixed=mixed,
-            )
-            lanes.append(Lane(stepper, layout, cutter, slots, self._first.shape))
-        return lanes
 
     def compile(self) -> None:
         """Compiles for all devices at the same time, where there are several."""
