@@ -40,8 +40,9 @@ class PromptedT5:
     Attributes:
         model: The model.
         placement: How prompts and embedded tokens are combined.
-        positions: Encoder positions that go through the encoder at a time, as whole examples; None
-            for those of all examples at once. On a CPU the activations of few stay in its cache.
+        positions: Positions that go through the encoder at a time, as whole examples; None for all.
+            On a CPU the activations of few stay in its cache. Of several passes, those whose inputs
+            are all padding are left out; their output is 0.
     """
 
     model: T5
@@ -74,9 +75,14 @@ class PromptedT5:
             return self._apply("encode", params, embedded, mask, masks), mask
 
         rows = (encoder_tokens, prompt_id, None if drop is None else drop.keys)
-        size, width = encoder_tokens.shape
-        share = size if self.positions is None else self.positions // (bank.shape[1] + width)
-        return _in_passes(encode, rows, _divisor(size, share))
+        examples, width = encoder_tokens.shape
+        size = self.pass_size(examples, bank.shape[1] + width)
+        return encode(rows) if size == examples else _in_passes(encode, rows, size)
+
+    def pass_size(self, examples: int, length: int) -> int:
+        """Returns how many of `examples` of `length` positions are encoded at a time."""
+        most = examples if self.positions is None else max(self.positions // length, 1)
+        return max(n for n in range(1, examples + 1) if n <= most and examples % n == 0)
 
     def decode(
         self, params: Params, encoded: Array, mask: Array, targets: Array, drop: Dropout | None
@@ -144,14 +150,16 @@ def cross_entropy(logits: Array, targets: Array, z_loss: ArrayLike) -> Array:
     return jnp.sum(jnp.where(targets > 0, losses, 0.0), axis=-1)
 
 
-def _divisor(size: int, most: int) -> int:
-    """Returns the largest divisor of `size` that is at most `most`, and 1 at least."""
-    return max(n for n in range(1, size + 1) if size % n == 0 and n <= max(most, 1))
+def _in_passes(encode: Callable[[Any], tuple[Array, Array]], rows: Any, size: int) -> Any:
+    """Encodes `size` of `rows` (tokens and other arrays `[B, ...]`) at a time."""
 
+    def encode_some(some: Any) -> tuple[Array, Array]:
+        def nothing(some: Any) -> tuple[Array, Array]:
+            shapes = jax.eval_shape(encode, some)
+            return jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
 
-def _in_passes(function: Callable[[Any], Any], rows: Any, size: int) -> Any:
-    """Applies a function of examples to `size` of `rows` (arrays `[B, ...]`) at a time."""
-    if size == len(jax.tree.leaves(rows)[0]):
-        return function(rows)
+        return jax.lax.cond(jnp.any(some[0] > 0), encode, nothing, some)
+
     passes = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), rows)
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), jax.lax.map(function, passes))
+    encoded = jax.lax.map(encode_some, passes)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), encoded)

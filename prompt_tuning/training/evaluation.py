@@ -1,23 +1,27 @@
 """Evaluation: any number of prompts on any number of tasks, in mixed batches."""
 
+import collections
+import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
 
 from prompt_tuning.data import ragged
 from prompt_tuning.data.cached_task import CachedSplit, CachedTask
+from prompt_tuning.data.evaluation_batches import Encoding, EvalBatch, eval_batches
 from prompt_tuning.data.metrics import score
-from prompt_tuning.data.pipeline import EvalBatch, eval_batches
 from prompt_tuning.data.shapes import smallest_fit
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.decoding import EOS
 from prompt_tuning.models.prompted import Batch, PromptedT5
 from prompt_tuning.models.scoring import log_likelihood
+from prompt_tuning.training import partitioning
 from prompt_tuning.training.decoders import Decoder, Rank
-from prompt_tuning.training.partitioning import Layout
-from prompt_tuning.types import Params, UserError
+from prompt_tuning.types import Array, Params, UserError
+
+_AHEAD = 2  # batches of each device that are not waited for
 
 
 class Evaluator:
@@ -40,7 +44,7 @@ class Evaluator:
         self,
         model: PromptedT5,
         frozen: Mapping[str, Params],
-        layouts: Sequence[Layout],
+        layouts: Sequence[partitioning.Layout],
         vocabulary: Vocabulary,
         decoder: Decoder,
         *,
@@ -51,6 +55,8 @@ class Evaluator:
             raise UserError(f"the batch size of evaluation must be at least 1, not {batch_size}")
         for layout in layouts:
             layout.check_batch(batch_size)
+        model = dataclasses.replace(model, positions=partitioning.encoded_positions())
+        self._model = model
         self._frozen = frozen
         self._layouts = layouts
         self._vocabulary = vocabulary
@@ -61,13 +67,14 @@ class Evaluator:
         self._decode = jax.jit(functools.partial(decoder, model, length=length))
         self._likelihood = jax.jit(functools.partial(log_likelihood, model))
 
-    def compile(self, bank: np.ndarray, layout: Layout) -> None:
+    def compile(self, bank: np.ndarray, layout: partitioning.Layout) -> None:
         """Compiles decoding on a layout for every shape, and a bank `[N, P, H]` of this one's."""
-        bank = layout.put(bank)
+        on_layout = layout.put(bank)
+        rows, labels = np.arange(self._batch_size), layout.put(self._label_tokens(()))
         for width in sorted({width for width, _ in self._shapes}):
             tokens = np.zeros((self._batch_size, width), np.int32)
-            numbers = np.arange(self._batch_size)
-            self._run(layout, bank, tokens, numbers % len(bank), numbers, self._label_tokens(()))
+            batch = EvalBatch(tokens, rows % len(bank), rows, rows, rows < 0)
+            self._decoded(layout, on_layout, batch, labels)
 
     def predict(
         self,
@@ -91,7 +98,6 @@ class Evaluator:
         Raises:
             UserError: Labels are to be ranked, and an item has none.
         """
-        banks = {layout.name: layout.put(bank) for layout in self._layouts}
         texts = [[""] * len(split) for _, split in items]
         ranking = isinstance(self._decoder, Rank)
         if ranking and not all(labels):
@@ -100,12 +106,13 @@ class Evaluator:
             )
         for group in dict.fromkeys(labels if ranking else [()]):
             members = [i for i in range(len(items)) if not ranking or labels[i] == group]
-            tokens = self._label_tokens(group)
-            for batch, decoded in self._decoded([items[i] for i in members], banks, tokens):
-                rows = zip(batch.item, batch.example, np.asarray(decoded), batch.valid, strict=True)
-                for item, example, ids, valid in rows:
-                    if valid:
-                        texts[members[item]][example] = self._vocabulary.decode(ids)
+            labels_of = self._label_tokens(group)
+
+            def decode(layout, bank, batch, labels_of=labels_of):
+                return self._decoded(layout, bank, batch, layout.put(labels_of))
+
+            for item, example, ids in self._each(bank, [items[i] for i in members], decode):
+                texts[members[item]][example] = self._vocabulary.decode(ids)
         return texts
 
     def likelihoods(
@@ -117,22 +124,17 @@ class Evaluator:
             bank: `[N, P, H]`.
             items: Pairs of a row of `bank` and a split.
         """
-        banks = {layout.name: layout.put(bank) for layout in self._layouts}
         lengths = [(length, 0) for length in sorted({length for _, length in self._shapes})]
-        pending = []
-        batches = eval_batches(items, batch_size=self._batch_size, shapes=self._shapes)
-        for i, batch in enumerate(batches):
-            layout = self._layouts[i % len(self._layouts)]
+
+        def rate(layout, bank, batch):
             targets = _targets(items, batch, lengths)
             rows = (batch.encoder_tokens, targets, batch.prompt_id.astype(np.int32))
             rows = Batch(*layout.put_batch(rows, axis=0))
-            frozen = self._frozen[layout.name]
-            pending.append((batch, self._likelihood(frozen, banks[layout.name], rows)))
+            return self._likelihood(self._frozen[layout.name], bank, rows)
+
         values = [np.zeros(len(split)) for _, split in items]
-        for batch, likelihood in pending:
-            of_rows = np.asarray(likelihood)
-            for item, example, value in zip(batch.item, batch.example, of_rows, strict=True):
-                values[item][example] = value  # a row that fills up a batch repeats another
+        for item, example, value in self._each(bank, items, rate):
+            values[item][example] = value
         return values
 
     def score(
@@ -194,22 +196,42 @@ class Evaluator:
             for i, (_, task, name) in enumerate(flat)
         ]
 
-    def _decoded(self, items, banks, labels):
-        """Returns all batches of `items` with their answers' tokens; none is waited for."""
-        pending = []
-        batches = eval_batches(items, batch_size=self._batch_size, shapes=self._shapes)
+    def _each(
+        self,
+        bank: np.ndarray,
+        items: Sequence[tuple[int, CachedSplit]],
+        run: Callable[[partitioning.Layout, Array, EvalBatch], Array],
+    ) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Yields the item and the number of every example with what `run` gives for it.
+
+        Args:
+            bank: `[N, P, H]`.
+            items: Pairs of a row of `bank` and a split.
+            run: Returns something of each row of a batch, on a layout, given the bank there. It is
+                called for a few batches ahead, so that no device waits for the host.
+        """
+        banks = {layout.name: layout.put(bank) for layout in self._layouts}
+        encoding = Encoding(bank.shape[1], functools.partial(self._pass_size, bank.shape[1]))
+        batches = eval_batches(
+            items, batch_size=self._batch_size, shapes=self._shapes, encoding=encoding
+        )
+        running = collections.deque()
         for i, batch in enumerate(batches):
             layout = self._layouts[i % len(self._layouts)]
-            bank, tokens = banks[layout.name], batch.encoder_tokens
-            decoded = self._run(layout, bank, tokens, batch.prompt_id, batch.example, labels)
-            pending.append((batch, decoded))
-        return pending
+            running.append((batch, run(layout, banks[layout.name], batch)))
+            if len(running) > _AHEAD * len(self._layouts):
+                yield from _of_examples(*running.popleft())
+        for batch, output in running:
+            yield from _of_examples(batch, output)
 
-    def _run(self, layout, bank, tokens, prompt_id, number, labels):
+    def _pass_size(self, prompt_length: int, width: int) -> int:
+        return self._model.pass_size(self._batch_size, prompt_length + width)
+
+    def _decoded(self, layout, bank, batch, labels):
         """Decodes one batch on a layout, without waiting for it."""
-        examples = (tokens, prompt_id.astype(np.int32), number.astype(np.uint32))
-        examples = layout.put_batch(examples, axis=0)
-        return self._decode(self._frozen[layout.name], bank, *examples, layout.put(labels))
+        ids = (batch.prompt_id.astype(np.int32), batch.example.astype(np.uint32))
+        examples = layout.put_batch((batch.encoder_tokens, *ids), axis=0)
+        return self._decode(self._frozen[layout.name], bank, *examples, labels)
 
     def _label_tokens(self, labels: tuple[str, ...]) -> np.ndarray:
         """Returns the tokens of labels with EOS, `[K, L]`, 0 at padding."""
@@ -218,6 +240,14 @@ class Evaluator:
         for row, ids in zip(tokens, pieces, strict=True):
             row[: len(ids)] = ids
         return tokens
+
+
+def _of_examples(batch: EvalBatch, output: Array) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Yields item, number and output of every example of a batch; waits for the output."""
+    rows = zip(batch.item, batch.example, np.asarray(output), batch.valid, strict=True)
+    for item, example, value, valid in rows:
+        if valid:
+            yield int(item), int(example), value
 
 
 def _targets(items, batch: EvalBatch, lengths: Sequence[tuple[int, int]]) -> np.ndarray:

@@ -155,5 +155,13 @@ def pass_size(positions: int, length: int, *, most: int, devices: int) -> int:
     return devices * min(share, -(-most // devices))
 
 
+def encoded_positions() -> int | None:
+    """Returns how many positions are encoded at a time where no backward pass follows.
+
+    On CPUs as few as stay in a core's cache; None, for a whole batch, on accelerators.
+    """
+    return 1024 if jax.default_backend() == "cpu" else None
+
+
 def _mesh(devices: Sequence[Any]) -> Mesh:
     return Mesh(np.asarray(devices), ("examples",))
