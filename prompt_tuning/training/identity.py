@@ -11,8 +11,11 @@ from prompt_tuning.training.rows import Row
 from prompt_tuning.types import UserError
 
 _FORMAT = 2
-_NO_EFFECT = ("eval_batch_size", "log_period", "checkpoint_period")
-"""Settings of when and how often things are logged or decoded, which change no result."""
+_NO_EFFECT = (
+    *("eval_batch_size", "log_period", "checkpoint_period"),
+    *("slots", "pass_positions", "microbatches"),
+)
+"""Settings of when things are done and how much at once, which change results by rounding alone."""
 
 
 class Identities:
@@ -57,7 +60,7 @@ class Identities:
             backbone = [dataclasses.asdict(model.config), model.digest, model.param_dtype]
             shared = dataclasses.asdict(self._config)
             for name in _NO_EFFECT:
-                shared.pop(name)
+                shared.pop(name, None)
             context = [_FORMAT, backbone, self._tasks[row.task].digest, shared, source]
             self._digests[row.name] = row.digest(json.dumps(context))
         return self._digests[row.name]

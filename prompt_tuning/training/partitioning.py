@@ -131,7 +131,7 @@ def pass_positions(layout: Layout, position_bytes: Callable[[], float]) -> int:
     device = layout.mesh.devices.flat[0]
     if device.platform == "cpu":
         return 512
-    most = 32768
+    most = 8192
     memory = device.memory_stats()
     if memory is not None and "bytes_limit" in memory:
         free = memory["bytes_limit"] - memory["bytes_in_use"]

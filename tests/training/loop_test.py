@@ -95,8 +95,8 @@ def test_a_run_repeated_elsewhere_leaves_the_same_prompts(finished: Path, tmp_pa
     _same_run(finished, tmp_path)
 
 
-def _train_and_kill(folder: Path, turns: int) -> None:
-    kill(lambda: toy.train(ROWS, folder), loop._Session, turns)
+def _train_and_kill(folder: Path, turns: int, slots: int | None = None) -> None:
+    kill(lambda: toy.train(ROWS, folder, slots), loop._Session, turns)
 
 
 @pytest.mark.parametrize("turns", [2, 6, 8, 14])
@@ -104,6 +104,25 @@ def test_an_interrupted_run_ends_with_the_same_prompts(finished: Path, tmp_path:
     _train_and_kill(tmp_path, turns)
     toy.train(ROWS, tmp_path)
     _same_run(finished, tmp_path)
+
+
+@pytest.mark.parametrize(("slots", "turns"), [(1, 9), (2, 15)])
+def test_rows_that_wait_for_a_slot_end_with_the_same_prompts(
+    finished: Path, tmp_path: Path, slots: int, turns: int
+):
+    _train_and_kill(tmp_path, turns, slots)
+    toy.train(ROWS, tmp_path, slots)
+    for row in ROWS:
+        for name in ("best", "last"):
+            left, right = _prompt(finished, row.name, name), _prompt(tmp_path, row.name, name)
+            np.testing.assert_array_equal(left, right, err_msg=f"{row.name} {name}")
+
+
+def test_a_run_resumed_with_too_few_slots_is_refused(tmp_path: Path):
+    _train_and_kill(tmp_path, 6)
+    with pytest.raises(UserError, match="2 rows were in training.*set TuneConfig.slots to at"):
+        toy.train(ROWS, tmp_path, slots=1)
+    toy.train(ROWS, tmp_path)
 
 
 def test_a_damaged_checkpoint_is_skipped_for_the_one_before_it(finished: Path, tmp_path: Path):

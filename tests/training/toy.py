@@ -159,10 +159,13 @@ def work(folder: Path, **changes: Any) -> Work:
     return Work(**{**settings, **changes})
 
 
-def train(rows: Sequence[Row], folder: Path, **changes: Any) -> list[Outcome]:
-    """Trains rows in `folder / "run"`."""
+def train(
+    rows: Sequence[Row], folder: Path, slots: int | None = None, **changes: Any
+) -> list[Outcome]:
+    """Trains rows in `folder / "run"`, through some slots."""
     folder.mkdir(parents=True, exist_ok=True)
-    return tune(rows, work(folder, **changes), config())
+    settings = config() if slots is None else config(slots=slots)
+    return tune(rows, work(folder, **changes), settings)
 
 
 def model_row(name: str, **changes: Any) -> Row:
