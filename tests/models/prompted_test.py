@@ -81,6 +81,17 @@ def test_passes_of_the_encoder_change_nothing(small, positions):
     assert ("stablehlo.while" in text) == (positions < 10**6)
 
 
+def test_a_pass_of_padding_is_left_out(small):
+    tokens = small.batch.encoder_tokens.at[2:].set(0)
+    batch = small.batch._replace(encoder_tokens=tokens)
+    model = dataclasses.replace(small.model, positions=2 * 16)
+    encoded, mask, _ = encode_and_decode(model, small.params, small.bank, batch)
+    expected, expected_mask, _ = encode_and_decode(small.model, small.params, small.bank, batch)
+    np.testing.assert_allclose(encoded[:2], expected[:2], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(mask[:2], expected_mask[:2])
+    assert not np.any(encoded[2:]) and not np.any(mask[2:]) and np.any(expected[2:])
+
+
 def test_an_example_does_not_depend_on_its_batch_mates(small):
     keys = jax.random.split(jax.random.key(3), 4)
     together = losses(small, small.batch, small.bank, keys)

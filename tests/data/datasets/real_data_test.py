@@ -7,7 +7,8 @@ import pytest
 from prompt_tuning.cli import gin_files
 from prompt_tuning.data import cache
 from prompt_tuning.data.cached_task import CachedTask
-from prompt_tuning.data.padding import expect_positions
+from prompt_tuning.data.evaluation_batches import Encoding, eval_batches
+from prompt_tuning.data.padding import Positions, count_positions, expect_positions
 from prompt_tuning.data.pipeline import Batches, choose_shapes
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.training.setup import MULTIPLE
@@ -180,6 +181,30 @@ def test_padding_is_below_a_tenth_of_encoder_positions(names, batch_size, tasks,
     expected = expect_positions(batches, 256, prompt_length=100)
     assert expected.padding_share < 0.1
     assert expect_positions(batches, 256, prompt_length=0).padding == expected.padding
+
+
+@pytest.mark.parametrize("names", [*((name,) for name in _MIXED), _MIXED])
+def test_evaluation_pads_less_than_a_tenth_of_encoder_positions(names, tasks, shape_count):
+    splits = [split for name in names for split in tasks[name].splits.values()]
+    scored = [(0, tasks[name].split("validation")) for name in names]
+    # As on a CPU: about 1,024 positions at a time, and no pass without an example.
+    encoding = Encoding(100, lambda width: 1 << ((1024 // (100 + width)).bit_length() - 1))
+    positions = Positions()
+    for batch in eval_batches(
+        scored,
+        batch_size=64,
+        shapes=choose_shapes(splits, shape_count, MULTIPLE),
+        encoding=encoding,
+    ):
+        lengths, width = (
+            (batch.encoder_tokens[batch.valid] > 0).sum(1),
+            batch.encoder_tokens.shape[1],
+        )
+        size = encoding.pass_size(width)
+        fillers = -len(lengths) % size
+        batch_positions = count_positions(lengths, width, prompt_length=100, fillers=fillers)
+        positions = positions.plus(batch_positions)
+    assert positions.padding_share < 0.1
 
 
 def test_an_unprefixed_task_differs_by_the_prefix(tasks, vocabulary):
