@@ -13,7 +13,8 @@ import statistics
 import sys
 from collections.abc import Sequence
 
-from benchmarks import command, ours
+from benchmarks import cases, command
+from benchmarks.cases import Case, Task
 from benchmarks.report import Cell, Report, machine
 from benchmarks.workers import Timing, Worker, alternate, warmed_up
 from prompt_tuning.types import UserError
@@ -22,7 +23,7 @@ from prompt_tuning.types import UserError
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit status."""
     parser = command.Parser("bank", __doc__)
-    ours.add_flags(parser, "t5_mini")
+    cases.add_flags(parser, "t5_mini")
     parser.add_argument(
         "--rows", default="1,4,16,64", metavar="N,N", help="numbers of rows (default 1,4,16,64)"
     )
@@ -33,7 +34,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def measure(flags: argparse.Namespace) -> Report:
     """Measures every number of rows against one row at a time."""
-    case = ours.case(flags)
+    case = cases.from_flags(flags)
     numbers = _numbers(flags.rows)
     with _worker(case, 1) as alone:
         one = warmed_up(alone, "train", flags.seconds)
@@ -45,14 +46,14 @@ def measure(flags: argparse.Namespace) -> Report:
     return Report(
         "bank",
         machine(alone.facts["card"]),
-        ours.described(case),
+        cases.described(case),
         lines,
         "row-steps: updates of one row; ratio: at once / one by one, above 1 is better at once",
     )
 
 
-def _worker(case: ours.Case, rows: int) -> Worker:
-    task = ours.Task(case=case, rows=rows, generated=1)
+def _worker(case: Case, rows: int) -> Worker:
+    task = Task(case=case, rows=rows, generated=1)
     return Worker(f"{rows} rows", "benchmarks.our_worker", task.to_json())
 
 

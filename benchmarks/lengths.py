@@ -10,8 +10,8 @@ cut into equal parts, and the middle one of each part is taken.
 import argparse
 import contextlib
 import dataclasses
-import functools
 import json
+import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import command, ours, peer
+from benchmarks import backbones, cases, command, ours, peer
+from benchmarks.cases import Case
 from benchmarks.report import Cell, Report, machine
 from benchmarks.workers import ROOT, Side, Worker, alternate, seconds_each
 from prompt_tuning.data.cached_task import CachedSplit, in_memory
@@ -71,7 +72,7 @@ class Way:
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit status."""
     parser = command.Parser("lengths", __doc__)
-    ours.add_flags(parser, "small")
+    cases.add_flags(parser, "small")
     parser.add_argument(
         "--data_dir",
         type=Path,
@@ -97,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def measure(flags: argparse.Namespace) -> Report:
     """Measures all ways on every task."""
-    case = ours.case(flags)
+    case = cases.from_flags(flags)
     vocabulary = _vocabulary(flags, case)
     splits = {name: read(name, flags, vocabulary) for name in flags.tasks.split(",")}
     python = peer.find(flags)
@@ -107,13 +108,13 @@ def measure(flags: argparse.Namespace) -> Report:
         speeds, found = _measure_task(case, flags, ways(case, flags, of_task), python)
         facts |= found
         lines += _lines(name, speeds, found["padding"])
-    lines += _all_tasks(lines, len(splits))
+    lines += all_tasks(lines)
     return Report(
         "lengths",
         machine(facts["card"], facts.get("versions")),
         {
             name: value
-            for name, value in ours.described(case).items()
+            for name, value in cases.described(case).items()
             if name not in ("inputs", "targets")
         },
         lines,
@@ -146,7 +147,7 @@ def read(name: str, flags: argparse.Namespace, vocabulary: Vocabulary) -> list[C
     return splits
 
 
-def ways(case: ours.Case, flags: argparse.Namespace, splits: Sequence[CachedSplit]) -> list[Way]:
+def ways(case: Case, flags: argparse.Namespace, splits: Sequence[CachedSplit]) -> list[Way]:
     """Returns the ways to batch the training examples of a task, ours last."""
     training = splits[0]
     count = min(_MOST_BATCHES, max(1, len(training) // case.batch))
@@ -155,7 +156,7 @@ def ways(case: ours.Case, flags: argparse.Namespace, splits: Sequence[CachedSpli
     longest = [_padded(training, rows) for rows in order]
     sample = representative(longest, flags.sample)
     full = (flags.padded_to, int(training.targets.lengths.max()))
-    shapes = ours.shapes_of(case, splits)
+    shapes = cases.shapes_of(case, splits)
     batches = ours.batches(case, training, shapes, seed=0)
     own = representative([batches.next() for _ in range(count)], flags.sample)
     return [
@@ -173,6 +174,26 @@ def representative(batches: Sequence[HostBatch], count: int) -> list[HostBatch]:
     return [ranked[part[len(part) // 2]] for part in parts]
 
 
+def all_tasks(lines: Sequence[Mapping[str, Cell]]) -> list[dict[str, Cell]]:
+    """Returns a line for each way over all tasks, with as many examples of each: harmonic means."""
+    speeds: dict[str, list[float]] = {}
+    for line in lines:
+        speed = line["examples/s"]
+        assert isinstance(speed, float)
+        speeds.setdefault(str(line["padded"]), []).append(speed)
+    means = {way: statistics.harmonic_mean(of_way) for way, of_way in speeds.items()}
+    return [
+        {
+            "task": "all, equal parts",
+            "padded": way,
+            "examples/s": mean,
+            "ours / this": means[OURS] / mean,
+            "padding (%)": None,
+        }
+        for way, mean in means.items()
+    ]
+
+
 def _padded(
     split: CachedSplit, rows: np.ndarray, shape: tuple[int, int] | None = None
 ) -> HostBatch:
@@ -183,7 +204,7 @@ def _padded(
 
 
 def _measure_task(
-    case: ours.Case, flags: argparse.Namespace, of_task: Sequence[Way], python: Path | None
+    case: Case, flags: argparse.Namespace, of_task: Sequence[Way], python: Path | None
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Returns the examples/s of every way, and what the workers said."""
     with contextlib.ExitStack() as running:
@@ -212,7 +233,7 @@ def _measure_task(
     return speeds, facts
 
 
-def _peer(case: ours.Case, way: Way, python: Path, folder: Path) -> Worker:
+def _peer(case: Case, way: Way, python: Path, folder: Path) -> Worker:
     file = folder / "peer.json"
     file.write_text(json.dumps(way.to_json()["batches"]), encoding="utf-8")
     return peer.start(python, case, generated=1, answered_together=1, batches_file=file)
@@ -238,32 +259,11 @@ def _line(task: str, way: str, speed: float, own: float, positions: Positions) -
     }
 
 
-def _all_tasks(lines: Sequence[Mapping[str, Cell]], tasks: int) -> list[dict[str, Cell]]:
-    """Returns lines for as many examples of each task: the mean of the seconds of an example."""
-    names = list(dict.fromkeys(str(line["padded"]) for line in lines))
-
-    @functools.cache
-    def speed(name: str) -> float:
-        values = [line["examples/s"] for line in lines if line["padded"] == name]
-        return tasks / sum(1 / value for value in values if isinstance(value, float))
-
-    return [
-        {
-            "task": "all, equal parts",
-            "padded": name,
-            "examples/s": speed(name),
-            "ours / this": speed(OURS) / speed(name),
-            "padding (%)": None,
-        }
-        for name in names
-    ]
-
-
-def _vocabulary(flags: argparse.Namespace, case: ours.Case) -> Vocabulary:
+def _vocabulary(flags: argparse.Namespace, case: Case) -> Vocabulary:
     if not flags.data_dir.is_dir():
         raise UserError(f"--data_dir {flags.data_dir} is no directory; give one with the datasets")
     path = flags.vocabulary or flags.data_dir / "t5" / "spiece.model"
-    return Vocabulary(path, check_vocabulary(path, ours.model_config(case).vocab_size, None))
+    return Vocabulary(path, check_vocabulary(path, backbones.model_config(case).vocab_size, None))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import ours, turns
+from benchmarks.cases import Case
 from benchmarks.lengths import Way
 from prompt_tuning.data.padding import Positions
 from prompt_tuning.data.pipeline import HostBatch
@@ -19,7 +20,7 @@ def main() -> None:
     """Serves one activity for each way, which trains on all of its batches so many times."""
     out = turns.own_stdout()
     settings = json.loads(sys.argv[1])
-    case = ours.Case(**settings["case"])
+    case = Case(**settings["case"])
     read = json.loads(Path(settings["ways_file"]).read_text(encoding="utf-8"))
     ways = [_way(each) for each in read]
     opened = ours.open_case(case, 1)
@@ -36,7 +37,7 @@ def _way(read: dict[str, Any]) -> Way:
     return Way(read["name"], shapes and [tuple(shape) for shape in shapes], batches)
 
 
-def _activity(case: ours.Case, opened: ours.Opened, way: Way) -> Callable[[int], None]:
+def _activity(case: Case, opened: ours.Opened, way: Way) -> Callable[[int], None]:
     @functools.cache
     def training(shapes: tuple[tuple[int, int], ...]) -> ours.Training:
         return ours.Training(opened, case, shapes, 1)
@@ -48,7 +49,7 @@ def _activity(case: ours.Case, opened: ours.Opened, way: Way) -> Callable[[int],
     return train
 
 
-def _positions(opened: ours.Opened, case: ours.Case, way: Way) -> Positions:
+def _positions(opened: ours.Opened, case: Case, way: Way) -> Positions:
     positions = Positions()
     for batch in way.batches:
         shapes = way.shapes_for(batch)

@@ -1,14 +1,15 @@
-"""This project's worker: trains rows, and decodes; its argument is an `ours.Task` as JSON."""
+"""This project's worker: trains rows, and decodes; its argument is an `Task` as JSON."""
 
 import sys
 
 from benchmarks import ours, turns
+from benchmarks.cases import Task
 
 
 def main() -> None:
     """Takes the first step, then serves `train`, of steps of every row, and `generate`."""
     out = turns.own_stdout()
-    task = ours.Task.from_json(sys.argv[1])
+    task = Task.from_json(sys.argv[1])
     case = task.case
     opened = ours.open_case(case, task.rows)
     shapes = [(case.inputs, case.targets)]

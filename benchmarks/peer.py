@@ -16,7 +16,8 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import command, ours
+from benchmarks import backbones, command
+from benchmarks.cases import Case
 from benchmarks.workers import Worker
 from prompt_tuning.types import UserError
 
@@ -87,7 +88,7 @@ def has_peft(python: Path) -> bool:
 
 def start(
     python: Path,
-    case: ours.Case,
+    case: Case,
     *,
     generated: int,
     answered_together: int,
@@ -102,7 +103,7 @@ def start(
         answered_together: How many of these at a time.
         batches_file: Padded batches to train on; None for random ones.
     """
-    shape = ours.model_config(case)
+    shape = backbones.model_config(case)
     settings: dict[str, Any] = {
         "vocab_size": shape.vocab_size,
         "emb_dim": shape.emb_dim,

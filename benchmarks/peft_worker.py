@@ -1,7 +1,7 @@
 """The peer's worker: PEFT's prompt tuning of a T5, in an environment that has PEFT.
 
 Of this project it imports the clock alone (`turns`, plain Python). Its argument is JSON: the sizes
-of a T5 1.1 (`emb_dim`, `mlp_dim`, ...), what `ours.Case` has, `generated` examples to answer
+of a T5 1.1 (`emb_dim`, `mlp_dim`, ...), what `Case` has, `generated` examples to answer
 `answered_together` at a time, and `batches_file`, padded batches to train on, or null for random
 ones.
 """

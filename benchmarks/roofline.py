@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 import jax
 import jax.numpy as jnp
 
-from benchmarks import command, operations, ours
+from benchmarks import cases, command, operations, ours
+from benchmarks.cases import Case
 from benchmarks.report import Cell, Report, machine
 
 Product = tuple[int, int, int]
@@ -39,7 +40,7 @@ class Limit:
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit status."""
     parser = command.Parser("roofline", __doc__)
-    ours.add_flags(parser, "small")
+    cases.add_flags(parser, "small")
     parser.number("--generated", 64, "examples of an evaluation")
     parser.number("--turns", 5, "turns of every measurement")
     parser.add_argument(
@@ -53,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def measure(flags: argparse.Namespace) -> Report:
     """Measures the limits and both activities, in turns."""
-    case = ours.case(flags)
+    case = cases.from_flags(flags)
     opened = ours.open_case(case, 1)
     squares = flags.squares or _SQUARES.get(jax.default_backend(), _LARGE_SQUARES)
     config = opened.model.model.config
@@ -68,7 +69,7 @@ def measure(flags: argparse.Namespace) -> Report:
     for activity in run.values():
         activity()
     shapes = list(_products(squares, sizes, config.emb_dim, config.mlp_dim))
-    limits: dict[str, Limit] = dict.fromkeys(ours.DTYPES, Limit(0.0, shapes[0]))
+    limits: dict[str, Limit] = dict.fromkeys(cases.DTYPES, Limit(0.0, shapes[0]))
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(flags.turns):
         for dtype, limit in limits.items():
@@ -85,16 +86,14 @@ def measure(flags: argparse.Namespace) -> Report:
     return Report(
         "roofline",
         machine(ours.card()),
-        {**ours.described(case), "generated": flags.generated},
+        {**cases.described(case), "generated": flags.generated},
         lines,
         f"share: of the {case.dtype} limit, over products "
         + ", ".join("x".join(map(str, shape)) for shape in shapes),
     )
 
 
-def _activities(
-    case: ours.Case, opened: ours.Opened, generated: int
-) -> dict[str, Callable[[], object]]:
+def _activities(case: Case, opened: ours.Opened, generated: int) -> dict[str, Callable[[], object]]:
     shapes = [(case.inputs, case.targets)]
     training = ours.Training(opened, case, shapes, 1)
     batches = ours.batches(case, ours.examples(case, 8 * case.batch), shapes, 0)

@@ -21,7 +21,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import command, ours, peer
+from benchmarks import backbones, cases, command, peer
+from benchmarks.cases import Case
 from benchmarks.report import Cell, Report, machine
 from benchmarks.workers import ROOT
 from prompt_tuning.types import UserError
@@ -33,7 +34,7 @@ _SECONDS_BETWEEN_LOOKS = 0.005
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit status."""
     parser = command.Parser("start", __doc__)
-    ours.add_flags(parser, "small")
+    cases.add_flags(parser, "small")
     parser.number("--starts", 5, "starts of each side")
     peer.add_flags(parser)
     return command.run(parser, measure, words)
@@ -41,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def measure(flags: argparse.Namespace) -> Report:
     """Starts both sides in turns, or this project alone."""
-    case = ours.case(flags)
+    case = cases.from_flags(flags)
     python = peer.find(flags)
     with tempfile.TemporaryDirectory() as name:
         words = _prepare(case, Path(name))
@@ -56,10 +57,10 @@ def measure(flags: argparse.Namespace) -> Report:
         _line("the same (CPU s)", [[cpu for _, cpu in each] for each in starts]),
     ]
     note = "PEFT: skipped, as --no_peer asks" if python is None else "ratio: ours / PEFT's"
-    return Report("start", machine(), ours.described(case), lines, note)
+    return Report("start", machine(), cases.described(case), lines, note)
 
 
-def _prepare(case: ours.Case, folder: Path) -> list[str]:
+def _prepare(case: Case, folder: Path) -> list[str]:
     """Writes weights and data into a folder; returns the command that trains on them."""
     data = folder / "digits.csv"
     _write_data(case, data)
@@ -81,7 +82,7 @@ def _prepare(case: ours.Case, folder: Path) -> list[str]:
     if case.model == "t5_mini":
         files.append("models/t5_mini.gin")
     else:
-        ours.save(case, folder / "model")
+        backbones.save(case, folder / "model")
         settings["INITIAL_CHECKPOINT_PATH"] = str(folder / "model")
     return [
         *(sys.executable, "-m", "prompt_tuning.cli.main", "train"),
@@ -90,7 +91,7 @@ def _prepare(case: ours.Case, folder: Path) -> list[str]:
     ]
 
 
-def _write_data(case: ours.Case, path: Path) -> None:
+def _write_data(case: Case, path: Path) -> None:
     """Writes examples whose inputs and targets have at least as many tokens as the case."""
     draw = random.Random(0)
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -130,8 +131,8 @@ def _has_stepped(metrics: Path) -> bool:
     return any(json.loads(line)["kind"] == "train" for line in lines)
 
 
-def _start_peer(case: ours.Case, python: Path) -> float:
-    together = ours.answered_together(case)
+def _start_peer(case: Case, python: Path) -> float:
+    together = cases.answered_together(case)
     with peer.start(python, case, generated=1, answered_together=together) as worker:
         return worker.start_seconds
 

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks import command, ours, peer
+from benchmarks import cases, command, peer
+from benchmarks.cases import Case, Task
 from benchmarks.report import Cell, Report, machine
 from benchmarks.workers import (
     Timing,
@@ -31,7 +32,7 @@ _NOTE = "ratio: ours / PEFT's; below 1 is better for ours, but above 1 in exampl
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit status."""
     parser = command.Parser("vs_peft", __doc__)
-    ours.add_flags(parser, "small")
+    cases.add_flags(parser, "small")
     parser.seconds("--seconds", 4, "of a turn, about")
     parser.number("--turns", 5, "turns of each side")
     parser.number("--starts", 2, "starts of each side; the last is reported")
@@ -42,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def measure(flags: argparse.Namespace) -> Report:
     """Measures both sides, or this project alone."""
-    case = ours.case(flags)
+    case = cases.from_flags(flags)
     python = peer.find(flags)
     with contextlib.ExitStack() as running:
         workers, starts = _start(case, flags, python, running)
@@ -61,21 +62,21 @@ def measure(flags: argparse.Namespace) -> Report:
     return Report(
         "vs_peft",
         machine(facts["card"], facts.get("versions")),
-        {**ours.described(case), "generated": flags.generated},
+        {**cases.described(case), "generated": flags.generated},
         lines,
         "PEFT: skipped, as --no_peer asks" if python is None else _NOTE,
     )
 
 
 def _start(
-    case: ours.Case,
+    case: Case,
     flags: argparse.Namespace,
     python: Path | None,
     running: contextlib.ExitStack,
 ) -> tuple[list[Worker], list[list[float]]]:
     """Starts each side several times, one after the other; returns the last workers."""
-    task = ours.Task(case=case, rows=1, generated=flags.generated)
-    together = ours.answered_together(case)
+    task = Task(case=case, rows=1, generated=flags.generated)
+    together = cases.answered_together(case)
     workers: list[Worker] = []
     starts: list[list[float]] = [[] for _ in range(1 if python is None else 2)]
     for _ in range(flags.starts):

@@ -1,0 +1,90 @@
+"""The frozen model of a case: random weights in the shape of a T5, or one that ships."""
+
+import dataclasses
+import zlib
+from pathlib import Path
+
+import numpy as np
+from sentencepiece import sentencepiece_model_pb2
+
+from benchmarks import cases
+from benchmarks.cases import Case
+from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.formats.native import write_native
+from prompt_tuning.models.parameters import Index, parameter_shapes
+from prompt_tuning.models.weights import Backbone, open_backbone
+
+
+def open_model(case: Case) -> Backbone:
+    """Opens a case's model; random weights are drawn when they are loaded."""
+    setup, _ = cases.configured(case)
+    if setup.model is None:
+        backbone = open_backbone(
+            setup.backbone, model=None, vocabulary=None, param_dtype=setup.param_dtype
+        )
+        config = dataclasses.replace(backbone.config, dtype=case.dtype)
+        return dataclasses.replace(backbone, config=config)
+    shapes = parameter_shapes(setup.model)
+    return Backbone(
+        config=setup.model,
+        parameters={name: _Random(name, shape) for name, shape in shapes.items()},
+        vocabulary_file=Path("none"),
+        extra_ids=0,
+        param_dtype=setup.param_dtype,
+    )
+
+
+def model_config(case: Case) -> T5Config:
+    """Returns the shape of a case's model."""
+    setup, _ = cases.configured(case)
+    return setup.model or open_model(case).config
+
+
+def save(case: Case, folder: Path) -> None:
+    """Writes a case's model as a directory that a run opens, with a vocabulary of digits."""
+    backbone = open_model(case)
+    folder.mkdir()
+    vocabulary = folder.with_suffix(".spm")
+    _write_vocabulary(vocabulary, backbone.config.vocab_size)
+    write_native(
+        folder,
+        config=backbone.config,
+        parameters=backbone.parameters,
+        vocabulary_file=vocabulary,
+        extra_ids=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Random:
+    """A parameter that is drawn when it is read: about as large as a trained one."""
+
+    place: str
+    shape: tuple[int, ...]
+    dtype = np.dtype(np.float32)
+
+    def read_into(self, index: Index, out: np.ndarray) -> None:
+        del index
+        random = np.random.default_rng(zlib.crc32(self.place.encode()))
+        if self.place.endswith("scale"):
+            out[...] = 1.0
+            return
+        deviation = 1.0 if "embedding" in self.place else self.shape[0] ** -0.5
+        if "query" in self.place:
+            deviation *= 0.125
+        for row in out.reshape(-1, out.shape[-1]):
+            row[...] = random.standard_normal(len(row), np.float32) * np.float32(deviation)
+
+    def split(self, index: Index) -> list[Index]:
+        return [index]
+
+
+def _write_vocabulary(path: Path, pieces: int) -> None:
+    """Writes a SentencePiece model: padding, end, unknown, and numbers from 0 on."""
+    model = sentencepiece_model_pb2.ModelProto()  # pyright: ignore[reportAttributeAccessIssue]
+    special = [("<pad>", 3), ("</s>", 3), ("<unk>", 2)]  # control, control, unknown
+    for name, kind in [*special, *((f"▁{i}", 1) for i in range(pieces - len(special)))]:
+        model.pieces.add(piece=name, score=0.0, type=kind)
+    model.trainer_spec.pad_id, model.trainer_spec.eos_id, model.trainer_spec.unk_id = 0, 1, 2
+    model.trainer_spec.bos_id = -1
+    path.write_bytes(model.SerializeToString())

@@ -1,0 +1,178 @@
+"""What is timed, and the settings of a run that times it.
+
+What a case does not set is as `configs/` has it, read as the command `train` reads it.
+"""
+
+import argparse
+import dataclasses
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from benchmarks.command import Parser, positive
+from prompt_tuning.cli import gin_config
+from prompt_tuning.cli.main import COMMANDS
+from prompt_tuning.data.cached_task import CachedSplit
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.setup import Setup
+from prompt_tuning.types import UserError, nearest
+
+_TINY = (  # for tests of the benchmarks
+    "T5Config.name = 'tiny'",
+    "T5Config.vocab_size = 64",
+    "T5Config.emb_dim = 16",
+    "T5Config.head_dim = 8",
+    "T5Config.num_heads = 2",
+    "T5Config.mlp_dim = 24",
+    "T5Config.num_encoder_layers = 1",
+    "T5Config.num_decoder_layers = 1",
+)
+MODELS: Mapping[str, str] = {
+    "tiny": "t5_1_1_small",
+    "t5_mini": "t5_mini",
+    "small": "t5_1_1_small",
+    "base": "t5_1_1_base",
+    "large": "t5_1_1_large",
+    "xl": "t5_1_1_xl",
+    "xxl": "t5_1_1_xxl",
+}
+"""Models by the names that flags use, with their files in `configs/models/`."""
+DTYPES = ("float32", "bfloat16")
+_SIZES: Mapping[str, Mapping[str, int]] = {
+    "": {"prompt": 100, "inputs": 128, "targets": 8},
+    "t5_mini": {"prompt": 16, "inputs": 40, "targets": 4},
+}
+_MEANINGS = {
+    "prompt": "prompt tokens",
+    "inputs": "input tokens of every example",
+    "targets": "target tokens of every example",
+}
+CACHE = "~/.cache/prompt_tuning"
+"""Where runs keep compiled programs and tokenised tasks."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """Says what is timed.
+
+    Attributes:
+        model: A name of `MODELS`; all but `t5_mini` have random weights.
+        dtype: Of activations and frozen weights, `float32` or `bfloat16`.
+        batch: Examples of an update of one row, B.
+        prompt: Prompt tokens, P.
+        inputs: Input tokens of every example, T, end of sequence included.
+        targets: Target tokens of every example, L, end of sequence included.
+        dropout: Probability of zeroing a feature in training.
+        cache_dir: Where compiled programs are kept.
+    """
+
+    model: str
+    dtype: str
+    batch: int
+    prompt: int
+    inputs: int
+    targets: int
+    dropout: float
+    cache_dir: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """Says what a worker does; see `our_worker`.
+
+    Attributes:
+        case: What is timed.
+        rows: Rows that train at the same time.
+        generated: Examples of a generation.
+    """
+
+    case: Case
+    rows: int
+    generated: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what the worker reads."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` returned, as text."""
+        fields = json.loads(text)
+        return cls(case=Case(**fields.pop("case")), **fields)
+
+
+def add_flags(parser: Parser, model: str) -> None:
+    """Adds the flags of a case, with a model by default."""
+    names = ", ".join(name for name in MODELS if name != "tiny")
+    parser.add_argument("--model", default=model, metavar="NAME", help=f"{names} (default {model})")
+    parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="of all but the prompt")
+    parser.number("--batch", 16, "examples of an update")
+    default, mini = _SIZES[""], _SIZES["t5_mini"]
+    for name, meaning in _MEANINGS.items():
+        text = f"{meaning} (default {default[name]}; t5_mini: {mini[name]})"
+        parser.add_argument(f"--{name}", type=positive, metavar="N", help=text)
+    parser.add_argument(
+        "--dropout", type=float, default=0.0, metavar="RATE", help="in training (default 0)"
+    )
+    parser.add_argument(
+        "--cache_dir",
+        default=CACHE,
+        metavar="DIRECTORY",
+        help=f"where compiled programs are kept (default {CACHE})",
+    )
+
+
+def from_flags(flags: argparse.Namespace) -> Case:
+    """Returns the case that flags describe.
+
+    Raises:
+        UserError: There is no such model, or a number is out of range.
+    """
+    if flags.model not in MODELS:
+        near = nearest(flags.model, MODELS)
+        raise UserError(f"--model: no model {flags.model!r}{near}; use {', '.join(MODELS)}")
+    if not 0.0 <= flags.dropout < 1.0:
+        raise UserError(f"--dropout: {flags.dropout} is not in [0, 1)")
+    sizes = _SIZES.get(flags.model, _SIZES[""])
+    sizes = {name: getattr(flags, name) or size for name, size in sizes.items()}
+    if min(sizes["inputs"], sizes["targets"]) < 2:
+        raise UserError("--inputs, --targets: 1 leaves no token before EOS; use 2 or more")
+    given: dict[str, Any] = {**vars(flags), **sizes}
+    return Case(**{field.name: given[field.name] for field in dataclasses.fields(Case)})
+
+
+def described(case: Case) -> dict[str, Any]:
+    """Returns what a report says of a case."""
+    return {name: value for name, value in dataclasses.asdict(case).items() if name != "cache_dir"}
+
+
+def answered_together(case: Case) -> int:
+    """Returns how many examples a run decodes together."""
+    return configured(case)[1].eval_batch_size
+
+
+def shapes_of(case: Case, splits: Sequence[CachedSplit]) -> list[tuple[int, int]]:
+    """Returns the shapes (T, L) that a run pads batches of these splits to."""
+    return configured(case)[0].shapes_of(splits)
+
+
+def configured(case: Case) -> tuple[Setup, TuneConfig]:
+    """Returns the settings of a run as gin files have them, but for what the case sets."""
+    files = ["defaults.gin", f"models/{MODELS[case.model]}.gin"]
+    changes = [
+        *(_TINY if case.model == "tiny" else ()),
+        f"COMPUTE_DTYPE = {case.dtype!r}",
+        f"PARAM_DTYPE = {case.dtype!r}",
+        f"PROMPT_LENGTH = {case.prompt}",
+        f"DROPOUT_RATE = {case.dropout}",
+        f"BATCH_SIZE = {case.batch}",
+        f"CACHE_DIR = {case.cache_dir!r}",
+        "MODEL_DIR = 'unused'",
+        "MIXTURE_OR_TASK_NAME = 'unused'",
+    ]
+    for command in COMMANDS.values():  # a gin file may bind the parameters of any
+        importlib.import_module(command.module)
+    config = gin_config.parse([*files, "prompts/sampled_vocab.gin"], changes, [])
+    arguments = gin_config.arguments(gin_config.operative_config(config, "train"), "train")
+    return arguments["setup"], arguments["tuning"]
