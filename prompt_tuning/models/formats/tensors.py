@@ -24,26 +24,53 @@ _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tensor:
-    """A tensor of a safetensors file."""
+    """A tensor of a safetensors file.
+
+    Attributes:
+        file: The file.
+        name: Its name there.
+        shape: Its shape.
+        dtype: What it is stored as.
+        offset: Where in the file its numbers begin, in bytes.
+    """
 
     file: Path
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype
+    offset: int
 
     @property
     def place(self) -> str:
         return str(self.file)
 
     def read_into(self, index: Index, out: np.ndarray) -> None:
-        # Opened anew each time: an open file keeps all that was read of it in memory.
+        bounds = [axis.indices(size)[:2] for axis, size in zip(index, self.shape, strict=True)]
+        of_rows = all(bound == (0, n) for bound, n in zip(bounds[1:], self.shape[1:], strict=True))
         try:
-            with safetensors.safe_open(self.file, framework="numpy") as file:
-                np.copyto(out, file.get_slice(self.name)[index], casting="unsafe")
+            if of_rows:
+                self._read_rows(bounds[0][0] if bounds else 0, out)
+            else:
+                # Opened anew each time: an open file keeps all that was read of it in memory.
+                with safetensors.safe_open(self.file, framework="numpy") as file:
+                    np.copyto(out, file.get_slice(self.name)[index], casting="unsafe")
         except OSError as error:
             raise _unreadable(self.file, error) from error
         except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
             raise _damaged(self.file, error) from error
+
+    def _read_rows(self, first: int, out: np.ndarray) -> None:
+        """Reads whole rows without the library, which takes several times as long for them."""
+        straight = out.dtype == self.dtype and out.flags.c_contiguous
+        rows = out if straight else np.empty(out.shape, self.dtype)
+        memory = rows.reshape(-1).view(np.uint8)
+        row = self.dtype.itemsize * int(np.prod(self.shape[1:]))
+        with self.file.open("rb", buffering=0) as file:
+            file.seek(self.offset + first * row)
+            if file.readinto(memory.data) != memory.size:
+                raise ValueError("it ends early")
+        if not straight:
+            np.copyto(out, rows, casting="unsafe")
 
     def split(self, index: Index) -> list[Index]:
         row = self.dtype.itemsize * int(np.prod(self.shape[1:]))
@@ -60,6 +87,7 @@ def open_tensors(path: Path) -> dict[str, Parameter]:
         with safetensors.safe_open(path, framework="numpy") as file:
             found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             kinds = {name: (tuple(s.get_shape()), s.get_dtype()) for name, s in found.items()}
+        offsets = _offsets(path)
     except OSError as error:
         raise _unreadable(path, error) from error
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -70,7 +98,10 @@ def open_tensors(path: Path) -> dict[str, Parameter]:
                 f"backbone weights {path}: {name} is of type {code}; "
                 f"store it as one of {', '.join(_DTYPES)}"
             )
-    return {name: Tensor(path, name, shape, _DTYPES[code]) for name, (shape, code) in kinds.items()}
+    return {
+        name: Tensor(path, name, shape, _DTYPES[code], offsets[name])
+        for name, (shape, code) in kinds.items()
+    }
 
 
 def write_tensors(
@@ -108,6 +139,18 @@ def write_tensors(
             file.write(np.ascontiguousarray(array).view(np.uint8).data)
             if progress is not None:
                 progress(name)
+
+
+def _offsets(path: Path) -> dict[str, int]:
+    """Returns where in a file each tensor begins, in bytes."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    return {
+        name: 8 + length + entry["data_offsets"][0]
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
 
 
 def _unreadable(path: Path, error: OSError) -> UserError:
