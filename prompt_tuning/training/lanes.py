@@ -91,6 +91,10 @@ class Lane:
         """Empties a slot."""
         self.rows[slot] = None
 
+    def prompt(self, slot: int) -> np.ndarray:
+        """Returns the prompt of a slot's row `[P, H]`, on the host; waits for the device."""
+        return np.asarray(self._state.prompt[slot])
+
     def state(self, slot: int) -> RowState:
         """Returns the state of a slot's row, on the host; waits for the device."""
         return jax.tree.map(np.asarray, unstack(self._state, slot))

@@ -123,7 +123,8 @@ class _Session:
             # Whatever is decided below is decided on the metrics of every step so far, so that a
             # resumed run decides the same.
             self._read(len(self._unread))
-        self._evaluate(self._due)
+        due = self._due
+        self._evaluate(due, [run.prompt for run in due])
         ended = [run for run in self._running if run.ended]
         self._finish(ended)
         if saving or ended:
@@ -191,11 +192,10 @@ class _Session:
             done = [run.begun(positions[run.place.slot]) for run in runs]
             self._unread.append((metrics, list(zip(runs, done, strict=True))))
         self._tick += 1
-        new = [run for run in self._running if not run.progress.curve]
-        self._read(len(self._unread) if new else reading)
+        self._read(reading)
         running, finished, rows = len(self._running), len(self._finished), len(self._rows)
         self._record.advance(running, f"{running} rows running, {finished} of {rows} finished")
-        self._evaluate_first(new)
+        self._evaluate_first()
 
     def _read(self, count: int) -> None:
         """Reads the metrics of `count` earlier passes: those of this step are still running."""
@@ -211,34 +211,33 @@ class _Session:
 
     @property
     def _due(self) -> list[RunningPrompt]:
-        # The first prompts are scored when a step is done.
         begun = [run for run in self._running if run.progress.curve]
         return [run for run in begun if run.is_due(self._work.save_steps)]
 
-    def _evaluate_first(self, new: Sequence[RunningPrompt]) -> None:
-        """Scores first prompts, after a step of them: so it shows at once whether steps work."""
-        if not new:
-            return
-        self._record.flush()
-        steps = [run.progress.step for run in new]
-        for run in new:
-            run.progress.step = 0
-        self._evaluate(new)
-        for run, step in zip(new, steps, strict=True):
-            run.progress.step = step
+    def _evaluate_first(self) -> None:
+        """Scores first prompts once a step is done: whether steps work shows before a long wait."""
+        new = [run for run in self._running if not run.progress.curve]
+        if new:
+            self._read(len(self._unread))
+            self._record.flush()
+            self._evaluate(new, [run.best for run in new], step=0)
 
-    def _evaluate(self, due: Sequence[RunningPrompt]) -> None:
+    def _evaluate(
+        self, due: Sequence[RunningPrompt], prompts: Sequence[np.ndarray], step: int | None = None
+    ) -> None:
+        """Scores prompts of rows, as they are after the steps done, or after `step`."""
         if not due:
             return
-        bank = self._bank([run.prompt for run in due])
+        bank = self._bank(prompts)
         items = [(i, run.tasks) for i, run in enumerate(due)]
         scores = self._evaluator.score(bank, items, "validation")
         for run, prompt, metrics in zip(due, bank, scores, strict=False):
-            if run.progress.record(metrics["score"]):
+            of_step = run.progress.step if step is None else step
+            if run.progress.record(of_step, metrics["score"]):
                 run.best = prompt.copy()
                 self._prompts.save(run.row, "best", prompt, run.progress)
-            if run.progress.step in self._work.save_steps:
-                self._prompts.save(run.row, f"step_{run.progress.step}", prompt, run.progress)
+            if of_step in self._work.save_steps:
+                self._prompts.save(run.row, f"step_{of_step}", prompt, run.progress)
             self._record.validation(run, metrics)
         self._record.flush()
 
@@ -257,8 +256,7 @@ class _Session:
         items = [(i, run.tasks) for i, run in enumerate(ended)]
         for run, metrics in zip(ended, self._evaluator.score(bank, items, None), strict=True):
             self._record.test(run, metrics)
-            last = np.asarray(run.state.prompt)
-            self._prompts.finish(run.row, last, run.best, run.progress, metrics)
+            self._prompts.finish(run.row, run.prompt, run.best, run.progress, metrics)
             self._record.stopped(run, "prompt")
             run.place.lane.unload(run.place.slot)
             self._running.remove(run)

@@ -219,7 +219,7 @@ class _Session:
     def _evaluate(self, run: RunningModel) -> None:
         params, step = run.state.params, run.progress.step
         metrics = self._score(params, run, "validation")
-        if run.progress.record(metrics["score"]):
+        if run.progress.record(step, metrics["score"]):
             self._models.save_best(run.row, params, step)
         if step in self._work.save_steps:
             self._models.save_step(run.row, params, step)

@@ -41,8 +41,9 @@ class Record:
             self._journal.write("train", run.row.name, done.step, values)
 
     def validation(self, run: Running, metrics: Mapping[str, float]) -> None:
-        """Records a row's metrics on validation, after the step it is at."""
-        self._journal.write("validation", run.row.name, run.progress.step, metrics)
+        """Records the metrics on validation that a row was last scored with."""
+        step = int(run.progress.curve[-1][0])
+        self._journal.write("validation", run.row.name, step, metrics)
 
     def test(self, run: Running, metrics: Mapping[str, float]) -> None:
         """Records a row's last metrics, of its best checkpoint."""

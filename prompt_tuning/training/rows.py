@@ -118,11 +118,11 @@ class Progress:
     def __post_init__(self):
         self.positions = Positions(*self.positions)  # JSON has it as a list.
 
-    def record(self, score: float) -> bool:
-        """Adds the validation score of the current step; returns whether it is the best so far."""
-        self.curve.append([self.step, score])
+    def record(self, step: int, score: float) -> bool:
+        """Adds the validation score of a step; returns whether it is the best so far."""
+        self.curve.append([step, score])
         if self.best_score is None or score > self.best_score:
-            self.best_step, self.best_score = self.step, score
+            self.best_step, self.best_score = step, score
             return True
         return False
 

@@ -121,8 +121,8 @@ class RunningPrompt(Running):
 
     @property
     def prompt(self) -> np.ndarray:
-        """Its prompt after `progress.step` steps, `[P, H]`; the first one is kept on the host."""
-        return self.best if self.progress.step == 0 else np.asarray(self.state.prompt)
+        """Its prompt `[P, H]`, on the host; waits for the device."""
+        return self.place.lane.prompt(self.place.slot)
 
     @property
     def state(self) -> RowState:

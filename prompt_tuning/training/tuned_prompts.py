@@ -46,17 +46,18 @@ class TunedPrompts:
         return {name: self._directory.row(name) / "best.safetensors" for name in self.finished}
 
     def save(self, row: Row, name: str, array: np.ndarray, progress: Progress) -> None:
-        """Writes a prompt `[P, H]` of a row as `<name>.safetensors`."""
+        """Writes the prompt `[P, H]` that a row was last scored with, as `<name>.safetensors`."""
+        step, score = progress.curve[-1]
         prompt = files.describe(
             array,
             name=row.name,
             task=row.task,
             backbone=self._backbone.config.name,
             backbone_digest=self._backbone.digest,
-            step=progress.step,
+            step=int(step),
             seed=row.seed,
             init=self._provenance(row),
-            metrics={"validation": progress.curve[-1][1]},
+            metrics={"validation": score},
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         path = self._directory.row(row.name) / f"{name}.safetensors"

@@ -120,7 +120,7 @@ def test_rows_that_wait_for_a_slot_end_with_the_same_prompts(
 
 def test_a_run_resumed_with_too_few_slots_is_refused(tmp_path: Path):
     _train_and_kill(tmp_path, 6)
-    with pytest.raises(UserError, match="2 rows were in training.*set TuneConfig.slots to at"):
+    with pytest.raises(UserError, match=r"2 rows were in training.*set TuneConfig.slots to at"):
         toy.train(ROWS, tmp_path, slots=1)
     toy.train(ROWS, tmp_path)
 

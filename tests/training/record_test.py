@@ -25,7 +25,7 @@ def test_a_run_goes_on_where_its_rows_do(tmp_path: Path):
     work = toy.work(tmp_path, console=Console(file=out))
     prompts, best = TunedPrompts(ROWS, work, toy.config()), np.ones((3, 16), np.float32)
     progress = Progress(step=12)
-    progress.record(50.0)
+    progress.record(progress.step, 50.0)
     prompts.finish(FINISHED, best, best, progress, {"accuracy": 50.0, "score": 50.0})
     before = [("finished", 12), ("resumed", 4), ("resumed", 6), ("new", 0)]
     lines = [{"kind": "train", "row": row, "step": step} for row, step in before]

@@ -53,7 +53,7 @@ def test_the_first_of_equal_scores_is_the_best():
     improved = []
     for step, score in ((0, 10.0), (4, 30.0), (8, 30.0), (12, 20.0)):
         progress.step = step
-        improved.append(progress.record(score))
+        improved.append(progress.record(step, score))
     assert improved == [True, True, False, False]
     assert (progress.best_step, progress.best_score) == (4, 30.0)
     assert progress.curve == [[0, 10.0], [4, 30.0], [8, 30.0], [12, 20.0]]

@@ -28,7 +28,7 @@ def _kept(folder: Path) -> set[str]:
 def finished(tmp_path: Path) -> Path:
     """Returns a folder where row `a` is finished, best after 4 steps with all weights doubled."""
     models, progress = _models(tmp_path), Progress(step=4)
-    progress.record(50.0)
+    progress.record(progress.step, 50.0)
     models.save_best(ROW, toy.params(), 0)
     models.save_best(ROW, jax.tree.map(lambda x: 2 * x, toy.params()), 4)
     models.finish(ROW, progress, {"accuracy": 70.0, "score": 70.0})

@@ -27,10 +27,10 @@ def finished(tmp_path: Path) -> Path:
     """Returns a folder where row `a` is finished, best after 4 of 12 steps."""
     prompts = _prompts(tmp_path, [toy.row("a")])
     progress = Progress(step=4, seconds=2.5)
-    progress.record(75.0)
+    progress.record(progress.step, 75.0)
     prompts.save(toy.row("a"), "best", BEST, progress)
     progress.step = 12
-    progress.record(50.0)
+    progress.record(progress.step, 50.0)
     prompts.finish(toy.row("a"), 2 * BEST, BEST, progress, {"accuracy": 70.0, "score": 70.0})
     return tmp_path
 
