@@ -10,6 +10,7 @@ import numpy as np
 from prompt_tuning.data.padding import Positions
 from prompt_tuning.data.pipeline import HostBatch
 from prompt_tuning.models.prompted import PromptedT5
+from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.partitioning import Layout
 from prompt_tuning.training.passes import Cutter, Passes
 from prompt_tuning.training.rows import Row
@@ -22,6 +23,7 @@ from prompt_tuning.training.state import (
     unstack,
 )
 from prompt_tuning.training.step import (
+    Gradient,
     StepConfig,
     StepMetrics,
     add_passes,
@@ -72,9 +74,8 @@ class Lane:
         self._stepper = stepper
         self._cutter = cutter
         self._settings: tuple[tuple[int, ...], RowSettings] | None = None
-        empty = init_state(jnp.zeros(prompt_shape, jnp.float32), stepper.config.optimizer)
-        self._state = layout.put(stack([empty] * slots))
-        self._gradient = layout.put(no_gradient(self._state.prompt))
+        empty = _no_rows(slots, prompt_shape, stepper.config.optimizer)
+        self._state, self._gradient = layout.put(empty)
 
     @property
     def free(self) -> list[int]:
@@ -140,3 +141,12 @@ class Lane:
         active = [slot in slots for slot in range(len(self.rows))]
         host = (np.asarray(rates, np.float32), np.asarray(seeds, np.uint32), np.asarray(active))
         return RowSettings(*self.layout.put(host))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _no_rows(
+    slots: int, prompt_shape: tuple[int, int], optimizer: Adafactor
+) -> tuple[RowState, Gradient]:
+    """Returns the state of empty slots and their gradient, from one compiled program."""
+    state = stack([init_state(jnp.zeros(prompt_shape, jnp.float32), optimizer)] * slots)
+    return state, no_gradient(state.prompt)

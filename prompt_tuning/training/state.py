@@ -1,9 +1,11 @@
 """The trainable state of rows, and what one forward pass over several rows is given."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.types import Array
@@ -39,6 +41,7 @@ class RowSettings(NamedTuple):
     active: Array
 
 
+@functools.partial(jax.jit, static_argnames="optimizer")
 def init_state(prompt: Array, optimizer: Adafactor) -> RowState:
     """Returns the state of a row before its first step from `prompt` `[P, H]`."""
     return RowState(
@@ -59,6 +62,7 @@ def unstack(states: RowState, index: int) -> RowState:
     return jax.tree.map(lambda leaf: leaf[index], states)
 
 
-def replace(states: RowState, index: int, row: RowState) -> RowState:
+@jax.jit
+def replace(states: RowState, index: ArrayLike, row: RowState) -> RowState:
     """Returns stacked states with row `index` replaced."""
     return jax.tree.map(lambda leaf, new: leaf.at[index].set(new), states, row)
