@@ -9,11 +9,10 @@ Operations are counted from shapes (`benchmarks/operations.py`); padding counts,
 
 import argparse
 import dataclasses
-import functools
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +20,7 @@ import jax.numpy as jnp
 from benchmarks import cases, command, operations, ours
 from benchmarks.cases import Case
 from benchmarks.report import Cell, Report, machine
+from benchmarks.turns import Activity
 
 Product = tuple[int, int, int]
 """The sizes (m, k, n) of a product of [m, k] and [k, n]."""
@@ -42,6 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = command.Parser("roofline", __doc__)
     cases.add_flags(parser, "small")
     parser.number("--generated", 64, "examples of an evaluation")
+    parser.seconds("--seconds", 3, "of a turn of each activity, about")
     parser.number("--turns", 5, "turns of every measurement")
     parser.add_argument(
         "--squares",
@@ -66,8 +67,7 @@ def measure(flags: argparse.Namespace) -> Report:
         ),
     }
     run = _activities(case, opened, flags.generated)
-    for activity in run.values():
-        activity()
+    counts = {name: _count(activity, flags.seconds) for name, activity in run.items()}
     shapes = list(_products(squares, sizes, config.emb_dim, config.mlp_dim))
     limits: dict[str, Limit] = dict.fromkeys(cases.DTYPES, Limit(0.0, shapes[0]))
     seconds: dict[str, list[float]] = {name: [] for name in work}
@@ -75,7 +75,7 @@ def measure(flags: argparse.Namespace) -> Report:
         for dtype, limit in limits.items():
             limits[dtype] = max(limit, _limit(shapes, dtype), key=lambda each: each.rate)
         for name, activity in run.items():
-            seconds[name].append(_seconds(activity))
+            seconds[name].append(_seconds(activity, counts[name]) / counts[name])
     limit = limits[case.dtype]
     rates = {name: work[name] / statistics.median(seconds[name]) for name in work}
     lines = [_limit_line(dtype, each) for dtype, each in limits.items()]
@@ -93,16 +93,27 @@ def measure(flags: argparse.Namespace) -> Report:
     )
 
 
-def _activities(case: Case, opened: ours.Opened, generated: int) -> dict[str, Callable[[], object]]:
+def _activities(case: Case, opened: ours.Opened, generated: int) -> dict[str, Activity]:
     shapes = [(case.inputs, case.targets)]
     training = ours.Training(opened, case, shapes, 1)
     batches = ours.batches(case, ours.examples(case, 8 * case.batch), shapes, 0)
     generation = ours.Generation(opened, case)
     prompts = ours.examples(case, generated, seed=1)
+
+    def generate(times: int) -> None:
+        for _ in range(times):
+            generation.run(prompts)
+
     return {
-        "training": lambda: ours.train([(training, [batches.next()])]),
-        "greedy evaluation": lambda: generation.run(prompts),
+        "training": lambda steps: ours.train((training, [batches.next()]) for _ in range(steps)),
+        "greedy evaluation": generate,
     }
+
+
+def _count(activity: Activity, seconds: float) -> int:
+    """Returns how often an activity fits into so many seconds, once it is warm."""
+    activity(1)
+    return max(1, round(seconds / _seconds(activity, 1)))
 
 
 def _products(
@@ -122,26 +133,22 @@ def _limit(shapes: Sequence[Product], dtype: str) -> Limit:
 
 def _rate(shape: Product, dtype: str) -> Limit:
     m, k, n = shape
-    multiply = _multiplier(shape, dtype)
-    multiply()
-    count = max(1, round(0.1 / _seconds(multiply)))
-    rates = (2 * m * k * n / _seconds(multiply) for _ in range(min(count, 50)))
-    return Limit(max(rates), shape)
-
-
-@functools.cache
-def _multiplier(shape: Product, dtype: str) -> Callable[[], object]:
-    m, k, n = shape
     left, right = jax.random.split(jax.random.key(0))
     a = jax.random.normal(left, (m, k), jnp.dtype(dtype))
     b = jax.random.normal(right, (k, n), jnp.dtype(dtype))
     product = jax.jit(jnp.matmul)
-    return lambda: product(a, b).block_until_ready()
+
+    def multiply(times: int) -> None:
+        for _ in range(times):
+            product(a, b).block_until_ready()
+
+    repeats = min(_count(multiply, 0.1), 50)
+    return Limit(max(2 * m * k * n / _seconds(multiply, 1) for _ in range(repeats)), shape)
 
 
-def _seconds(activity: Callable[[], object]) -> float:
+def _seconds(activity: Activity, count: int) -> float:
     began = time.perf_counter()
-    activity()
+    activity(count)
     return time.perf_counter() - began
 
 

@@ -129,6 +129,7 @@ def test_roofline(tmp_path, cache_dir):
         *TINY,
         "--generated=5",
         "--squares=32,64",
+        "--seconds=0.01",
         f"--cache_dir={cache_dir}",
     )
     single, half, training, greedy = report["lines"]
