@@ -29,8 +29,10 @@ class ProgressDisplay:
         self._console = console
         self._total = total
         self._done = done
-        # What is left is reckoned by the steps since the line before: the first ones compile.
-        self._line = (time.monotonic(), done)
+        # What is left is reckoned by the steps since the line before. The first two are left out:
+        # one compiles, and the first prompts are scored before the other.
+        self._line = (0.0, done)
+        self._first = 2
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -61,6 +63,9 @@ class ProgressDisplay:
         self._done += steps
         self._bar.update(self._task, completed=self._done, description=status)
         now = time.monotonic()
+        if self._first:
+            self._first -= 1
+            self._line = (now, self._done)
         since, before = self._line
         if not self._console.is_terminal and now - since > _SECONDS_BETWEEN_LINES:
             self._line = (now, self._done)
