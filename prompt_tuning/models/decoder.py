@@ -39,16 +39,18 @@ class DecodeState(NamedTuple):
 
 
 class Decoder(nn.Module):
-    """Runs the decoder blocks over embedded, shifted targets."""
+    """Runs the decoder blocks over embedded, shifted targets; `remat` as in `T5`."""
 
     config: T5Config
+    remat: bool
 
     def setup(self):
         c = self.config
         self.relpos_bias = RelativeBias(
             c.num_heads, c.relative_buckets, c.relative_max_distance, False, c.dtype
         )
-        self.layers = [DecoderLayer(c, name=f"layers_{i}") for i in range(c.num_decoder_layers)]
+        layer = nn.remat(DecoderLayer, static_argnums=(6,)) if self.remat else DecoderLayer
+        self.layers = [layer(c, name=f"layers_{i}") for i in range(c.num_decoder_layers)]
         self.decoder_norm = RmsNorm(c.dtype)
         if not c.tied_embeddings:
             self.logits_dense = nn.Dense(c.vocab_size, use_bias=False, dtype=jnp.dtype(c.dtype))
@@ -62,7 +64,7 @@ class Decoder(nn.Module):
         masks = self._draw_masks(drop, x.shape[1], encoded.shape[1])
         x = dropout(x, masks, "input")
         for i, layer in enumerate(self.layers):
-            x, _ = layer(x, None, bias, encoded, encoder_bias, masks, str(i))
+            x = layer(x, encoded, bias, encoder_bias, masks, str(i))
         return dropout(self.decoder_norm(x), masks, "output")
 
     def step(self, x: Array, state: DecodeState) -> tuple[Array, tuple[Cache, ...]]:
@@ -72,9 +74,8 @@ class Decoder(nn.Module):
         bias = self.relpos_bias(query, keys)
         bias = bias + causal_bias(query, keys, bias.dtype)
         caches = []
-        for layer, cache in zip(self.layers, state.self_cache, strict=True):
-            cached = (cache, state.index)
-            x, cache = layer(x, cached, bias, state.encoded, state.encoder_bias, None, "")
+        for layer, past in zip(self.layers, state.self_cache, strict=True):
+            x, cache = layer.step(x, past, state.index, bias, state.encoded, state.encoder_bias)
             caches.append(cache)
         return self.decoder_norm(x), tuple(caches)
 
@@ -111,22 +112,45 @@ class DecoderLayer(nn.Module):
     def __call__(
         self,
         x: Array,
-        cached: tuple[Cache, Array] | None,
+        encoded: Array,
         bias: Array,
+        encoder_bias: Array,
+        masks: DropoutMasks | None,
+        site: str,
+    ) -> Array:
+        y = self.pre_self_attention_layer_norm(x)
+        own = self.self_attention.keys_values(y)
+        y = self.self_attention(y, own, bias, masks, f"{site}/self_attention")
+        return self._after_self_attention(x, y, encoded, encoder_bias, masks, site)
+
+    def step(
+        self,
+        x: Array,
+        past: Cache,
+        index: Array,
+        bias: Array,
+        encoded: Array,
+        encoder_bias: Array,
+    ) -> tuple[Array, Cache]:
+        """Runs position `index`, `x` `[B, 1, H]`, after those in `past`; returns both extended."""
+        y = self.pre_self_attention_layer_norm(x)
+        new = self.self_attention.keys_values(y)
+        own = Cache(
+            jax.lax.dynamic_update_slice_in_dim(past.keys, new.keys, index, axis=1),
+            jax.lax.dynamic_update_slice_in_dim(past.values, new.values, index, axis=1),
+        )
+        y = self.self_attention(y, own, bias, None, "")
+        return self._after_self_attention(x, y, encoded, encoder_bias, None, ""), own
+
+    def _after_self_attention(
+        self,
+        x: Array,
+        y: Array,
         encoded: Array,
         encoder_bias: Array,
         masks: DropoutMasks | None,
         site: str,
-    ) -> tuple[Array, Cache]:
-        y = self.pre_self_attention_layer_norm(x)
-        cache = self.self_attention.keys_values(y)
-        if cached is not None:
-            past, index = cached
-            cache = Cache(
-                jax.lax.dynamic_update_slice_in_dim(past.keys, cache.keys, index, axis=1),
-                jax.lax.dynamic_update_slice_in_dim(past.values, cache.values, index, axis=1),
-            )
-        y = self.self_attention(y, cache, bias, masks, f"{site}/self_attention")
+    ) -> Array:
         x = x + dropout(y, masks, f"{site}/self_attention_output")
         y = self.pre_cross_attention_layer_norm(x)
         y = self.encoder_decoder_attention.attend(
@@ -134,4 +158,4 @@ class DecoderLayer(nn.Module):
         )
         x = x + dropout(y, masks, f"{site}/encoder_decoder_attention_output")
         y = self.mlp(self.pre_mlp_layer_norm(x), masks, f"{site}/mlp")
-        return x + dropout(y, masks, f"{site}/mlp_output"), cache
+        return x + dropout(y, masks, f"{site}/mlp_output")

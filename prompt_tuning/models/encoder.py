@@ -19,16 +19,18 @@ from prompt_tuning.types import Array
 
 
 class Encoder(nn.Module):
-    """Runs the encoder blocks over embeddings."""
+    """Runs the encoder blocks over embeddings; `remat` as in `T5`."""
 
     config: T5Config
+    remat: bool
 
     def setup(self):
         c = self.config
         self.relpos_bias = RelativeBias(
             c.num_heads, c.relative_buckets, c.relative_max_distance, True, c.dtype
         )
-        self.layers = [EncoderLayer(c, name=f"layers_{i}") for i in range(c.num_encoder_layers)]
+        layer = nn.remat(EncoderLayer, static_argnums=(4,)) if self.remat else EncoderLayer
+        self.layers = [layer(c, name=f"layers_{i}") for i in range(c.num_encoder_layers)]
         self.encoder_norm = RmsNorm(c.dtype)
 
     def __call__(self, x: Array, mask: Array, drop: Dropout | None) -> Array:

@@ -39,15 +39,13 @@ class Dropout(NamedTuple):
 
 
 class DropoutMasks(NamedTuple):
-    """What the layers of one stack keep.
+    """What the layers of one stack multiply by: 0 to drop, 1 / (1 - rate) to keep.
 
     Attributes:
-        rate: Probability of zeroing.
-        features: `[B, features]` bool by place in the network.
-        keys: `[B, heads, K]` bool by attention layer.
+        features: `[B, features]` by place in the network.
+        keys: `[B, K, heads]` by attention layer.
     """
 
-    rate: float
     features: dict[str, Array]
     keys: dict[str, Array]
 
@@ -80,14 +78,11 @@ def draw_masks(
     # The first draws of a key do not depend on how many are drawn. Everything about the first K
     # keys of attention comes before the next key, so padding them leaves their masks as they are.
     kept = jax.vmap(draw)(drop.keys)
-    by_key = kept[:, width:].reshape(-1, length, len(attention), num_heads)
+    factors = jnp.where(kept, 1.0 / (1.0 - drop.rate), 0.0)
+    by_key = factors[:, width:].reshape(-1, length, len(attention), num_heads)
     return DropoutMasks(
-        rate=drop.rate,
-        features=dict(zip(features, jnp.split(kept[:, :width], ends[:-1], axis=1), strict=True)),
-        keys={
-            name: jnp.swapaxes(by_key[:, :size, i], 1, 2)
-            for i, (name, size) in enumerate(attention.items())
-        },
+        features=dict(zip(features, jnp.split(factors[:, :width], ends[:-1], axis=1), strict=True)),
+        keys={name: by_key[:, :size, i] for i, (name, size) in enumerate(attention.items())},
     )
 
 
@@ -101,8 +96,7 @@ def dropout(x: Array, masks: DropoutMasks | None, site: str) -> Array:
     """
     if masks is None:
         return x
-    keep = masks.features[site][:, None, :]
-    return jnp.where(keep, x / (1.0 - masks.rate), jnp.zeros_like(x))
+    return x * masks.features[site][:, None, :].astype(x.dtype)
 
 
 def attention_bias(mask: Array, dtype: DTypeLike) -> Array:
@@ -160,8 +154,12 @@ class Attention(nn.Module):
     ) -> Array:
         """Attends from `x` `[B, Q, H]` to `cache`; `bias` broadcasts to `[B, heads, Q, K]`."""
         scores = jnp.einsum("bqhd,bkhd->bhqk", self._heads(self.query(x)), cache.keys)
-        weights = _weights(scores, bias, masks, site).astype(cache.values.dtype)
-        mixed = jnp.einsum("bhqk,bkhd->bqhd", weights, cache.values)
+        weights = _weights(scores, bias)
+        values = cache.values
+        if masks is not None:
+            # Every query of a head drops the same keys, so their values can be dropped instead.
+            values = values * masks.keys[site][..., None].astype(values.dtype)
+        mixed = jnp.einsum("bhqk,bkhd->bqhd", weights.astype(values.dtype), values)
         return self.out(mixed.reshape(*mixed.shape[:2], -1))
 
     def attend(
@@ -177,7 +175,10 @@ class Attention(nn.Module):
         if x.shape[1] >= self.head_dim or self.is_initializing():
             return self(x, self.keys_values(memory), bias, masks, site)
         queries = jnp.einsum("bqhd,mhd->bhqm", self._heads(self.query(x)), self._kernel(self.key))
-        weights = _weights(jnp.einsum("bhqm,bkm->bhqk", queries, memory), bias, masks, site)
+        weights = _weights(jnp.einsum("bhqm,bkm->bhqk", queries, memory), bias)
+        if masks is not None:
+            dropped = jnp.swapaxes(masks.keys[site], 1, 2)[:, :, None, :]
+            weights = weights * dropped.astype(weights.dtype)
         mixed = jnp.einsum("bhqk,bkm->bhqm", weights.astype(memory.dtype), memory)
         mixed = jnp.einsum("bhqm,mhd->bqhd", mixed, self._kernel(self.value))
         return self.out(mixed.reshape(*mixed.shape[:2], -1))
@@ -265,13 +266,10 @@ def relative_buckets(
     return offset + jnp.where(distance < exact, distance, jnp.minimum(large, num_buckets - 1))
 
 
-def _weights(scores: Array, bias: Array, masks: DropoutMasks | None, site: str) -> Array:
+def _weights(scores: Array, bias: Array) -> Array:
     """Returns the attention weights of `scores` `[B, heads, Q, K]`, in at least float32."""
     scores = scores.astype(statistics_dtype(scores.dtype))
-    weights = jax.nn.softmax(scores + bias.astype(scores.dtype), axis=-1)
-    if masks is None:
-        return weights
-    return jnp.where(masks.keys[site][:, :, None, :], weights / (1.0 - masks.rate), 0.0)
+    return jax.nn.softmax(scores + bias.astype(scores.dtype), axis=-1)
 
 
 def _dense(features: int, dtype: str, *, scale: float = 1.0, name: str | None = None) -> nn.Dense:

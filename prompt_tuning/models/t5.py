@@ -23,9 +23,12 @@ class T5(nn.Module):
 
     Attributes:
         config: The shape of the model.
+        remat: Whether the backward pass computes each block again instead of keeping what the
+            forward pass computed inside it: less memory for about a third more time.
     """
 
     config: T5Config
+    remat: bool = False
 
     def setup(self):
         c = self.config
@@ -35,8 +38,8 @@ class T5(nn.Module):
             dtype=jnp.dtype(c.dtype),
             embedding_init=nn.initializers.normal(1.0),
         )
-        self.encoder = Encoder(c)
-        self.decoder = Decoder(c)
+        self.encoder = Encoder(c, self.remat)
+        self.decoder = Decoder(c, self.remat)
 
     def __call__(self, encoder_tokens: Array, decoder_tokens: Array) -> Array:
         """Returns the logits `[B, L, V]` of tokens `[B, T]` and shifted targets `[B, L]`."""

@@ -55,7 +55,7 @@ class PlainT5:
         """Keeps what the mask of `site` keeps; without masks, everything."""
         if not self.masks:
             return x
-        return x * self.masks[site.replace("layers_", "")] / (1 - RATE)
+        return x * self.masks[site.replace("layers_", "")]
 
     def norm(self, x, name):
         return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * self.weights[f"{name}/scale"]
@@ -77,7 +77,7 @@ class PlainT5:
     def drop_keys(self, weights, name, head):
         if not self.masks:
             return weights
-        return weights * self.masks[name.replace("layers_", "")][head] / (1 - RATE)
+        return weights * self.masks[name.replace("layers_", "")][:, head]
 
     def bias(self, name, length, causal):
         table = self.weights[f"{name}/relpos_bias/rel_embedding"]
@@ -119,12 +119,14 @@ def drawn(monkeypatch):
         if drop is None:
             return None
         random = np.random.RandomState(len(noted))
-        width = {site: random.rand(1, size) > RATE for site, size in features.items()}
-        keys = {site: random.rand(1, num_heads, size) > RATE for site, size in attention.items()}
+
+        def draw(*shape):
+            return (random.rand(1, *shape) > RATE).astype(np.float32) / (1 - RATE)
+
+        width = {site: draw(size) for site, size in features.items()}
+        keys = {site: draw(size, num_heads) for site, size in attention.items()}
         noted.update({f"{stack}/{site}": mask[0] for site, mask in (width | keys).items()})
-        return DropoutMasks(
-            RATE, *({k: jnp.asarray(v) for k, v in d.items()} for d in (width, keys))
-        )
+        return DropoutMasks(*({k: jnp.asarray(v) for k, v in d.items()} for d in (width, keys)))
 
     for stack in (encoder, decoder):
         monkeypatch.setattr(stack, "draw_masks", draw_masks)
