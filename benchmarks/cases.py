@@ -102,15 +102,15 @@ class Task:
         return cls(case=Case(**fields.pop("case")), **fields)
 
 
-def add_flags(parser: Parser, model: str) -> None:
-    """Adds the flags of a case, with a model by default."""
+def add_flags(parser: Parser, model: str, sizes: Sequence[str] = tuple(_MEANINGS)) -> None:
+    """Adds the flags of a case, with a model by default, and with those of `sizes` alone."""
     names = ", ".join(name for name in MODELS if name != "tiny")
     parser.add_argument("--model", default=model, metavar="NAME", help=f"{names} (default {model})")
     parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="of all but the prompt")
     parser.number("--batch", 16, "examples of an update")
     default, mini = _SIZES[""], _SIZES["t5_mini"]
-    for name, meaning in _MEANINGS.items():
-        text = f"{meaning} (default {default[name]}; t5_mini: {mini[name]})"
+    for name in sizes:
+        text = f"{_MEANINGS[name]} (default {default[name]}; t5_mini: {mini[name]})"
         parser.add_argument(f"--{name}", type=positive, metavar="N", help=text)
     parser.add_argument(
         "--dropout", type=float, default=0.0, metavar="RATE", help="in training (default 0)"
@@ -135,7 +135,7 @@ def from_flags(flags: argparse.Namespace) -> Case:
     if not 0.0 <= flags.dropout < 1.0:
         raise UserError(f"--dropout: {flags.dropout} is not in [0, 1)")
     sizes = _SIZES.get(flags.model, _SIZES[""])
-    sizes = {name: getattr(flags, name) or size for name, size in sizes.items()}
+    sizes = {name: vars(flags).get(name) or size for name, size in sizes.items()}
     if min(sizes["inputs"], sizes["targets"]) < 2:
         raise UserError("--inputs, --targets: 1 leaves no token before EOS; use 2 or more")
     given: dict[str, Any] = {**vars(flags), **sizes}

@@ -72,7 +72,7 @@ class Way:
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit status."""
     parser = command.Parser("lengths", __doc__)
-    cases.add_flags(parser, "small")
+    cases.add_flags(parser, "small", sizes=["prompt"])
     parser.add_argument(
         "--data_dir",
         type=Path,

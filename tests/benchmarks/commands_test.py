@@ -14,7 +14,8 @@ import benchmarks
 from tests.pieces import write_vocabulary
 
 PEER = os.environ.get("PEER_PYTHON")
-TINY = ("--model=tiny", "--batch=4", "--prompt=3", "--inputs=8", "--targets=3", "--turns=1")
+PROMPT = ("--model=tiny", "--batch=4", "--prompt=3", "--turns=1")
+TINY = (*PROMPT, "--inputs=8", "--targets=3")
 FOLDER = Path(benchmarks.__file__).parent
 
 
@@ -105,7 +106,7 @@ def test_lengths(tmp_path, cache_dir, data_dir):
     report = report_of(
         tmp_path,
         "lengths",
-        *TINY,
+        *PROMPT,
         "--no_peer",
         "--tasks=glue_cola",
         "--padded_to=32",
@@ -173,6 +174,7 @@ def test_a_start_that_fails_is_one_line(tmp_path, capsys):
         ("vs_peft", ("--peer_python=/no/python",), "has no torch, transformers and peft"),
         ("bank", ("--rows=1,x",), "--rows: 'x' is no positive whole number"),
         ("roofline", ("--squares=0",), "'0' is no positive whole number"),
+        ("lengths", ("--inputs=8",), "unrecognized arguments: --inputs=8"),
         ("lengths", ("--data_dir=/no/data",), "--data_dir /no/data is no directory"),
     ],
 )
