@@ -115,9 +115,8 @@ class _Session:
         return [self._finished[row.name] for row in self._rows]
 
     def _turn(self) -> None:
-        """Starts, evaluates, finishes and saves what is due, then takes one step of every row."""
+        """Evaluates, finishes, starts and saves what is due, then takes one step of every row."""
         began = time.monotonic()
-        self._start_ready()
         saving = self._tick - self._saved >= self._config.checkpoint_period
         if saving or self._due:
             # Whatever is decided below is decided on the metrics of every step so far, so that a
@@ -127,6 +126,8 @@ class _Session:
         self._evaluate(due, [run.prompt for run in due])
         ended = [run for run in self._running if run.ended]
         self._finish(ended)
+        # Before saving, so that the same rows step together from here on in a resumed run.
+        self._start_ready()
         if saving or ended:
             self._save()
         self._step()

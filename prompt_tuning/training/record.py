@@ -91,7 +91,8 @@ def recording(
     """
     restored: dict[str, float] = {row.name: -1 for row in rows}
     restored |= dict.fromkeys(finished, math.inf)
-    restored |= {run.row.name: run.progress.step for run in resumed}
+    # One that was saved before its first step is scored again.
+    restored |= {run.row.name: run.progress.step for run in resumed if run.progress.curve}
     done = sum(row.steps for row in rows if row.name in finished)
     done += sum(run.progress.step for run in resumed)
     total = sum(row.steps for row in rows)

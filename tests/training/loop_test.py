@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict
 
 from prompt_tuning.data.cached_task import CachedMixture
 from prompt_tuning.prompts import files
-from prompt_tuning.training import loop
+from prompt_tuning.training import loop, partitioning
 from prompt_tuning.training.checkpoints import Checkpoints
 from prompt_tuning.training.starts import FromRow
 from prompt_tuning.types import UserError
@@ -22,7 +22,7 @@ from tests.training.interruption import damage_newest, kill
 
 ROWS = [
     toy.row("first"),
-    toy.row("shorter", seed=1, schedule=dataclasses.replace(toy.SCHEDULE, steps=7)),
+    toy.row("shorter", seed=1, schedule=dataclasses.replace(toy.SCHEDULE, steps=7, batch_size=6)),
     toy.row("transferred", seed=2, start=FromRow("shorter"), method="spot", source="counting"),
 ]
 
@@ -116,6 +116,18 @@ def test_rows_that_wait_for_a_slot_end_with_the_same_prompts(
         for name in ("best", "last"):
             left, right = _prompt(finished, row.name, name), _prompt(tmp_path, row.name, name)
             np.testing.assert_array_equal(left, right, err_msg=f"{row.name} {name}")
+
+
+def test_rows_that_share_passes_resume_to_the_same_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(partitioning, "mixes_rows", lambda: True)
+    one_device = partitioning.layouts()[:1]
+    monkeypatch.setattr(partitioning, "layouts", lambda: one_device)
+    toy.train(ROWS, tmp_path / "whole")
+    _train_and_kill(tmp_path / "killed", 8)
+    toy.train(ROWS, tmp_path / "killed")
+    _same_run(tmp_path / "whole", tmp_path / "killed")
 
 
 def test_a_run_resumed_with_too_few_slots_is_refused(tmp_path: Path):

@@ -31,7 +31,7 @@ def test_a_run_goes_on_where_its_rows_do(tmp_path: Path):
     lines = [{"kind": "train", "row": row, "step": step} for row, step in before]
     work.directory.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    run = Running.open(RESUMED, work, Progress(step=5))
+    run = Running.open(RESUMED, work, Progress(step=5, curve=[[0, 25.0]]))
     with recording(ROWS, prompts.finished, [run], work=work, log_period=2) as record:
         record.train(run, Done(6, Positions(40, 10)), METRICS)
         record.train(run, Done(7, Positions(60, 10)), METRICS)
