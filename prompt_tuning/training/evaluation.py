@@ -70,7 +70,7 @@ class Evaluator:
     def compile(self, bank: np.ndarray, layout: partitioning.Layout) -> None:
         """Compiles decoding on a layout for every shape, and a bank `[N, P, H]` of this one's."""
         on_layout = layout.put(bank)
-        rows, labels = np.arange(self._batch_size), layout.put(self._label_tokens(()))
+        rows, labels = np.arange(self._batch_size), self._label_tokens(())
         for width in sorted({width for width, _ in self._shapes}):
             tokens = np.zeros((self._batch_size, width), np.int32)
             batch = EvalBatch(tokens, rows % len(bank), rows, rows, rows < 0)
@@ -106,11 +106,7 @@ class Evaluator:
             )
         for group in dict.fromkeys(labels if ranking else [()]):
             members = [i for i in range(len(items)) if not ranking or labels[i] == group]
-            labels_of = self._label_tokens(group)
-
-            def decode(layout, bank, batch, labels_of=labels_of):
-                return self._decoded(layout, bank, batch, layout.put(labels_of))
-
+            decode = functools.partial(self._decoded, labels=self._label_tokens(group))
             for item, example, ids in self._each(bank, [items[i] for i in members], decode):
                 texts[members[item]][example] = self._vocabulary.decode(ids)
         return texts
@@ -211,7 +207,10 @@ class Evaluator:
                 called for a few batches ahead, so that no device waits for the host.
         """
         banks = {layout.name: layout.put(bank) for layout in self._layouts}
-        encoding = Encoding(bank.shape[1], functools.partial(self._pass_size, bank.shape[1]))
+        length = bank.shape[1]
+        encoding = Encoding(
+            length, lambda width: self._model.pass_size(self._batch_size, length + width)
+        )
         batches = eval_batches(
             items, batch_size=self._batch_size, shapes=self._shapes, encoding=encoding
         )
@@ -224,14 +223,11 @@ class Evaluator:
         for batch, output in running:
             yield from _of_examples(batch, output)
 
-    def _pass_size(self, prompt_length: int, width: int) -> int:
-        return self._model.pass_size(self._batch_size, prompt_length + width)
-
     def _decoded(self, layout, bank, batch, labels):
         """Decodes one batch on a layout, without waiting for it."""
         ids = (batch.prompt_id.astype(np.int32), batch.example.astype(np.uint32))
         examples = layout.put_batch((batch.encoder_tokens, *ids), axis=0)
-        return self._decode(self._frozen[layout.name], bank, *examples, labels)
+        return self._decode(self._frozen[layout.name], bank, *examples, layout.put(labels))
 
     def _label_tokens(self, labels: tuple[str, ...]) -> np.ndarray:
         """Returns the tokens of labels with EOS, `[K, L]`, 0 at padding."""
