@@ -81,7 +81,7 @@ class _Beams(NamedTuple):
 class _Search(NamedTuple):
     """Live sequences with their log probabilities, finished ones with their scores.
 
-    The self-attention caches of `state` are `[B, K, L, heads, head_dim]`; what comes from the
+    The self-attention caches of `state` are `[B, K, heads, L, head_dim]`; what comes from the
     encoder is not repeated for the beams.
     """
 

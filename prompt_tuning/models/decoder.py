@@ -26,7 +26,7 @@ class DecodeState(NamedTuple):
     """Holds what decoding one more token needs.
 
     Attributes:
-        self_cache: Per layer, keys and values of the tokens so far, `[B, L, heads, head_dim]`.
+        self_cache: Per layer, keys and values of the tokens so far, `[B, heads, L, head_dim]`.
         encoded: The encoder output, `[B, P+T, H]`.
         encoder_bias: `[B, 1, 1, P+T]`, large and negative at padding.
         index: Number of tokens decoded so far.
@@ -69,7 +69,7 @@ class Decoder(nn.Module):
 
     def step(self, x: Array, state: DecodeState) -> tuple[Array, tuple[Cache, ...]]:
         """Runs one position `[B, 1, H]` and returns it with the caches that now hold it."""
-        keys = jnp.arange(state.self_cache[0].keys.shape[1], dtype=jnp.int32)
+        keys = jnp.arange(state.self_cache[0].keys.shape[2], dtype=jnp.int32)
         query = state.index[None]
         bias = self.relpos_bias(query, keys)
         bias = bias + causal_bias(query, keys, bias.dtype)
@@ -136,8 +136,8 @@ class DecoderLayer(nn.Module):
         y = self.pre_self_attention_layer_norm(x)
         new = self.self_attention.keys_values(y)
         own = Cache(
-            jax.lax.dynamic_update_slice_in_dim(past.keys, new.keys, index, axis=1),
-            jax.lax.dynamic_update_slice_in_dim(past.values, new.values, index, axis=1),
+            jax.lax.dynamic_update_slice_in_dim(past.keys, new.keys, index, axis=2),
+            jax.lax.dynamic_update_slice_in_dim(past.values, new.values, index, axis=2),
         )
         y = self.self_attention(y, own, bias, None, "")
         return self._after_self_attention(x, y, encoded, encoder_bias, None, ""), own

@@ -17,7 +17,7 @@ _MASKED = -1e10
 
 
 class Cache(NamedTuple):
-    """Keys and values of one attention layer, each `[B, K, heads, head_dim]`."""
+    """Keys and values of one attention layer, each `[B, heads, K, head_dim]`."""
 
     keys: Array
     values: Array
@@ -147,19 +147,21 @@ class Attention(nn.Module):
 
     def keys_values(self, x: Array) -> Cache:
         """Returns keys and values of `x` `[B, K, H]`."""
-        return Cache(self._heads(self.key(x)), self._heads(self.value(x)))
+        # Heads before keys, as products read them: a cache is not turned round at every step.
+        return Cache(*(jnp.swapaxes(self._heads(y), 1, 2) for y in (self.key(x), self.value(x))))
 
     def __call__(
         self, x: Array, cache: Cache, bias: Array, masks: DropoutMasks | None, site: str
     ) -> Array:
         """Attends from `x` `[B, Q, H]` to `cache`; `bias` broadcasts to `[B, heads, Q, K]`."""
-        scores = jnp.einsum("bqhd,bkhd->bhqk", self._heads(self.query(x)), cache.keys)
+        scores = jnp.einsum("bqhd,bhkd->bhqk", self._heads(self.query(x)), cache.keys)
         weights = _weights(scores, bias)
         values = cache.values
         if masks is not None:
             # Every query of a head drops the same keys, so their values can be dropped instead.
-            values = values * masks.keys[site][..., None].astype(values.dtype)
-        mixed = jnp.einsum("bhqk,bkhd->bqhd", weights.astype(values.dtype), values)
+            kept = jnp.swapaxes(masks.keys[site], 1, 2)[..., None]
+            values = values * kept.astype(values.dtype)
+        mixed = jnp.einsum("bhqk,bhkd->bqhd", weights.astype(values.dtype), values)
         return self.out(mixed.reshape(*mixed.shape[:2], -1))
 
     def attend(

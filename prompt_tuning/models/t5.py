@@ -76,7 +76,7 @@ class T5(nn.Module):
     def start_decoding(self, encoded: Array, encoder_mask: Array, length: int) -> DecodeState:
         """Returns the state before the first of at most `length` decoded tokens."""
         c = self.config
-        shape = (encoded.shape[0], length, c.num_heads, c.head_dim)
+        shape = (encoded.shape[0], c.num_heads, length, c.head_dim)
         empty = Cache(jnp.zeros(shape, jnp.dtype(c.dtype)), jnp.zeros(shape, jnp.dtype(c.dtype)))
         return DecodeState(
             self_cache=(empty,) * c.num_decoder_layers,
