@@ -17,6 +17,7 @@ class TuneConfig:
         slots: Rows that train at the same time, at most; the others wait for a free slot.
         pass_positions: Encoder positions, prompts included, that go through the model at a time;
             None chooses by the device. A pass has at least one example.
+        remat: Whether the backward pass computes each block again, to save memory.
         step: Settings of the train step.
         eval_batch_size: Examples decoded together.
         log_period: Steps between training entries in `metrics.jsonl`.
@@ -27,6 +28,7 @@ class TuneConfig:
     placement: str
     slots: int
     pass_positions: int | None
+    remat: bool
     step: StepConfig
     eval_batch_size: int
     log_period: int
@@ -49,6 +51,7 @@ class ModelTuneConfig:
     Attributes:
         step: Settings of the train step; its optimizer updates every weight of the model.
         microbatches: Parts a batch is cut into, to save memory.
+        remat: Whether the backward pass computes each block again, to save memory.
         eval_batch_size: Examples decoded together.
         log_period: Steps between training entries in `metrics.jsonl`.
         checkpoint_period: Steps between checkpoints, which hold the model and its optimizer.
@@ -56,6 +59,7 @@ class ModelTuneConfig:
 
     step: StepConfig
     microbatches: int
+    remat: bool
     eval_batch_size: int
     log_period: int
     checkpoint_period: int

@@ -13,7 +13,7 @@ from prompt_tuning.types import UserError
 _FORMAT = 2
 _NO_EFFECT = (
     *("eval_batch_size", "log_period", "checkpoint_period"),
-    *("slots", "pass_positions", "microbatches"),
+    *("slots", "pass_positions", "microbatches", "remat"),
 )
 """Settings of when things are done and how much at once, which change results by rounding alone."""
 

@@ -75,7 +75,7 @@ class _Session:
         self._work = work
         self._config = config
         self._layouts = layouts
-        model = PromptedT5(T5(work.backbone.config), find_placement(config.placement))
+        model = PromptedT5(T5(work.backbone.config, config.remat), find_placement(config.placement))
         frozen = partitioning.load(work.backbone, layouts)
         self._evaluator = Evaluator(
             model,

@@ -104,7 +104,7 @@ class _Session:
         self._work = work
         self._config = config
         self._layout = layout
-        model = PromptedT5(T5(work.backbone.config), prefix)
+        model = PromptedT5(T5(work.backbone.config, config.remat), prefix)
         self._bank = no_prompt(work.backbone.config.emb_dim)
         self._models = TunedModels(rows, work, config)
         self._finished = self._models.finished

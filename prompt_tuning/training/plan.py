@@ -150,7 +150,7 @@ def activation_bytes(
     """
     prompts = isinstance(config, TuneConfig)
     placement = find_placement(config.placement) if prompts else prefix
-    model = PromptedT5(T5(backbone.config), placement)
+    model = PromptedT5(T5(backbone.config, config.remat), placement)
     batch = Batch(
         encoder_tokens=jnp.ones((batch_size, shape[0]), jnp.int32),
         targets=jnp.ones((batch_size, shape[1]), jnp.int32),

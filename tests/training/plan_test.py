@@ -36,6 +36,14 @@ def test_memory_grows_with_the_examples_of_a_batch():
     assert of8 - of4 == of12 - of8 > 4 * 19 * 16 * 4
 
 
+def test_less_is_kept_of_blocks_that_are_computed_again():
+    outline = toy.backbone().outline
+    kept, again = (
+        activation_bytes(outline, toy.config(remat=remat), 4, (16, 2)) for remat in (False, True)
+    )
+    assert again < kept / 2
+
+
 def test_a_model_is_all_trainable():
     out = io.StringIO()
     rows = [toy.model_row("a"), toy.model_row("b")]

@@ -123,6 +123,7 @@ def config(**changes: Any) -> TuneConfig:
         placement="prefix",
         slots=64,
         pass_positions=None,
+        remat=False,
         step=step,
         eval_batch_size=16,
         log_period=1,
@@ -180,6 +181,7 @@ def model_config(**changes: Any) -> ModelTuneConfig:
     settings = ModelTuneConfig(
         step=dataclasses.replace(config().step, optimizer=optimizer, dropout_rate=0.1),
         microbatches=1,
+        remat=False,
         eval_batch_size=16,
         log_period=1,
         checkpoint_period=3,
