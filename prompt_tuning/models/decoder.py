@@ -49,7 +49,8 @@ class Decoder(nn.Module):
         self.relpos_bias = RelativeBias(
             c.num_heads, c.relative_buckets, c.relative_max_distance, False, c.dtype
         )
-        layer = nn.remat(DecoderLayer, static_argnums=(6,)) if self.remat else DecoderLayer
+        # Compiled as a function of its own, a block is traced once, however many there are.
+        layer = nn.jit(nn.remat(DecoderLayer) if self.remat else DecoderLayer)
         self.layers = [layer(c, name=f"layers_{i}") for i in range(c.num_decoder_layers)]
         self.decoder_norm = RmsNorm(c.dtype)
         if not c.tied_embeddings:
@@ -64,7 +65,7 @@ class Decoder(nn.Module):
         masks = self._draw_masks(drop, x.shape[1], encoded.shape[1])
         x = dropout(x, masks, "input")
         for i, layer in enumerate(self.layers):
-            x = layer(x, encoded, bias, encoder_bias, masks, str(i))
+            x = layer(x, encoded, bias, encoder_bias, masks and masks.of_layer(i))
         return dropout(self.decoder_norm(x), masks, "output")
 
     def step(self, x: Array, state: DecodeState) -> tuple[Array, tuple[Cache, ...]]:
@@ -116,12 +117,11 @@ class DecoderLayer(nn.Module):
         bias: Array,
         encoder_bias: Array,
         masks: DropoutMasks | None,
-        site: str,
     ) -> Array:
         y = self.pre_self_attention_layer_norm(x)
         own = self.self_attention.keys_values(y)
-        y = self.self_attention(y, own, bias, masks, f"{site}/self_attention")
-        return self._after_self_attention(x, y, encoded, encoder_bias, masks, site)
+        y = self.self_attention(y, own, bias, masks, "self_attention")
+        return self._after_self_attention(x, y, encoded, encoder_bias, masks)
 
     def step(
         self,
@@ -140,7 +140,7 @@ class DecoderLayer(nn.Module):
             jax.lax.dynamic_update_slice_in_dim(past.values, new.values, index, axis=2),
         )
         y = self.self_attention(y, own, bias, None, "")
-        return self._after_self_attention(x, y, encoded, encoder_bias, None, ""), own
+        return self._after_self_attention(x, y, encoded, encoder_bias, None), own
 
     def _after_self_attention(
         self,
@@ -149,13 +149,12 @@ class DecoderLayer(nn.Module):
         encoded: Array,
         encoder_bias: Array,
         masks: DropoutMasks | None,
-        site: str,
     ) -> Array:
-        x = x + dropout(y, masks, f"{site}/self_attention_output")
+        x = x + dropout(y, masks, "self_attention_output")
         y = self.pre_cross_attention_layer_norm(x)
         y = self.encoder_decoder_attention.attend(
-            y, encoded, encoder_bias, masks, f"{site}/encoder_decoder_attention"
+            y, encoded, encoder_bias, masks, "encoder_decoder_attention"
         )
-        x = x + dropout(y, masks, f"{site}/encoder_decoder_attention_output")
-        y = self.mlp(self.pre_mlp_layer_norm(x), masks, f"{site}/mlp")
-        return x + dropout(y, masks, f"{site}/mlp_output")
+        x = x + dropout(y, masks, "encoder_decoder_attention_output")
+        y = self.mlp(self.pre_mlp_layer_norm(x), masks, "mlp")
+        return x + dropout(y, masks, "mlp_output")

@@ -29,7 +29,8 @@ class Encoder(nn.Module):
         self.relpos_bias = RelativeBias(
             c.num_heads, c.relative_buckets, c.relative_max_distance, True, c.dtype
         )
-        layer = nn.remat(EncoderLayer, static_argnums=(4,)) if self.remat else EncoderLayer
+        # Compiled as a function of its own, a block is traced once, however many there are.
+        layer = nn.jit(nn.remat(EncoderLayer) if self.remat else EncoderLayer)
         self.layers = [layer(c, name=f"layers_{i}") for i in range(c.num_encoder_layers)]
         self.encoder_norm = RmsNorm(c.dtype)
 
@@ -40,7 +41,7 @@ class Encoder(nn.Module):
         masks = self._draw_masks(drop, x.shape[1])
         x = dropout(x, masks, "input")
         for i, layer in enumerate(self.layers):
-            x = layer(x, bias, masks, str(i))
+            x = layer(x, bias, masks and masks.of_layer(i))
         x = dropout(self.encoder_norm(x), masks, "output")
         return x * mask[:, :, None].astype(x.dtype)
 
@@ -67,9 +68,9 @@ class EncoderLayer(nn.Module):
         self.pre_mlp_layer_norm = RmsNorm(c.dtype)
         self.mlp = Mlp(c.mlp_dim, c.emb_dim, c.activations, c.dtype)
 
-    def __call__(self, x: Array, bias: Array, masks: DropoutMasks | None, site: str) -> Array:
+    def __call__(self, x: Array, bias: Array, masks: DropoutMasks | None) -> Array:
         y = self.pre_attention_layer_norm(x)
-        y = self.attention(y, self.attention.keys_values(y), bias, masks, f"{site}/attention")
-        x = x + dropout(y, masks, f"{site}/attention_output")
-        y = self.mlp(self.pre_mlp_layer_norm(x), masks, f"{site}/mlp")
-        return x + dropout(y, masks, f"{site}/mlp_output")
+        y = self.attention(y, self.attention.keys_values(y), bias, masks, "attention")
+        x = x + dropout(y, masks, "attention_output")
+        y = self.mlp(self.pre_mlp_layer_norm(x), masks, "mlp")
+        return x + dropout(y, masks, "mlp_output")

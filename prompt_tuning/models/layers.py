@@ -49,6 +49,16 @@ class DropoutMasks(NamedTuple):
     features: dict[str, Array]
     keys: dict[str, Array]
 
+    def of_layer(self, layer: int) -> "DropoutMasks":
+        """Returns the masks of one layer, `<layer>/<place>`, by place."""
+        start = f"{layer}/"
+        return DropoutMasks(
+            *(
+                {site.removeprefix(start): m for site, m in masks.items() if site.startswith(start)}
+                for masks in self
+            )
+        )
+
 
 def draw_masks(
     drop: Dropout | None,
