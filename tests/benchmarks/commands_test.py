@@ -93,7 +93,13 @@ def test_vs_peft_beside_peft(tmp_path, cache_dir):
 
 def test_bank(tmp_path, cache_dir):
     report = report_of(
-        tmp_path, "bank", *TINY, "--rows=3", "--seconds=0.01", f"--cache_dir={cache_dir}"
+        tmp_path,
+        "bank",
+        *TINY,
+        "--rows=3",
+        "--starts=1",
+        "--seconds=0.01",
+        f"--cache_dir={cache_dir}",
     )
     [line] = report["lines"]
     assert line["rows"] == 3
