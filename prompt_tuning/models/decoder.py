@@ -16,6 +16,7 @@ from prompt_tuning.models.layers import (
     RelativeBias,
     RmsNorm,
     causal_bias,
+    dense,
     draw_masks,
     dropout,
 )
@@ -54,7 +55,7 @@ class Decoder(nn.Module):
         self.layers = [layer(c, name=f"layers_{i}") for i in range(c.num_decoder_layers)]
         self.decoder_norm = RmsNorm(c.dtype)
         if not c.tied_embeddings:
-            self.logits_dense = nn.Dense(c.vocab_size, use_bias=False, dtype=jnp.dtype(c.dtype))
+            self.logits_dense = dense(c.vocab_size, c.dtype)
 
     def __call__(
         self, x: Array, encoded: Array, encoder_bias: Array, drop: Dropout | None

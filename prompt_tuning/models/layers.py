@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from prompt_tuning.models.products import dense_product
 from prompt_tuning.types import Array
 
 _MASKED = -1e10
@@ -150,10 +151,10 @@ class Attention(nn.Module):
     def setup(self):
         inner = self.num_heads * self.head_dim
         # Without the factor in attention, the query's initial scale carries it.
-        self.query = _dense(inner, self.dtype, scale=1.0 / self.head_dim)
-        self.key = _dense(inner, self.dtype)
-        self.value = _dense(inner, self.dtype)
-        self.out = _dense(self.emb_dim, self.dtype)
+        self.query = dense(inner, self.dtype, scale=1.0 / self.head_dim)
+        self.key = dense(inner, self.dtype)
+        self.value = dense(inner, self.dtype)
+        self.out = dense(self.emb_dim, self.dtype)
 
     def keys_values(self, x: Array) -> Cache:
         """Returns keys and values of `x` `[B, K, H]`."""
@@ -214,8 +215,8 @@ class Mlp(nn.Module):
     def setup(self):
         gated = len(self.activations) > 1
         names = [f"wi_{i}" if gated else "wi" for i in range(len(self.activations))]
-        self.wi = [_dense(self.mlp_dim, self.dtype, name=name) for name in names]
-        self.wo = _dense(self.emb_dim, self.dtype)
+        self.wi = [dense(self.mlp_dim, self.dtype, name=name) for name in names]
+        self.wo = dense(self.emb_dim, self.dtype)
 
     def __call__(self, x: Array, masks: DropoutMasks | None, site: str) -> Array:
         """Maps `x` `[B, T, H]` to `[B, T, H]`."""
@@ -284,6 +285,14 @@ def _weights(scores: Array, bias: Array) -> Array:
     return jax.nn.softmax(scores + bias.astype(scores.dtype), axis=-1)
 
 
-def _dense(features: int, dtype: str, *, scale: float = 1.0, name: str | None = None) -> nn.Dense:
+def dense(features: int, dtype: str, *, scale: float = 1.0, name: str | None = None) -> nn.Dense:
+    """Returns a projection without biases; `scale` is of the variance of its first weights."""
     init = nn.initializers.variance_scaling(scale, "fan_in", "normal")
-    return nn.Dense(features, False, jnp.dtype(dtype), kernel_init=init, name=name)
+    return nn.Dense(
+        features,
+        use_bias=False,
+        dtype=jnp.dtype(dtype),
+        kernel_init=init,
+        dot_general=dense_product,
+        name=name,
+    )
