@@ -54,17 +54,9 @@ def state():
 @pytest.fixture(scope="module")
 def step(params, state) -> str:
     """The optimised program that adds the gradient of passes."""
-    config = toy.config().step
-    program = jax.jit(functools.partial(add_passes, model=MODEL, config=config))
-    inputs = (
-        no_gradient(state.prompt),
-        params,
-        state,
-        settings([0.3], [0]),
-        passes(),
-        jnp.int32(1),
-    )
-    return program.lower(*inputs).compile().as_text()
+    add = functools.partial(add_passes, model=MODEL, config=toy.config().step)
+    one = settings([0.3], [0]), passes(), jnp.int32(1)
+    return optimized(add, no_gradient(state.prompt), params, state, *one)
 
 
 def passes() -> Passes:
