@@ -1,5 +1,6 @@
 """The layers T5 is made of: attention, feed-forward, RMS norm, relative position bias, dropout."""
 
+import functools
 import math
 import zlib
 from collections.abc import Mapping
@@ -220,12 +221,17 @@ class Mlp(nn.Module):
 
     def __call__(self, x: Array, masks: DropoutMasks | None, site: str) -> Array:
         """Maps `x` `[B, T, H]` to `[B, T, H]`."""
-        hidden = None
-        for name, wi in zip(self.activations, self.wi, strict=True):
-            y = wi(x) if name == "linear" else getattr(jax.nn, name)(wi(x))
-            hidden = y if hidden is None else hidden * y
-        assert hidden is not None
+        # Computed again in the backward pass: that takes less time than keeping what it needs.
+        hidden = jax.checkpoint(self._multiply)([wi(x) for wi in self.wi])
         return self.wo(dropout(hidden, masks, f"{site}/hidden"))
+
+    def _multiply(self, branches: list[Array]) -> Array:
+        """Returns the product of the activations of `branches`, each `[B, T, mlp_dim]`."""
+        activations = [
+            y if name == "linear" else getattr(jax.nn, name)(y)
+            for name, y in zip(self.activations, branches, strict=True)
+        ]
+        return functools.reduce(jnp.multiply, activations)
 
 
 class RelativeBias(nn.Module):
