@@ -28,13 +28,14 @@ class DecodeState(NamedTuple):
 
     Attributes:
         self_cache: Per layer, keys and values of the tokens so far, `[B, heads, L, head_dim]`.
-        encoded: The encoder output, `[B, P+T, H]`.
+        memory: The encoder output, `[B, P+T, H]`; or, where more tokens are to be decoded than a
+            head is wide, its keys and values per layer, which then cost less.
         encoder_bias: `[B, 1, 1, P+T]`, large and negative at padding.
         index: Number of tokens decoded so far.
     """
 
     self_cache: tuple[Cache, ...]
-    encoded: Array
+    memory: Array | tuple[Cache, ...]
     encoder_bias: Array
     index: Array
 
@@ -76,10 +77,15 @@ class Decoder(nn.Module):
         bias = self.relpos_bias(query, keys)
         bias = bias + causal_bias(query, keys, bias.dtype)
         caches = []
-        for layer, past in zip(self.layers, state.self_cache, strict=True):
-            x, cache = layer.step(x, past, state.index, bias, state.encoded, state.encoder_bias)
+        for i, (layer, past) in enumerate(zip(self.layers, state.self_cache, strict=True)):
+            memory = state.memory[i] if isinstance(state.memory, tuple) else state.memory
+            x, cache = layer.step(x, past, state.index, bias, memory, state.encoder_bias)
             caches.append(cache)
         return self.decoder_norm(x), tuple(caches)
+
+    def memories(self, encoded: Array) -> tuple[Cache, ...]:
+        """Returns each layer's keys and values of the encoder output `[B, P+T, H]`."""
+        return tuple(layer.encoder_decoder_attention.keys_values(encoded) for layer in self.layers)
 
     def _draw_masks(
         self, drop: Dropout | None, length: int, encoded_length: int
@@ -130,7 +136,7 @@ class DecoderLayer(nn.Module):
         past: Cache,
         index: Array,
         bias: Array,
-        encoded: Array,
+        memory: Array | Cache,
         encoder_bias: Array,
     ) -> tuple[Array, Cache]:
         """Runs position `index`, `x` `[B, 1, H]`, after those in `past`; returns both extended."""
@@ -141,20 +147,20 @@ class DecoderLayer(nn.Module):
             jax.lax.dynamic_update_slice_in_dim(past.values, new.values, index, axis=2),
         )
         y = self.self_attention(y, own, bias, None, "")
-        return self._after_self_attention(x, y, encoded, encoder_bias, None), own
+        return self._after_self_attention(x, y, memory, encoder_bias, None), own
 
     def _after_self_attention(
         self,
         x: Array,
         y: Array,
-        encoded: Array,
+        memory: Array | Cache,
         encoder_bias: Array,
         masks: DropoutMasks | None,
     ) -> Array:
         x = x + dropout(y, masks, "self_attention_output")
         y = self.pre_cross_attention_layer_norm(x)
         y = self.encoder_decoder_attention.attend(
-            y, encoded, encoder_bias, masks, "encoder_decoder_attention"
+            y, memory, encoder_bias, masks, "encoder_decoder_attention"
         )
         x = x + dropout(y, masks, "encoder_decoder_attention_output")
         y = self.mlp(self.pre_mlp_layer_norm(x), masks, "mlp")

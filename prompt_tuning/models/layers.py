@@ -177,15 +177,17 @@ class Attention(nn.Module):
         return self.out(mixed.reshape(*mixed.shape[:2], -1))
 
     def attend(
-        self, x: Array, memory: Array, bias: Array, masks: DropoutMasks | None, site: str
+        self, x: Array, memory: Array | Cache, bias: Array, masks: DropoutMasks | None, site: str
     ) -> Array:
-        """Attends from `x` `[B, Q, H]` to `memory` `[B, K, H]`.
+        """Attends from `x` `[B, Q, H]` to `memory` `[B, K, H]`, or to its keys and values.
 
         Where Q is less than the width of a head, the projections of keys and values are applied to
         queries and mixtures instead of to all of `memory`, which multiplies less:
 
             q (memory W_k)^T = (q W_k^T) memory^T    and    w (memory W_v) = (w memory) W_v
         """
+        if isinstance(memory, Cache):
+            return self(x, memory, bias, masks, site)
         if x.shape[1] >= self.head_dim or self.is_initializing():
             return self(x, self.keys_values(memory), bias, masks, site)
         queries = jnp.einsum("bqhd,mhd->bhqm", self._heads(self.query(x)), self._kernel(self.key))

@@ -80,7 +80,7 @@ class T5(nn.Module):
         empty = Cache(jnp.zeros(shape, jnp.dtype(c.dtype)), jnp.zeros(shape, jnp.dtype(c.dtype)))
         return DecodeState(
             self_cache=(empty,) * c.num_decoder_layers,
-            encoded=encoded,
+            memory=encoded if length < c.head_dim else self.decoder.memories(encoded),
             encoder_bias=self._encoder_bias(encoder_mask),
             index=jnp.zeros((), jnp.int32),
         )

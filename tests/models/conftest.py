@@ -65,7 +65,8 @@ class MarkovModel:
     ) -> tuple[Array, DecodeState]:
         del params
         jax.debug.callback(lambda index: self.steps.append(int(index)), state.index)
-        start = state.encoded[:, 0, 0]
+        assert isinstance(state.memory, jax.Array)
+        start = state.memory[:, 0, 0]
         last = jnp.where(state.index == 0, start, tokens)
         return jnp.asarray(self.table)[last], state._replace(index=state.index + 1)
 

@@ -28,12 +28,14 @@ def table(size, moves):
     return logits
 
 
-def test_greedy_is_the_argmax_of_the_teacher_forced_logits_step_by_step(small):
+@pytest.mark.parametrize("length", [7, 9])  # fewer tokens than a head is wide, and more
+def test_greedy_is_the_argmax_of_the_teacher_forced_logits_step_by_step(small, length: int):
     model, params, bank, batch = small
+    assert 7 < model.model.config.head_dim <= 9
 
     @jax.jit
     def both(params, bank, tokens, prompt_id):
-        decoded = greedy(model, params, bank, tokens, prompt_id, length=8)
+        decoded = greedy(model, params, bank, tokens, prompt_id, length=length)
         logits = model.logits(params, bank, Batch(tokens, decoded, prompt_id), None)
         return decoded, jnp.argmax(logits, axis=-1)
 
