@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from benchmarks import cases, command
 from benchmarks.cases import Case, Task
 from benchmarks.report import Cell, Report, machine
-from benchmarks.workers import Timing, Worker, alternate, warmed_up
+from benchmarks.workers import Timing, Worker, alternate, cpu_seconds_each, warmed_up
 from prompt_tuning.types import UserError
 
 
@@ -49,7 +49,8 @@ def measure(flags: argparse.Namespace) -> Report:
         machine(alone.facts["card"]),
         cases.described(case),
         lines,
-        "row-steps: updates of one row; ratio: at once / one by one, above 1 is better at once",
+        "row-steps: updates of one row; ratio: at once / one by one, above 1 is better at once; "
+        "CPU ms: of a row-step",
     )
 
 
@@ -70,6 +71,8 @@ def _line(rows: int, together: Sequence[Timing], alone: Sequence[Timing]) -> dic
         "at once (row-steps/s)": statistics.median(of_bank),
         "one by one (row-steps/s)": statistics.median(of_one),
         "ratio": statistics.median(a / b for a, b in zip(of_bank, of_one, strict=True)),
+        "at once (CPU ms)": 1000 * cpu_seconds_each(together) / rows,
+        "one by one (CPU ms)": 1000 * cpu_seconds_each(alone),
         "at once (MB)": together[-1].peak_bytes / 1e6,
         "one by one (MB)": alone[-1].peak_bytes / 1e6,
     }
