@@ -173,7 +173,9 @@ class Attention(nn.Module):
             # Every query of a head drops the same keys, so their values can be dropped instead.
             kept = jnp.swapaxes(masks.keys[site], 1, 2)[..., None]
             values = values * kept.astype(values.dtype)
-        mixed = jnp.einsum("bhqk,bhkd->bqhd", weights.astype(values.dtype), values)
+        # XLA's fast products on a CPU take their right side as "kd"; asked for "bqhd", it turns it.
+        mixed = jnp.einsum("bhqk,bhkd->bhqd", weights.astype(values.dtype), values)
+        mixed = jnp.swapaxes(mixed, 1, 2)
         return self.out(mixed.reshape(*mixed.shape[:2], -1))
 
     def attend(
