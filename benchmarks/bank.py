@@ -49,7 +49,7 @@ def measure(flags: argparse.Namespace) -> Report:
         machine(alone.facts["card"]),
         cases.described(case),
         lines,
-        "row-steps: updates of one row; ratio: at once / one by one, above 1 is better at once; "
+        "1/s: row-steps a second, updates of one row; ratio: at once / one by one, above 1 is better at once; "
         "CPU ms: of a row-step",
     )
 
@@ -68,8 +68,8 @@ def _line(rows: int, together: Sequence[Timing], alone: Sequence[Timing]) -> dic
     of_one = [turn.count / turn.seconds for turn in alone]
     return {
         "rows": rows,
-        "at once (row-steps/s)": statistics.median(of_bank),
-        "one by one (row-steps/s)": statistics.median(of_one),
+        "at once (1/s)": statistics.median(of_bank),
+        "one by one (1/s)": statistics.median(of_one),
         "ratio": statistics.median(a / b for a, b in zip(of_bank, of_one, strict=True)),
         "at once (CPU ms)": 1000 * cpu_seconds_each(together) / rows,
         "one by one (CPU ms)": 1000 * cpu_seconds_each(alone),

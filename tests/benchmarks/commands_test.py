@@ -103,7 +103,7 @@ def test_bank(tmp_path, cache_dir):
     )
     [line] = report["lines"]
     assert line["rows"] == 3
-    speeds = line["at once (row-steps/s)"], line["one by one (row-steps/s)"]
+    speeds = line["at once (1/s)"], line["one by one (1/s)"]
     assert line["ratio"] == pytest.approx(speeds[0] / speeds[1])
     assert min(line["at once (MB)"], line["one by one (MB)"]) > 50
 
