@@ -49,8 +49,8 @@ def measure(flags: argparse.Namespace) -> Report:
         machine(alone.facts["card"]),
         cases.described(case),
         lines,
-        "1/s: row-steps a second, updates of one row; ratio: at once / one by one, above 1 is better at once; "
-        "CPU ms: of a row-step",
+        "1/s, CPU ms: of row-steps, updates of one row; ratio: at once / one by one, above 1 is "
+        "better at once",
     )
 
 
