@@ -23,7 +23,7 @@ TINY = {
     "PROMPT_LENGTH": 10,
     "BATCH_SIZE": 4,
     "CHECKPOINT_PERIOD": 7,
-    "TuneConfig.log_period": 5,
+    "TuneConfig.log_period": 1,
     "Setup.shape_count": 1,
 }
 _RUN = """
@@ -129,8 +129,8 @@ def trained(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         cache_dir,
         folder / "run",
         MIXTURE_OR_TASK_NAME=("mini_sst2", "mini_cr"),
-        TRAIN_STEPS=40,
-        EVAL_PERIOD=10,
+        TRAIN_STEPS=160,
+        EVAL_PERIOD=40,
         train__save_steps=(3,),
     )
     out = run_listing_modules(folder / "modules", "train", "--gin_file=runs/train_mini.gin", *words)

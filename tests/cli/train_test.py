@@ -1,6 +1,7 @@
 """`train` in processes of its own: what it leaves, repeats, resumes and does not import."""
 
 import json
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,20 +22,25 @@ def test_a_run_leaves_prompts_scores_and_its_configuration(trained: Path):
     )
     rows = results.read(trained / "results.json")
     assert [(row["target"], row["init"], row["steps"]) for row in rows] == [
-        ("mini_sst2", "class_labels", 40),
-        ("mini_cr", "class_labels", 40),
+        ("mini_sst2", "class_labels", 160),
+        ("mini_cr", "class_labels", 160),
     ]
-    assert [step for step, _ in rows[0]["curve"]] == [0, 3, 10, 20, 30, 40]
-    assert "TRAIN_STEPS = 40" in (trained / "operative_config.gin").read_text()
+    assert [step for step, _ in rows[0]["curve"]] == [0, 3, 40, 80, 120, 160]
+    assert "TRAIN_STEPS = 160" in (trained / "operative_config.gin").read_text()
     output = (trained.parent / "output").read_text()
     assert "Scores at" in output and "mini_cr" in output
+
+
+def _falls(losses: list[float]) -> bool:
+    """Says whether losses of all steps end low; single steps of so small batches jump."""
+    return 2 * statistics.median(losses[-20:]) < statistics.mean(losses[:8])
 
 
 def test_the_loss_falls(trained: Path):
     for row in ROWS:
         losses = [e["loss_per_token"] for e in entries(trained) if e["row"] == row and "loss" in e]
-        assert len(losses) == 8
-        assert sum(losses[-3:]) < sum(losses[:3])
+        assert len(losses) == 160
+        assert _falls(losses)
 
 
 def test_the_process_imports_neither_tensorflow_nor_seqio(trained: Path):
@@ -100,8 +106,7 @@ def test_bfloat16_compute_trains(cache_dir: Path, tmp_path: Path, here: Callable
         EVAL_PERIOD=40,
     )
     assert here("train", "--gin_file=runs/train_mini.gin", *words) == 0
-    losses = [e["loss_per_token"] for e in entries(tmp_path / "run") if e["kind"] == "train"]
-    assert sum(losses[-3:]) < sum(losses[:3])
+    assert _falls([e["loss_per_token"] for e in entries(tmp_path / "run") if e["kind"] == "train"])
 
 
 def test_a_dry_run_is_quick_and_leaves_nothing(tmp_path: Path):
@@ -130,7 +135,7 @@ def test_targets_with_a_prefix_are_learned_and_answered_without_it(
         TARGET_PREFIX="<extra_id_0>",
         INITIAL_CHECKPOINT_PATH="t5_mini",
         TRAIN_STEPS=60,
-        EVAL_PERIOD=60,
+        EVAL_PERIOD=10,
     )
     assert here("train", "--gin_file=runs/train_mini.gin", *words) == 0
     (row,) = results.read(tmp_path / "run" / "results.json")
