@@ -21,7 +21,7 @@ from benchmarks.cases import Case
 from benchmarks.workers import Worker
 from prompt_tuning.types import UserError
 
-REQUIREMENTS = ("torch>=2.9,<3", "transformers>=5.0,<6", "peft==0.21.*")
+REQUIREMENTS = ("torch==2.13.*", "transformers>=5.23,<6", "peft==0.21.*")
 DEFAULT = "~/.cache/prompt_tuning/benchmarks/peft-0.21"
 _CHECK = """
 from importlib.metadata import version
