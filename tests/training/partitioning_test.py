@@ -1,6 +1,7 @@
 """Layouts: a batch cut over two devices is the batch on one."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,15 @@ from prompt_tuning.types import UserError
 from tests.training import toy
 
 MODEL = PromptedT5(T5(toy.T5_CONFIG), prefix)
+
+
+class _Card:
+    """An accelerator with 800,000 bytes free."""
+
+    platform = "gpu"
+
+    def memory_stats(self) -> dict[str, int]:
+        return {"bytes_limit": 1_000_000, "bytes_in_use": 200_000}
 
 
 def _layout(devices: int) -> Layout:
@@ -95,3 +105,11 @@ def test_each_core_of_a_cpu_is_a_layout_of_its_own():
 )
 def test_the_size_of_a_pass(positions: int, length: int, most: int, devices: int, size: int):
     assert partitioning.pass_size(positions, length, most=most, devices=devices) == size
+
+
+def test_passes_fill_an_accelerator_as_far_as_half_of_its_free_memory():
+    cards: Any = Mesh(np.asarray([_Card(), _Card()], object), ("examples",))
+    cards = Layout("cards", cards)
+    assert partitioning.pass_positions(cards, lambda: 100.0) == 2 * 4000
+    assert partitioning.pass_positions(cards, lambda: 1.0) == 2 * 8192
+    assert partitioning.pass_positions(_layout(1), lambda: 1.0) == 512
