@@ -134,9 +134,10 @@ def test_targets_with_a_prefix_are_learned_and_answered_without_it(
         tmp_path / "run",
         TARGET_PREFIX="<extra_id_0>",
         INITIAL_CHECKPOINT_PATH="t5_mini",
-        TRAIN_STEPS=60,
-        EVAL_PERIOD=10,
+        TRAIN_STEPS=160,
+        EVAL_PERIOD=40,
+        LEARNING_RATE=0.1,
     )
     assert here("train", "--gin_file=runs/train_mini.gin", *words) == 0
     (row,) = results.read(tmp_path / "run" / "results.json")
-    assert row["score"] > 60
+    assert row["score"] > 60, row["curve"]
