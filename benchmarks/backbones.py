@@ -5,10 +5,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from sentencepiece import sentencepiece_model_pb2
 
 from benchmarks import cases
 from benchmarks.cases import Case
+from benchmarks.pieces import write_vocabulary
 from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.formats.native import write_native
 from prompt_tuning.models.parameters import Index, parameter_shapes
@@ -45,7 +45,7 @@ def save(case: Case, folder: Path) -> None:
     backbone = open_model(case)
     folder.mkdir()
     vocabulary = folder.with_suffix(".spm")
-    _write_vocabulary(vocabulary, backbone.config.vocab_size)
+    write_vocabulary(vocabulary, backbone.config.vocab_size)
     write_native(
         folder,
         config=backbone.config,
@@ -77,14 +77,3 @@ class _Random:
 
     def split(self, index: Index) -> list[Index]:
         return [index]
-
-
-def _write_vocabulary(path: Path, pieces: int) -> None:
-    """Writes a SentencePiece model: padding, end, unknown, and numbers from 0 on."""
-    model = sentencepiece_model_pb2.ModelProto()  # pyright: ignore[reportAttributeAccessIssue]
-    special = [("<pad>", 3), ("</s>", 3), ("<unk>", 2)]  # control, control, unknown
-    for name, kind in [*special, *((f"▁{i}", 1) for i in range(pieces - len(special)))]:
-        model.pieces.add(piece=name, score=0.0, type=kind)
-    model.trainer_spec.pad_id, model.trainer_spec.eos_id, model.trainer_spec.unk_id = 0, 1, 2
-    model.trainer_spec.bos_id = -1
-    path.write_bytes(model.SerializeToString())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import benchmarks
-from tests.pieces import write_vocabulary
+from benchmarks.pieces import write_vocabulary
 
 PEER = os.environ.get("PEER_PYTHON")
 PROMPT = ("--model=tiny", "--batch=4", "--prompt=3", "--turns=1")

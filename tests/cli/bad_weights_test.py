@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import prompt_tuning
+from benchmarks.pieces import write_vocabulary
 from prompt_tuning.models.formats.t5x import write_t5x
 from prompt_tuning.models.weights import open_backbone
 from tests.cli.conftest import flags, tiny
-from tests.pieces import write_vocabulary
 
 TRAIN = ("train", "--gin_file=runs/train_mini.gin")
 T5_MINI = Path(prompt_tuning.__file__).parent / "models" / "t5_mini"

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from benchmarks.pieces import write_vocabulary
 from prompt_tuning.models.formats.t5x import open_t5x
 from prompt_tuning.models.parameters import read_whole
 from tests.cli.conftest import flags
-from tests.pieces import write_vocabulary
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

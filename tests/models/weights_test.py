@@ -11,6 +11,7 @@ import safetensors.numpy
 from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
+from benchmarks.pieces import write_vocabulary
 from prompt_tuning.models.parameters import (
     InMemory,
     load,
@@ -22,7 +23,6 @@ from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import SHIPPED, Backbone, open_backbone, save_backbone
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import UserError
-from tests.pieces import write_vocabulary
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from rich.console import Console
 
+from benchmarks.pieces import write_vocabulary
 from prompt_tuning.data import ragged, references
 from prompt_tuning.data.cached_task import CachedSplit, CachedTask
 from prompt_tuning.data.metrics import accuracy
@@ -29,7 +30,6 @@ from prompt_tuning.training.starts import Pretrained, SampledVocab
 from prompt_tuning.training.step import StepConfig
 from prompt_tuning.training.work import Work
 from prompt_tuning.types import Params
-from tests.pieces import write_vocabulary
 
 T5_CONFIG = T5Config(
     name="toy",

@@ -13,6 +13,7 @@ import pytest
 import safetensors.numpy
 from jax.sharding import SingleDeviceSharding
 
+from benchmarks.pieces import write_vocabulary
 from prompt_tuning.models.decoding import greedy
 from prompt_tuning.models.formats.hugging_face import open_hugging_face
 from prompt_tuning.models.prompted import Batch, PromptedT5
@@ -21,7 +22,6 @@ from prompt_tuning.models.weights import Backbone, open_backbone
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.types import UserError
 from tests.models.conftest import GOLDEN
-from tests.pieces import write_vocabulary
 
 CASES = ("t5_1_0", "t5_1_1", "gated_tied", "relu_untied")
 

@@ -17,13 +17,13 @@ import pytest
 from flax.traverse_util import flatten_dict
 from jax.sharding import SingleDeviceSharding
 
+from benchmarks.pieces import write_vocabulary
 from prompt_tuning.models.formats.t5x import write_t5x
 from prompt_tuning.models.parameters import in_memory
 from prompt_tuning.models.vocabulary_file import fetch_vocabulary
 from prompt_tuning.models.weights import is_remote, open_backbone
 from prompt_tuning.types import UserError
 from tests.models.conftest import GOLDEN
-from tests.pieces import write_vocabulary
 
 ROOT = Path(__file__).parents[3]
 AS_STORED = {"model": None, "vocabulary": None, "param_dtype": "float32"}

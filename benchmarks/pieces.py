@@ -1,4 +1,4 @@
-"""SentencePiece files as small as a test needs them."""
+"""SentencePiece files for models that read no text of their own, here and in tests."""
 
 from pathlib import Path
 
