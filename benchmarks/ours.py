@@ -139,17 +139,16 @@ class Generation:
     Args:
         opened: The model.
         case: The prompt's length and the targets'.
-        batch: Examples decoded together; None takes the default of runs.
     """
 
-    def __init__(self, opened: Opened, case: Case, batch: int | None = None):
+    def __init__(self, opened: Opened, case: Case):
         self._evaluator = Evaluator(
             opened.model,
             opened.frozen,
             opened.layouts,
             cast(Vocabulary, _Numbers()),
             Greedy(),
-            batch_size=batch or opened.config.eval_batch_size,
+            batch_size=opened.config.eval_batch_size,
             shapes=[(case.inputs, case.targets)],
         )
         self._bank = np.asarray(first_prompt(case, opened.width, 0))[None]

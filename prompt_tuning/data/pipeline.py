@@ -8,13 +8,12 @@ import numpy as np
 
 from prompt_tuning.data import ragged
 from prompt_tuning.data.cached_task import CachedSplit
-from prompt_tuning.data.evaluation_batches import EvalBatch, eval_batches
 from prompt_tuning.data.quotas import Quotas
 from prompt_tuning.data.shapes import Shape, choose_shapes, smallest_fit
 from prompt_tuning.data.stream import Block, Stream, StreamedSplit
 from prompt_tuning.types import UserError
 
-__all__ = ["Batches", "Chosen", "EvalBatch", "HostBatch", "Part", "choose_shapes", "eval_batches"]
+__all__ = ["Batches", "Chosen", "HostBatch", "Part", "choose_shapes"]
 
 Part = tuple[CachedSplit | StreamedSplit, float]
 """Examples and the rate at which to draw them, relative to the other parts."""
