@@ -1,4 +1,8 @@
-"""Prompt files: one soft prompt `[P, H]` float32 with its provenance, as safetensors or `.npy`."""
+"""Prompt files: one soft prompt `[P, H]` float32 with its provenance, as safetensors or `.npy`.
+
+In a library a prompt file also holds the task embedding that the prompt is found by: the same
+row's prompt early in its tuning (Vu et al. 2022, section 4.1).
+"""
 
 import dataclasses
 import hashlib
@@ -18,6 +22,7 @@ from prompt_tuning.types import UserError
 
 FORMAT_VERSION = "1"
 TENSOR = "prompt"
+EMBEDDING = "embedding"
 _NPY_MAGIC = b"\x93NUMPY"
 
 
@@ -29,11 +34,19 @@ class Prompt:
         array: `[P, H]` float32.
         metadata: Strings: `format_version`, `name`, `task`, `backbone`, `backbone_digest`,
             `prompt_length`, `hidden_size`, `step`, `seed`, `init`, `metrics` (JSON), `created`,
-            `version`. Empty for a prompt from an `.npy` file, which has no room for them.
+            `version`, and `embedding_step` where there is an embedding. Empty for a prompt from an
+            `.npy` file, which has no room for them.
+        embedding: Its task embedding `[P, H]` float32, or None.
     """
 
     array: np.ndarray
     metadata: dict[str, str]
+    embedding: np.ndarray | None = None
+
+    def embedded(self, embedding: np.ndarray, step: int) -> "Prompt":
+        """Returns the prompt with its task embedding, the prompt `[P, H]` after `step` steps."""
+        metadata = {**self.metadata, "embedding_step": str(step)}
+        return Prompt(self.array, metadata, np.asarray(embedding, np.float32))
 
 
 def describe(
@@ -83,7 +96,7 @@ def describe(
 
 
 def save(path: str | os.PathLike, prompt: Prompt) -> None:
-    """Writes a prompt, whole or not at all; `.npy` keeps the array alone.
+    """Writes a prompt, whole or not at all; `.npy` keeps the prompt alone.
 
     Raises:
         UserError: The name ends in neither `.safetensors` nor `.npy`, the prompt is not a finite
@@ -92,15 +105,17 @@ def save(path: str | os.PathLike, prompt: Prompt) -> None:
     path = Path(path)
     if path.suffix not in (".safetensors", ".npy"):
         raise UserError(f"prompt file {path}: name it .safetensors or .npy")
-    array = np.ascontiguousarray(_checked(prompt.array, path))
+    tensors = {TENSOR: np.ascontiguousarray(_checked(prompt.array, path))}
+    if prompt.embedding is not None:
+        tensors[EMBEDDING] = np.ascontiguousarray(_checked(prompt.embedding, path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
             if path.suffix == ".npy":
-                np.save(file, array, allow_pickle=False)
+                np.save(file, tensors[TENSOR], allow_pickle=False)
             else:
                 metadata = {"format_version": FORMAT_VERSION, **prompt.metadata}
-                file.write(safetensors.numpy.save({TENSOR: array}, metadata))
+                file.write(safetensors.numpy.save(tensors, metadata))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -223,6 +238,7 @@ def _read_safetensors(path: Path) -> Prompt:
                     f" {FORMAT_VERSION}; update this project or write the prompt again"
                 )
             array = file.get_tensor(TENSOR)
+            embedding = file.get_tensor(EMBEDDING) if EMBEDDING in tensors else None
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
         raise _damaged(path) from error
     array = _checked(array, path)
@@ -232,7 +248,11 @@ def _read_safetensors(path: Path) -> Prompt:
             f"prompt file {path}: its metadata says {stated[0]} x {stated[1]}, but it holds"
             f" {array.shape[0]} x {array.shape[1]}; write the prompt again"
         )
-    return Prompt(array, metadata)
+    if embedding is not None:
+        embedding = _checked(embedding, path)
+        if embedding.shape != array.shape:
+            raise _damaged(path)
+    return Prompt(array, metadata, embedding)
 
 
 def _damaged(path: Path) -> UserError:

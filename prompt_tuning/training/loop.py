@@ -163,7 +163,8 @@ class _Session:
     def _start_ready(self) -> None:
         started = {run.row.name for run in self._running} | set(self._finished)
         for row in self._rows:
-            if row.name in started or row.start.after not in (None, *self._finished):
+            source = row.start.after
+            if row.name in started or not (source is None or source in self._finished):
                 continue
             place = self._pool.free()
             if place is None:

@@ -1,6 +1,8 @@
-"""How alike two tasks are: similarities of their task embeddings (Vu et al. 2022, section 4.1).
+"""How alike two prompts or tasks are: similarities of task embeddings (Vu et al. 2022, section 4.1).
 
-A task embedding is the task's prompt early in its tuning, `[P, H]`.
+A task embedding is the task's prompt early in its tuning, `[P, H]`. Each similarity is a dot product
+of two *signatures*, one vector `[H]` for each prompt, so that N prompts are compared in O(N P H) and
+a library of them keeps one vector a prompt.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,28 +11,32 @@ import numpy as np
 
 from prompt_tuning.types import UserError, nearest
 
-Similarity = Callable[[np.ndarray, np.ndarray], float]
+Signature = Callable[[np.ndarray], np.ndarray]
+"""Maps prompts `[..., P, H]` to their signatures `[..., H]`."""
 
 
-def mean_token(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns the cosine of the two prompts' mean tokens: `cos(mean_i p_i, mean_j q_j)`."""
-    return _cosine(first.mean(axis=0), second.mean(axis=0))
+def mean_token(prompts: np.ndarray) -> np.ndarray:
+    """Returns the mean token `[..., H]`, at unit length.
 
-
-def per_token(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns the mean cosine over all pairs of tokens: `mean_ij cos(p_i, q_j)`.
-
-    It equals the dot product of the means of the unit-length tokens, which costs O(P H) and not
-    O(P^2 H).
+    The dot product of two is the cosine of the mean tokens: `cos(mean_i p_i, mean_j q_j)`.
     """
-    return float(_unit(first).mean(axis=0) @ _unit(second).mean(axis=0))
+    return _unit(prompts.mean(axis=-2))
 
 
-SIMILARITIES: dict[str, Similarity] = {"mean_token": mean_token, "per_token": per_token}
+def per_token(prompts: np.ndarray) -> np.ndarray:
+    """Returns the mean of the tokens at unit length, `[..., H]`.
+
+    The dot product of two is the mean cosine over all pairs of tokens, `mean_ij cos(p_i, q_j)`, at
+    the cost of O(P H) and not O(P^2 H).
+    """
+    return _unit(prompts).mean(axis=-2)
 
 
-def find_similarity(name: str) -> Similarity:
-    """Returns a similarity by its name.
+SIMILARITIES: Mapping[str, Signature] = {"mean_token": mean_token, "per_token": per_token}
+
+
+def find_similarity(name: str) -> Signature:
+    """Returns the signature of a similarity by its name.
 
     Raises:
         UserError: There is none of that name.
@@ -42,28 +48,51 @@ def find_similarity(name: str) -> Similarity:
     return SIMILARITIES[name]
 
 
-def most_similar(
-    embedding: np.ndarray, candidates: Mapping[str, np.ndarray], similarity: str
-) -> tuple[str, float]:
-    """Returns the name of the candidate most similar to `embedding`, and its similarity.
+def similarities(queries: np.ndarray, keys: np.ndarray, similarity: str) -> np.ndarray:
+    """Returns the similarity of every query to every key.
 
     Args:
-        embedding: Task embedding `[P, H]`.
-        candidates: Task embeddings by name; of equal ones the first wins.
+        queries: Prompts `[..., P, H]`.
+        keys: Prompts `[N, Q, H]`, of any length Q.
         similarity: A name of `SIMILARITIES`.
+
+    Returns:
+        `[..., N]`, each in [-1, 1].
 
     Raises:
         UserError: There is no similarity of that name.
     """
-    measure = find_similarity(similarity)
-    values = {name: measure(embedding, other) for name, other in candidates.items()}
-    name = max(values, key=lambda name: values[name])
-    return name, values[name]
+    signature = find_similarity(similarity)
+    return signature(queries) @ signature(keys).T
 
 
-def _unit(tokens: np.ndarray) -> np.ndarray:
-    return tokens / np.maximum(np.linalg.norm(tokens, axis=-1, keepdims=True), 1e-12)
+def task_similarities(queries: np.ndarray, keys: np.ndarray, similarity: str) -> np.ndarray:
+    """Returns the similarity of every task to every other: the mean over all pairs of seeds.
+
+    Args:
+        queries: Task embeddings `[T, J, P, H]`, from J seeds each.
+        keys: Task embeddings `[S, I, Q, H]`, from I seeds each.
+        similarity: A name of `SIMILARITIES`.
+
+    Returns:
+        `[T, S]`.
+
+    Raises:
+        UserError: There is no similarity of that name.
+    """
+    signature = find_similarity(similarity)
+    # The mean of the dot products over seed pairs is the dot product of the means over seeds.
+    return signature(queries).mean(axis=1) @ signature(keys).mean(axis=1).T
 
 
-def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
+def ranked(values: np.ndarray) -> np.ndarray:
+    """Returns the candidates' indices from the most similar on; of equal ones the first wins.
+
+    Args:
+        values: Similarities `[..., C]`.
+    """
+    return np.argsort(-values, axis=-1, kind="stable")
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

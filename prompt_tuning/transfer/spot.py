@@ -11,7 +11,7 @@ from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.starts import FromRow, Start
-from prompt_tuning.transfer.similarity import find_similarity, most_similar
+from prompt_tuning.transfer.similarity import find_similarity, ranked, task_similarities
 from prompt_tuning.types import UserError, nearest
 
 MOST_SIMILAR = "most_similar"
@@ -165,20 +165,24 @@ class SpotPlan:
         if not isinstance(self.source_of, str):
             return {target: self.source_of[target] for target in self.targets}
 
-        def embedding(names: Sequence[str]) -> np.ndarray:
+        def embedding(row: str) -> np.ndarray:
             name = f"step_{self.embedding_steps}.safetensors"
-            return np.mean([files.load(directory.row(row) / name).array for row in names], axis=0)
+            return files.load(directory.row(row) / name).array
 
-        candidates = {
-            source: embedding([self._source_name(source, seed) for seed in self.source_seeds])
+        keys = [
+            [embedding(self._source_name(source, seed)) for seed in self.source_seeds]
             for source in self.sources
-        }
+        ]
         first = self.baselines[0]
-        chosen = {}
-        for target in self.targets:
-            own = embedding([self._vanilla_name(target, first, s) for s in self.target_seeds])
-            chosen[target], _ = most_similar(own, candidates, self.similarity)
-        return chosen
+        queries = [
+            [embedding(self._vanilla_name(target, first, seed)) for seed in self.target_seeds]
+            for target in self.targets
+        ]
+        values = task_similarities(np.array(queries), np.array(keys), self.similarity)
+        return {
+            target: self.sources[order[0]]
+            for target, order in zip(self.targets, ranked(values), strict=True)
+        }
 
 
 def run(plan: SpotPlan, tune: Tune, directory: RunDirectory) -> list[Outcome]:

@@ -249,3 +249,21 @@ def test_the_digest_is_that_of_the_float32_bytes():
     assert files.digest(np.zeros((1, 2))) == zeros
     assert files.digest(np.asfortranarray(ARRAY)) == files.digest(ARRAY)
     assert files.embedding_digest(ARRAY) == files.digest(ARRAY) != files.digest(ARRAY + 1)
+
+
+def test_a_task_embedding_travels_with_its_prompt(tmp_path):
+    path = tmp_path / "embedded.safetensors"
+    files.save(path, files.Prompt(ARRAY, {"name": "a"}).embedded(ARRAY * 2, step=10))
+    found = files.load(path)
+    np.testing.assert_array_equal(found.array, ARRAY)
+    np.testing.assert_array_equal(found.embedding, ARRAY * 2)
+    assert found.metadata["embedding_step"] == "10"
+    files.save(tmp_path / "plain.npy", found)
+    assert files.load(tmp_path / "plain.npy").embedding is None
+
+
+def test_an_embedding_of_another_shape_is_damage(tmp_path):
+    path = tmp_path / "odd.safetensors"
+    files.save(path, files.Prompt(ARRAY, {}).embedded(ARRAY[:1], step=10))
+    with pytest.raises(UserError, match=r"odd\.safetensors: damaged"):
+        files.load(path)
