@@ -58,3 +58,9 @@ class TransferScores:
         error = np.where(error > 0, error, np.nan)
         shape = (-1,) + (1,) * (scores.ndim - 1)
         return 100.0 * (1.0 - (100.0 - scores) / error.reshape(shape))
+
+    @property
+    def same_task(self) -> np.ndarray:
+        """Whether a candidate is a prompt of the target itself, `[T, C]`."""
+        sources = np.array([candidate.source for candidate in self.candidates])
+        return np.array(self.targets)[:, None] == sources[None, :]
