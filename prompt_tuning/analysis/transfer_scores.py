@@ -39,7 +39,7 @@ class TransferScores:
         return tuple(dict.fromkeys(candidate.source for candidate in self.candidates))
 
     def by_source(self, values: np.ndarray) -> np.ndarray:
-        """Returns values of candidates `[..., C]` as those of sources and their seeds `[..., S, I]`.
+        """Returns values of candidates `[..., C]` by source and its seeds, `[..., S, I]`.
 
         Raises:
             ValueError: Sources differ in their number of seeds.

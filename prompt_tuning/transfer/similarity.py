@@ -1,8 +1,8 @@
-"""How alike two prompts or tasks are: similarities of task embeddings (Vu et al. 2022, section 4.1).
+"""How alike two prompts or tasks are: similarities of task embeddings.
 
-A task embedding is the task's prompt early in its tuning, `[P, H]`. Each similarity is a dot product
-of two *signatures*, one vector `[H]` for each prompt, so that N prompts are compared in O(N P H) and
-a library of them keeps one vector a prompt.
+A task embedding is the task's prompt early in its tuning, `[P, H]` (Vu et al. 2022, section 4.1).
+Each similarity is a dot product of two *signatures*, one vector `[H]` for each prompt: N prompts
+are compared in O(N P H), and a library of them keeps one vector a prompt.
 """
 
 from collections.abc import Callable, Mapping
