@@ -14,18 +14,19 @@ PERFORMANCE = "relative performance"
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class MethodScores:
-    """Holds the test scores of a way to use retrieved prompts that has training of its own.
+    """Holds the test scores of a way to use source prompts.
 
     Attributes:
-        method: `top_k_weighted_average` or `top_k_multitask_mixture`.
-        similarity: By which the k are retrieved.
-        k: How many.
+        method: `top_k_weighted_average` or `top_k_multitask_mixture`, which have training of their
+            own, or one of those that `retrieval.retrievals` finds.
+        similarity: By which the k are retrieved; None where it does not matter.
+        k: How many; None for all or none.
         scores: `[T, J]`, 0-100.
     """
 
     method: str
-    similarity: str
-    k: int
+    similarity: str | None
+    k: int | None
     scores: np.ndarray
 
 
@@ -42,6 +43,7 @@ class Study:
         similarities: By name, of each target's embedding to each candidate's, `[T, J, C]`.
         tasks: All tasks with embeddings, M.
         task_similarities: By name, between all tasks, mean over pairs of seeds, `[M, M]`.
+        ks: How many candidates are retrieved, each k a line of the tables.
         methods: Scores of retrieval methods that train from several prompts.
         rows: All rows of `results.json`, for their learning curves; empty for a given matrix.
         settings: The resolved gin configuration; empty for a given matrix.
@@ -54,6 +56,7 @@ class Study:
     similarities: Mapping[str, np.ndarray]
     tasks: tuple[str, ...]
     task_similarities: Mapping[str, np.ndarray]
+    ks: Sequence[int]
     methods: Sequence[MethodScores]
     rows: Sequence[Row]
     settings: str
@@ -62,7 +65,13 @@ class Study:
     @property
     def gains(self) -> np.ndarray:
         """What each candidate gives, in percent: `[T, J, C]`, NaN where it was not tried."""
+        return self.gain(self.transfer.scores)
+
+    def gain(self, scores: np.ndarray) -> np.ndarray:
+        """Returns what scores `[T, J, ...]` are in the study's measure, in percent."""
         if self.measure == ERROR_REDUCTION:
-            return self.transfer.relative_change(self.transfer.scores)
-        own = self.transfer.baseline[..., None]
-        return 100.0 * self.transfer.scores / np.where(own > 0, own, np.nan)
+            return self.transfer.relative_change(scores)
+        own = self.transfer.baseline.reshape(
+            self.transfer.baseline.shape + (1,) * (scores.ndim - 2)
+        )
+        return 100.0 * scores / np.where(own > 0, own, np.nan)

@@ -1,0 +1,62 @@
+"""Bootstrap intervals, seeded, so that the same numbers give the same interval."""
+
+import dataclasses
+
+import numpy as np
+
+RESAMPLES = 10_000
+CONFIDENCE = 0.95
+_SEED = 20221
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """The ends of a bootstrap interval."""
+
+    low: float
+    high: float
+
+
+def generator() -> np.random.Generator:
+    """Returns the random numbers of one interval."""
+    return np.random.default_rng(_SEED)
+
+
+def percentile_interval(values: np.ndarray) -> Interval | None:
+    """Returns the central `CONFIDENCE` of resampled values; None where less than half are finite.
+
+    Args:
+        values: What each resample gave, `[R]`; NaN where it gave nothing.
+    """
+    finite = values[np.isfinite(values)]
+    if 2 * finite.size < max(values.size, 1):
+        return None
+    tail = 50.0 * (1.0 - CONFIDENCE)
+    low, high = np.percentile(finite, [tail, 100.0 - tail])
+    return Interval(float(low), float(high))
+
+
+def mean_interval(values: np.ndarray) -> Interval | None:
+    """Returns the interval of the mean over groups of the means within them.
+
+    Groups are resampled, and the members within each. None for fewer than two groups with values.
+
+    Args:
+        values: Groups and their members, such as targets and seeds, `[T, J]`; NaN where there is
+            none.
+    """
+    groups = [row[np.isfinite(row)] for row in values]
+    groups = [row for row in groups if row.size]
+    if len(groups) < 2:
+        return None
+    sizes = np.array([row.size for row in groups])
+    padded = np.zeros((len(groups), sizes.max()))
+    for row, members in zip(padded, groups, strict=True):
+        row[: members.size] = members
+    rng = generator()
+    drawn = rng.integers(len(groups), size=(RESAMPLES, len(groups)))
+    places = rng.random((*drawn.shape, padded.shape[1])) * sizes[drawn][..., None]
+    members = padded[drawn[..., None], places.astype(np.int64)]
+    counted = np.arange(padded.shape[1]) < sizes[drawn][..., None]
+    means = (members * counted).sum(axis=-1) / sizes[drawn]
+    return percentile_interval(means.mean(axis=-1))
