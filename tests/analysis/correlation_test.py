@@ -42,7 +42,8 @@ def test_value_p_and_interval_are_those_of_scipy_on_every_resample(method: str, 
     values = []
     for counts, times in zip(*np.unique(drawn, axis=0, return_counts=True), strict=True):
         again = np.repeat(np.arange(9), counts[groups])
-        values += times * [test(x[again], y[again]).statistic]
+        if np.ptp(x[again]) and np.ptp(y[again]):
+            values += times * [test(x[again], y[again]).statistic]
     assert found.interval
     ends = (found.interval.low, found.interval.high)
     assert ends == pytest.approx(tuple(np.percentile(values, [2.5, 97.5])))
