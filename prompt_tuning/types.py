@@ -10,13 +10,22 @@ Array shapes in docstrings use one letter per axis:
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
+if TYPE_CHECKING:
+    from jax import Array as Array
 
-Array = jax.Array
 Params = Mapping[str, Any]
 """A nested dictionary of arrays with T5X's parameter names."""
+
+
+def __getattr__(name: str) -> Any:
+    """Imports JAX when a module asks for `Array`, so that commands without models start fast."""
+    if name == "Array":
+        import jax
+
+        return jax.Array
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class UserError(Exception):

@@ -100,6 +100,12 @@ PLAIN_COMMANDS: Mapping[str, Command] = {
         "lists tasks and mixtures; takes words to look for, and no gin file",
         "prompt-tuning tasks glue",
     ),
+    "library": Command(
+        "prompt_tuning.cli.library",
+        "library",
+        "keeps prompts: adds, lists, shows, searches and verifies them; takes no gin file",
+        "prompt-tuning library list prompts",
+    ),
 }
 """Commands whose function takes the words that follow, without gin."""
 
@@ -269,6 +275,7 @@ def _overview(commands: Mapping[str, Command]) -> str:
 usage: prompt-tuning COMMAND --gin_file=FILE [--gin.NAME=VALUE ...]
        prompt-tuning train --gin.TASK_FILE=\"'reviews.csv'\"     (data of your own)
        prompt-tuning tasks [WORD ...]
+       prompt-tuning library SUBCOMMAND DIRECTORY [...]
 
 commands:
 {table}

@@ -114,8 +114,7 @@ def save(path: str | os.PathLike, prompt: Prompt) -> None:
             if path.suffix == ".npy":
                 np.save(file, tensors[TENSOR], allow_pickle=False)
             else:
-                metadata = {"format_version": FORMAT_VERSION, **prompt.metadata}
-                file.write(safetensors.numpy.save(tensors, metadata))
+                file.write(safetensors.numpy.save(tensors, written_metadata(prompt)))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -151,6 +150,11 @@ def load(path: str | os.PathLike) -> Prompt:
             f"prompt file {path}: cannot read it ({error.strerror or 'input/output error'});"
             " give the path of a prompt file"
         ) from error
+
+
+def written_metadata(prompt: Prompt) -> dict[str, str]:
+    """Returns the metadata that a prompt's file holds: all of it, and the format's version."""
+    return {"format_version": FORMAT_VERSION, **prompt.metadata}
 
 
 def check(

@@ -93,7 +93,7 @@ def test_an_unknown_command_and_a_missing_gin_file_are_one_line(run, capsys):
     assert main(["train"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].endswith(
-        "no command 'plya' (did you mean play?); the commands are play, rest, tasks"
+        "no command 'plya' (did you mean play?); the commands are play, rest, tasks, library"
     )
     assert lines[1].endswith("train needs --gin_file=FILE; see prompt-tuning train --help")
 

@@ -1,0 +1,64 @@
+"""`prompt-tuning library`: a directory of prompts, and what can be done with it."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+
+from prompt_tuning.cli.main import Command
+from prompt_tuning.types import UserError, nearest
+
+SUBCOMMANDS: Mapping[str, Command] = {
+    "add": Command(
+        "prompt_tuning.cli.library_add",
+        "add",
+        "puts prompt files, or the best prompts of runs, into a library",
+        "prompt-tuning library add prompts /tmp/train --embedding_step=100",
+    ),
+    "list": Command(
+        "prompt_tuning.cli.library_list",
+        "list_prompts",
+        "lists prompts",
+        "prompt-tuning library list prompts",
+    ),
+}
+"""Subcommands; each has a function of the words that follow its name."""
+
+
+def library(words: Sequence[str]) -> None:
+    """Runs one subcommand.
+
+    Args:
+        words: What follows the command's name: a subcommand, its arguments and flags.
+
+    Raises:
+        UserError: There is no such subcommand, or it fails.
+    """
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return
+    name, *rest = words
+    if name not in SUBCOMMANDS:
+        raise UserError(
+            f"library has no subcommand {name!r}{nearest(name, SUBCOMMANDS)}; it has "
+            f"{', '.join(SUBCOMMANDS)}"
+        )
+    command = SUBCOMMANDS[name]
+    getattr(importlib.import_module(command.module), command.function)(rest)
+
+
+def _overview() -> str:
+    width = max(map(len, SUBCOMMANDS)) + 2
+    table = "\n".join(f"  {name:<{width}}{each.summary}" for name, each in SUBCOMMANDS.items())
+    examples = "\n".join(f"  {each.example}" for each in SUBCOMMANDS.values())
+    return f"""\
+prompt-tuning library: keeps prompts in a directory; takes no gin file
+
+usage: prompt-tuning library SUBCOMMAND DIRECTORY [...]
+
+subcommands:
+{table}
+
+examples:
+{examples}
+
+A library is a directory: copy it, and it is copied. Many processes may add prompts at once.
+`prompt-tuning library SUBCOMMAND --help` shows the flags of a subcommand."""

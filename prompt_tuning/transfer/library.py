@@ -1,0 +1,253 @@
+"""A library of prompts: a directory of prompt files that never change, and an index of them.
+
+The prompt files are the truth. Each is named for what it holds and is written once, so that any
+number of processes add prompts without waiting for each other, and a copy of the directory is a
+copy of the library. The index is a cache that whoever reads brings up to date.
+"""
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from prompt_tuning.prompts import files
+from prompt_tuning.transfer import library_entry, library_index
+from prompt_tuning.transfer.library_entry import SUFFIX, Entry
+from prompt_tuning.transfer.similarity import find_similarity, ranked
+from prompt_tuning.types import UserError, nearest
+
+_ABANDONED = 24 * 3600  # seconds after which a file half written is thought of as left behind
+_SHORT = 12  # digits of a digest that are shown
+_NAMED = 4  # prompts that a message names
+
+
+class Library:
+    """Opens a library.
+
+    Args:
+        path: Its directory.
+
+    Raises:
+        UserError: It is not there, or is something else.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path).expanduser()
+        self._index = library_index.EMPTY
+        if not self._folder.is_dir():
+            kind = "is not a library" if self.path.exists() else "there is no library"
+            raise UserError(
+                f"{self.path}: {kind}; prompt-tuning library add {self.path} PATH makes one"
+            )
+
+    @classmethod
+    def create(cls, path: str | os.PathLike) -> "Library":
+        """Opens the library at `path`; makes an empty one where nothing is.
+
+        Raises:
+            UserError: It cannot be made, or something else is there.
+        """
+        path = Path(path).expanduser()
+        try:
+            (path / "prompts").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"library {path}: cannot make it ({error.strerror}); give a directory of your own"
+            ) from error
+        return cls(path)
+
+    def add(self, prompts: Sequence[files.Prompt]) -> list[Entry]:
+        """Writes prompts that the library lacks, and returns the entries of all of them.
+
+        Each is written whole or not at all, whatever others write at the same time.
+
+        Raises:
+            UserError: A prompt is not a finite `[P, H]` array, or cannot be written.
+        """
+        self._names()
+        self._clean()
+        return [self._add(prompt) for prompt in prompts]
+
+    def entries(self) -> list[Entry]:
+        """Returns the entries of all prompts by name, from an index brought up to date.
+
+        A damaged file is named in a warning and left out.
+        """
+        names = self._names()
+        if self._index.entries.keys() != names:
+            if not self._index.entries:
+                self._index = library_index.read(self._index_file, self._folder)
+            index = library_index.updated(self._index, names, self._folder)
+            if index is not self._index:
+                self._index = index
+                # A library that cannot be written to is read all the same.
+                with contextlib.suppress(OSError):
+                    library_index.write(index, self._index_file)
+        return [self._index.entries[name] for name in sorted(self._index.entries)]
+
+    def select(
+        self,
+        *,
+        task: str | None = None,
+        backbone: str | None = None,
+        metric: str | None = None,
+        at_least: float | None = None,
+    ) -> list[Entry]:
+        """Returns the entries that fit all of what is given, by name.
+
+        Args:
+            task: The task or mixture.
+            backbone: The backbone's name, or the beginning of its digest.
+            metric: A metric that the prompts must have.
+            at_least: The least value of that metric.
+        """
+
+        def fits(entry: Entry) -> bool:
+            if task is not None and entry.task != task:
+                return False
+            if backbone is not None and not _is_of(backbone, entry):
+                return False
+            value = entry.metrics.get(metric) if metric else None
+            least = -math.inf if at_least is None else at_least
+            return not metric or (value is not None and value >= least)
+
+        return [entry for entry in self.entries() if fits(entry)]
+
+    def find(self, text: str) -> Entry:
+        """Returns the one prompt that a text means.
+
+        Args:
+            text: The name of an entry, the prompt's own name, or the beginning of the entry's name,
+                of its last digits, or of the prompt's digest.
+
+        Raises:
+            UserError: No prompt is meant, or several are.
+        """
+        entries = self.entries()
+        ways = (
+            lambda entry: entry.name == text,
+            lambda entry: entry.label == text,
+            lambda entry: entry.name.startswith(text),
+            lambda entry: entry.content.startswith(text) or entry.digest.startswith(text),
+        )
+        for way in ways:
+            found = [entry for entry in entries if way(entry)]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                names = ", ".join(entry.name for entry in found[:_NAMED])
+                more = ", ..." if len(found) > _NAMED else ""
+                raise UserError(
+                    f"library {self.path}: '{text}' means {len(found)} prompts; give one of "
+                    f"{names}{more}"
+                )
+        known = {entry.label for entry in entries}
+        raise UserError(f"library {self.path} has no prompt '{text}'{nearest(text, known)}")
+
+    def load(self, entry: Entry) -> files.Prompt:
+        """Reads a prompt.
+
+        Raises:
+            UserError: Its file is gone, or damaged.
+        """
+        return library_entry.read(entry.path)[1]
+
+    def search(
+        self, like: files.Prompt, entries: Sequence[Entry], similarity: str
+    ) -> list[tuple[Entry, float]]:
+        """Returns entries with their similarities to a prompt, the most similar first.
+
+        Each prompt is compared by its task embedding where it has one.
+
+        Args:
+            like: The prompt to compare with.
+            entries: Entries of this library.
+            similarity: A name of `SIMILARITIES`.
+
+        Raises:
+            UserError: A prompt is of another backbone or width than another, or there is no
+                similarity of that name.
+        """
+        signature = find_similarity(similarity)
+        if not entries:
+            return []
+        _check_comparable(like, entries)
+        if any(entry.name not in self._index.entries for entry in entries):
+            self.entries()
+        values = self._index.signatures(entries, similarity) @ signature(library_entry.key(like))
+        return [(entries[i], float(values[i])) for i in ranked(values)]
+
+    @property
+    def _folder(self) -> Path:
+        return self.path / "prompts"
+
+    @property
+    def _index_file(self) -> Path:
+        return self.path / "index.safetensors"
+
+    def _names(self) -> set[str]:
+        """Returns the names of the prompt files that are there; reads the directory once."""
+        names, folders = set(), 0
+        try:
+            with os.scandir(self._folder) as found:
+                for each in found:
+                    if each.name.endswith(SUFFIX) and not each.name.startswith("."):
+                        names.add(each.name.removesuffix(SUFFIX))
+                    else:
+                        folders += each.is_dir()
+        except OSError as error:
+            raise UserError(
+                f"library {self.path}: cannot read it ({error.strerror}); give another one"
+            ) from error
+        if folders and not names:
+            raise UserError(
+                f"{self.path} is a run's directory, not a library; put its prompts in one with "
+                f"prompt-tuning library add LIBRARY {self.path}"
+            )
+        return names
+
+    def _add(self, prompt: files.Prompt) -> Entry:
+        entry = library_entry.of(prompt, self._folder, 0)
+        try:
+            found = library_entry.read(entry.path)[0]
+        except UserError:  # It is not there yet, or is damaged: then this mends it.
+            files.save(entry.path, prompt)
+            found = entry
+        return found
+
+    def _clean(self) -> None:
+        """Deletes what writers that were killed long ago left half written."""
+        before = time.time() - _ABANDONED
+        for path in (*self.path.glob(".*.tmp"), *self._folder.glob(".*.tmp")):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < before:
+                    path.unlink()
+
+
+def _is_of(backbone: str, entry: Entry) -> bool:
+    """Returns whether a backbone's name, or the beginning of its digest, is that of a prompt."""
+    return entry.backbone == backbone or bool(
+        backbone and entry.backbone_digest.startswith(backbone)
+    )
+
+
+def _check_comparable(like: files.Prompt, entries: Sequence[Entry]) -> None:
+    """Checks that prompts are of one backbone and width, as far as their metadata tells it."""
+    first = library_entry.of(like, Path(), 0)
+    for entry in entries:
+        digests = {first.backbone_digest, entry.backbone_digest} - {""}
+        if first.shape[1] != entry.shape[1] or len(digests) > 1:
+            raise UserError(
+                f"prompt {first.label or 'without metadata'} is of {_backbone(first)}, but prompt "
+                f"{entry.label} is of {_backbone(entry)}: they cannot be compared; leave out the "
+                "prompts of other backbones"
+            )
+        if not first.backbone_digest:
+            first = entry
+
+
+def _backbone(entry: Entry) -> str:
+    name, digest = entry.backbone or "an unknown backbone", entry.backbone_digest[:_SHORT]
+    return f"{name} (digest {digest or 'unknown'}, width {entry.shape[1]})"
