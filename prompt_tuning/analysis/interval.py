@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-RESAMPLES = 10_000
+RESAMPLES = 2_000
 CONFIDENCE = 0.95
 _SEED = 20221
 

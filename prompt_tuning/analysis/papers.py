@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from prompt_tuning.analysis.runs import Setting
+from prompt_tuning.analysis.statistics import Spread
 
 SIZES = ("small", "base", "large", "xl", "xxl")
 """Sizes of T5 1.1, LM-adapted for 100,000 steps: the frozen model of Lester et al. and SPoT."""
@@ -77,6 +78,44 @@ def adapted_size(backbone: str) -> str | None:
 def published() -> tuple[Published, ...]:
     """Returns every published line that is carried here."""
     return (*_spot_by_source(), *_spot_by_size(), *_lester())
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedRetrieval:
+    """What a way to use 48 source prompts gives on 10 targets (Vu et al. 2022, Table 3).
+
+    Attributes:
+        average: The mean score over targets.
+        absolute: Its change from prompt tuning without transfer; None for that itself.
+        relative: The relative error reduction in percent; None likewise.
+    """
+
+    average: Spread
+    absolute: Spread | None
+    relative: Spread | None
+
+
+def published_retrieval(
+    method: str, similarity: str | None, k: int | None
+) -> PublishedRetrieval | None:
+    """Returns the published line of a method of `retrieval.retrievals`, None where there is none.
+
+    The paper does not say which similarity its methods with training of their own retrieve by.
+    """
+    for row in _rows("spot_table3"):
+        same = row["method"] == method and row["similarity"] in ("", similarity)
+        if same and (k is None or row["k"] == str(k)):
+            average, absolute, relative = (
+                Spread(float(row[name]), float(row[f"{short}_std"]), 3) if row[name] else None
+                for name, short in (
+                    ("average", "average"),
+                    ("absolute_change", "absolute"),
+                    ("relative_change", "relative"),
+                )
+            )
+            assert average
+            return PublishedRetrieval(average, absolute, relative)
+    return None
 
 
 def _spot_by_source() -> Iterator[Published]:

@@ -34,6 +34,12 @@ def eligible(transfer: TransferScores) -> np.ndarray:
     return run & ~transfer.same_task[:, None, :]
 
 
+def comparable(transfer: TransferScores) -> np.ndarray:
+    """Returns which targets have an own score and a candidate with every seed, `[T]`."""
+    candidates = eligible(transfer).any(axis=-1)
+    return np.all(np.isfinite(transfer.baseline) & candidates, axis=-1)
+
+
 def best_of_top_k(transfer: TransferScores, similarities: np.ndarray, k: int) -> np.ndarray:
     """Returns the test score of the best of the k most similar candidates, `[T, J]`.
 
@@ -46,7 +52,7 @@ def best_of_top_k(transfer: TransferScores, similarities: np.ndarray, k: int) ->
         k: How many, at least 1.
     """
     allowed = eligible(transfer)
-    order = np.argsort(-np.where(allowed, similarities, -np.inf), axis=-1, kind="stable")
+    order = np.argsort(np.where(allowed, -similarities, np.inf), axis=-1, kind="stable")
     places = np.argsort(order, axis=-1, kind="stable")
     return _best(transfer, allowed & (places < _checked(k)))
 

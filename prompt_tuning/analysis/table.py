@@ -30,7 +30,18 @@ class Score:
         return " ".join(_parts(self))
 
 
-Cell = str | int | float | bool | Score | None
+@dataclasses.dataclass(frozen=True)
+class Decimal:
+    """A number that is shown with `digits` decimals, and kept whole in CSV."""
+
+    value: float
+    digits: int
+
+    def __str__(self) -> str:
+        return f"{self.value:z.{self.digits}f}"
+
+
+Cell = str | int | float | bool | Decimal | Score | None
 """A cell: None is missing; a float is shown with one decimal, and kept whole in CSV."""
 
 
@@ -208,7 +219,7 @@ def _latex_text(plain: str) -> str:
 def _csv_columns(name: str, cells: Sequence[Cell]) -> Iterable[tuple[str, Sequence[Cell]]]:
     scores = [cell if isinstance(cell, Score) else Score(None) for cell in cells]
     if not any(isinstance(cell, Score) for cell in cells):
-        yield name, cells
+        yield name, [cell.value if isinstance(cell, Decimal) else cell for cell in cells]
         return
     found = [score.found for score in scores]
     yield name, [each and each.mean for each in found]

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from prompt_tuning.analysis.papers import adapted_size, published_score
+from prompt_tuning.analysis.papers import adapted_size, published_retrieval, published_score
 from prompt_tuning.analysis.runs import Setting
+from prompt_tuning.analysis.statistics import Spread
 
 SPOT = Setting("t5_1_1_lm100k_base", "spot", "glue", "file", 262_144, "validation")
 LESTER = Setting(
@@ -60,3 +61,21 @@ def test_sizes_are_of_the_adapted_model_alone():
     assert adapted_size("t5_1_1_lm100k_xl") == adapted_size("google/t5-xl-lm-adapt") == "xl"
     assert adapted_size("google/t5-v1_1-xl") is None
     assert adapted_size("t5_mini") is None
+
+
+def test_retrieval_is_matched_by_method_similarity_and_k():
+    top = published_retrieval("best_of_top_k", "per_token", 6)
+    assert top and (top.average, top.relative) == (Spread(79.2, 0.1, 3), Spread(22.1, 1.2, 3))
+    own = published_retrieval("prompt_tuning", None, None)
+    assert own and (own.average, own.absolute) == (Spread(74.7, 0.7, 3), None)
+    mixture = published_retrieval("top_k_multitask_mixture", "mean_token", 12)
+    assert mixture and mixture.absolute == Spread(3.1, 0.5, 3)
+    for other in (("best_of_top_k", "per_token", 2), ("best_of_random_k", None, 3)):
+        assert published_retrieval(*other) is None
+    with_oracle = published_retrieval("oracle", None, None)
+    assert (
+        with_oracle
+        and with_oracle.absolute
+        and with_oracle.absolute.mean
+        == pytest.approx(with_oracle.average.mean - own.average.mean, abs=0.05)
+    )

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from prompt_tuning.analysis.statistics import Spread
 from prompt_tuning.analysis.study import ERROR_REDUCTION, Study
+from prompt_tuning.analysis.table import Cell, Score
 from prompt_tuning.analysis.transfer_scores import Candidate, TransferScores
 
 
@@ -51,3 +53,11 @@ def renamed(transfer: TransferScores, **names: Sequence[str]) -> TransferScores:
         pairs = zip(names["sources"], seeds, strict=True)
         return dataclasses.replace(transfer, candidates=tuple(Candidate(*pair) for pair in pairs))
     return dataclasses.replace(transfer, targets=tuple(names["targets"]))
+
+
+def numbers(found: Spread | Cell) -> tuple[float | None, float | None, int]:
+    """Returns mean, standard deviation and n of a spread or a score, to three decimals."""
+    spread = found.found if isinstance(found, Score) else found
+    assert isinstance(spread, Spread)
+    std = None if spread.std is None else round(spread.std, 3)
+    return round(spread.mean, 3), std, spread.n

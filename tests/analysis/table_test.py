@@ -9,6 +9,7 @@ from rich.console import Console
 from prompt_tuning.analysis.statistics import Spread
 from prompt_tuning.analysis.table import (
     Column,
+    Decimal,
     Line,
     Score,
     Table,
@@ -108,6 +109,13 @@ def test_csv_keeps_numbers_whole_and_missing_ones_empty():
         ["d", "", "", "0", "60.0", ""],
         ["mean", "", "", "0", "", "1.25"],
     ]
+
+
+def test_a_decimal_is_shown_with_its_digits_and_kept_whole_in_csv():
+    table = Table([Column("p", numeric=True)], [Line([Decimal(0.01234, 3)]), Line([None])])
+    assert comma_separated(table) == 'p\n0.01234\n""\n'
+    assert "| 0.012 |" in markdown(table)
+    assert str(Decimal(-0.001, 2)) == "0.00"
 
 
 @pytest.mark.parametrize("render", [markdown, latex, comma_separated, lambda t: text(t, 80)])
