@@ -15,7 +15,6 @@ from jax.sharding import Sharding
 from prompt_tuning.models import parameters as stored_parameters
 from prompt_tuning.models.architecture import check_parameters, outline
 from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.formats.directory import write_directory
 from prompt_tuning.models.formats.hub import fetch_from_hub, is_hub_name
 from prompt_tuning.models.formats.hugging_face import is_hugging_face, open_hugging_face
 from prompt_tuning.models.formats.native import is_native, open_native, write_native
@@ -28,6 +27,7 @@ from prompt_tuning.models.parameters import (
     read_whole,
 )
 from prompt_tuning.models.vocabulary_file import check_vocabulary
+from prompt_tuning.prompts.directory import write_directory
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import Params, UserError, nearest
 

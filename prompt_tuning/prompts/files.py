@@ -23,7 +23,7 @@ from prompt_tuning.types import UserError
 FORMAT_VERSION = "1"
 TENSOR = "prompt"
 EMBEDDING = "embedding"
-_NPY_MAGIC = b"\x93NUMPY"
+NPY_MAGIC = b"\x93NUMPY"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,9 +105,9 @@ def save(path: str | os.PathLike, prompt: Prompt) -> None:
     path = Path(path)
     if path.suffix not in (".safetensors", ".npy"):
         raise UserError(f"prompt file {path}: name it .safetensors or .npy")
-    tensors = {TENSOR: np.ascontiguousarray(_checked(prompt.array, path))}
+    tensors = {TENSOR: np.ascontiguousarray(checked(prompt.array, path))}
     if prompt.embedding is not None:
-        tensors[EMBEDDING] = np.ascontiguousarray(_checked(prompt.embedding, path))
+        tensors[EMBEDDING] = np.ascontiguousarray(checked(prompt.embedding, path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -141,9 +141,9 @@ def load(path: str | os.PathLike) -> Prompt:
         )
     try:
         with path.open("rb") as file:
-            if file.read(len(_NPY_MAGIC)) == _NPY_MAGIC:
+            if file.read(len(NPY_MAGIC)) == NPY_MAGIC:
                 file.seek(0)
-                return Prompt(_checked(_read_npy(file, path), path), {})
+                return Prompt(checked(_read_npy(file, path), path), {})
         return _read_safetensors(path)
     except OSError as error:
         raise UserError(
@@ -191,17 +191,12 @@ def check(
         )
 
 
-def digest(array: np.ndarray) -> str:
-    """Returns the SHA-256 of an array's float32 bytes, in hexadecimal: a prompt's identity."""
-    return hashlib.sha256(np.ascontiguousarray(array, "<f4").data).hexdigest()
+def checked(array: np.ndarray, path: str | os.PathLike) -> np.ndarray:
+    """Returns an array that was read as a prompt, as float32.
 
-
-def embedding_digest(table: np.ndarray) -> str:
-    """Returns the `digest` of an embedding table `[V, H]`, by which prompts know their backbone."""
-    return digest(table)
-
-
-def _checked(array: np.ndarray, path: Path) -> np.ndarray:
+    Raises:
+        UserError: It is not a finite `[P, H]` of floats; the message names the file.
+    """
     if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating) or 0 in array.shape:
         raise UserError(
             f"prompt file {path}: holds {array.dtype} of shape {list(array.shape)}, not a prompt"
@@ -211,6 +206,16 @@ def _checked(array: np.ndarray, path: Path) -> np.ndarray:
     if not np.isfinite(array).all():
         raise UserError(f"prompt file {path}: holds numbers that are not finite; use another one")
     return array
+
+
+def digest(array: np.ndarray) -> str:
+    """Returns the SHA-256 of an array's float32 bytes, in hexadecimal: a prompt's identity."""
+    return hashlib.sha256(np.ascontiguousarray(array, "<f4").data).hexdigest()
+
+
+def embedding_digest(table: np.ndarray) -> str:
+    """Returns the `digest` of an embedding table `[V, H]`, by which prompts know their backbone."""
+    return digest(table)
 
 
 def _read_npy(file: BinaryIO, path: Path) -> np.ndarray:
@@ -245,7 +250,7 @@ def _read_safetensors(path: Path) -> Prompt:
             embedding = file.get_tensor(EMBEDDING) if EMBEDDING in tensors else None
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
         raise _damaged(path) from error
-    array = _checked(array, path)
+    array = checked(array, path)
     stated = (metadata.get("prompt_length"), metadata.get("hidden_size"))
     if any(s is not None and s != str(n) for s, n in zip(stated, array.shape, strict=True)):
         raise UserError(
@@ -253,7 +258,7 @@ def _read_safetensors(path: Path) -> Prompt:
             f" {array.shape[0]} x {array.shape[1]}; write the prompt again"
         )
     if embedding is not None:
-        embedding = _checked(embedding, path)
+        embedding = checked(embedding, path)
         if embedding.shape != array.shape:
             raise _damaged(path)
     return Prompt(array, metadata, embedding)
