@@ -7,7 +7,7 @@ from prompt_tuning.types import UserError, nearest
 
 
 class Parser(argparse.ArgumentParser):
-    """Parses the words after a command's name; `--help` is a flag like any other.
+    """Parses the words after a command's name.
 
     Args:
         command: The command.
@@ -18,11 +18,13 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("-h", "--help", action="store_true")
 
     def flags(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parses all words.
+        """Parses all words; where one asks for help, nothing else matters, and only `help` is set.
 
         Raises:
-            UserError: A flag is unknown or lacks its value.
+            UserError: A flag is unknown or lacks its value, or a word is missing.
         """
+        if not {"-h", "--help"}.isdisjoint(words):
+            return argparse.Namespace(help=True)
         flags, unknown = self.parse_known_args(words)
         if unknown:
             flag = unknown[0].partition("=")[0]

@@ -16,8 +16,26 @@ SUBCOMMANDS: Mapping[str, Command] = {
     "list": Command(
         "prompt_tuning.cli.library_list",
         "list_prompts",
-        "lists prompts",
-        "prompt-tuning library list prompts",
+        "lists prompts, by task, backbone or metric",
+        "prompt-tuning library list prompts --task=mini_sst2",
+    ),
+    "show": Command(
+        "prompt_tuning.cli.library_show",
+        "show",
+        "shows all that is known of a prompt, and the prompts that it was tuned from",
+        "prompt-tuning library show prompts mini_sst2.class_labels.seed0",
+    ),
+    "search": Command(
+        "prompt_tuning.cli.library_search",
+        "search",
+        "ranks prompts by their similarity to one",
+        "prompt-tuning library search prompts --like=mini_sst2.class_labels.seed0 --top=5",
+    ),
+    "verify": Command(
+        "prompt_tuning.cli.library_verify",
+        "verify",
+        "reads every prompt and compares it with its digest",
+        "prompt-tuning library verify prompts",
     ),
 }
 """Subcommands; each has a function of the words that follow its name."""

@@ -1,6 +1,6 @@
 """`prompt-tuning library add`: prompt files and the best prompts of runs, put into a library."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from prompt_tuning.cli.flags import Parser
@@ -17,12 +17,12 @@ examples:
   prompt-tuning library add prompts best.safetensors
   prompt-tuning library add prompts /tmp/train --embedding_step=100
 
-DIRECTORY is made where it is not there. A PATH is a prompt file, or the MODEL_DIR of a run: then
-the best prompt of each of its finished rows is added. A prompt that is there already is not added
-again.
+DIRECTORY is made where it is not there. A PATH is a prompt file, or the MODEL_DIR of a run, for the
+best prompts of its finished rows. What is there already is not added again.
 
 flags:
-  --embedding_step=STEP  the rows' prompts after STEP steps are what they will be found by
+  --embedding_step=STEP  a search finds a prompt by what its row was after STEP steps, which is the
+                         file step_STEP.safetensors beside it; else by the prompt itself
   --help                 this text"""
 
 
@@ -37,42 +37,49 @@ def add(words: Sequence[str]) -> None:
             added.
     """
     parser = Parser("library add")
-    parser.add_argument("directory", nargs="?")
-    parser.add_argument("paths", nargs="*")
+    parser.add_argument("directory")
+    parser.add_argument("paths", nargs="+", metavar="path")
     parser.add_argument("--embedding_step", type=int, metavar="STEP")
     flags = parser.flags(words)
     if flags.help:
         print(_HELP)
         return
-    if not flags.paths:
-        raise UserError(
-            "library add needs a library and a prompt; see prompt-tuning library add --help"
-        )
-    prompts = [
-        prompt for path in flags.paths for prompt in _prompts(Path(path), flags.embedding_step)
-    ]
+    paths = [file for path in flags.paths for file in _prompt_files(Path(path).expanduser())]
+    prompts = [_prompt(path, flags.embedding_step) for path in paths]
     library = Library.create(flags.directory)
     before = {entry.name for entry in library.entries()}
-    added = [entry.name for entry in library.add(prompts)]
-    for name in dict.fromkeys(added):
-        print(f"{name}{' is there already' if name in before else ''}")
-    print(f"{library.path}: {len(library.entries())} prompts")
+    names = list(dict.fromkeys(entry.name for entry in library.add(prompts)))
+    for name in names:
+        print(f"{'there already' if name in before else 'added'}  {name}")
+    new = len([name for name in names if name not in before])
+    print(f"{library.path}: {len(library.entries())} prompts, {new} of them new")
 
 
-def _prompts(path: Path, embedding_step: int | None) -> Iterator[files.Prompt]:
-    """Yields the prompt of a file, or those of a run's finished rows."""
+def _prompt_files(path: Path) -> list[Path]:
+    """Returns a file itself, or the best prompts of a run's finished rows."""
     if not path.is_dir():
-        prompt = files.load(path)
-        if not prompt.metadata.get("name"):
-            raise UserError(f"prompt file {path}: it does not say what it is")
-        yield prompt
-        return
+        return [path]
     rows = sorted(path.glob("prompts/*/row.json"))
     if not rows:
-        raise UserError(f"{path}: it has no finished prompt; give the MODEL_DIR of a run")
-    for row in rows:
-        prompt = files.load(row.with_name("best.safetensors"))
-        if embedding_step is not None:
-            early = row.with_name(f"step_{embedding_step}.safetensors")
-            prompt = prompt.embedded(files.load(early).array, embedding_step)
-        yield prompt
+        raise UserError(
+            f"{path}: no row of a run has finished here; give a MODEL_DIR, or prompt files"
+        )
+    return [row.with_name("best.safetensors") for row in rows]
+
+
+def _prompt(path: Path, embedding_step: int | None) -> files.Prompt:
+    """Reads a prompt, with the one after `embedding_step` steps beside it as its embedding."""
+    prompt = files.load(path)
+    if not prompt.metadata.get("name"):
+        raise UserError(
+            f"prompt file {path}: it does not tell its name, task and backbone; "
+            "prompt-tuning library import takes such files"
+        )
+    if embedding_step is None:
+        return prompt
+    early_path = path.with_name(f"step_{embedding_step}.safetensors")
+    early = files.load(early_path)
+    same_row = early.metadata.get("name") == prompt.metadata["name"]
+    if not same_row or early.array.shape != prompt.array.shape:
+        raise UserError(f"prompt file {early_path}: it is not of the same row as {path.name}")
+    return prompt.embedded(early.array, embedding_step)

@@ -9,6 +9,7 @@ import contextlib
 import math
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,9 +38,9 @@ class Library:
         self.path = Path(path).expanduser()
         self._index = library_index.EMPTY
         if not self._folder.is_dir():
-            kind = "is not a library" if self.path.exists() else "there is no library"
             raise UserError(
-                f"{self.path}: {kind}; prompt-tuning library add {self.path} PATH makes one"
+                f"there is no library at {self.path}; prompt-tuning library add {self.path} PATH "
+                "makes one"
             )
 
     @classmethod
@@ -79,12 +80,9 @@ class Library:
         if self._index.entries.keys() != names:
             if not self._index.entries:
                 self._index = library_index.read(self._index_file, self._folder)
-            index = library_index.updated(self._index, names, self._folder)
+            index = library_index.updated(self._index, names, self._folder, _warn)
             if index is not self._index:
-                self._index = index
-                # A library that cannot be written to is read all the same.
-                with contextlib.suppress(OSError):
-                    library_index.write(index, self._index_file)
+                self._keep(index)
         return [self._index.entries[name] for name in sorted(self._index.entries)]
 
     def select(
@@ -179,6 +177,33 @@ class Library:
         values = self._index.signatures(entries, similarity) @ signature(library_entry.key(like))
         return [(entries[i], float(values[i])) for i in ranked(values)]
 
+    def has(self, entry: Entry) -> bool:
+        """Returns whether a prompt's file is there at its full length; warns where not."""
+        try:
+            there = entry.path.stat().st_size == entry.size
+        except OSError:
+            there = False
+        if not there:
+            _warn(f"prompt file {entry.path}: damaged, or gone since the index was made")
+        return there
+
+    def verify(self) -> list[str]:
+        """Reads every prompt file, makes the index anew, and returns what was wrong with them."""
+        problems: list[str] = []
+        index = library_index.updated(
+            library_index.EMPTY,
+            self._names(),
+            self._folder,
+            lambda error: problems.append(str(error)),
+        )
+        old = library_index.read(self._index_file, self._folder)
+        problems += [
+            f"index {self._index_file}: it was wrong about {name}"
+            for name in library_index.differences(old, index)
+        ]
+        self._keep(index)
+        return problems
+
     @property
     def _folder(self) -> Path:
         return self.path / "prompts"
@@ -217,6 +242,12 @@ class Library:
             found = entry
         return found
 
+    def _keep(self, index: library_index.Index) -> None:
+        self._index = index
+        # A library that cannot be written to is read all the same.
+        with contextlib.suppress(OSError):
+            library_index.write(index, self._index_file)
+
     def _clean(self) -> None:
         """Deletes what writers that were killed long ago left half written."""
         before = time.time() - _ABANDONED
@@ -224,6 +255,10 @@ class Library:
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < before:
                     path.unlink()
+
+
+def _warn(problem: object) -> None:
+    warnings.warn(f"{problem}; it is left out", stacklevel=3)
 
 
 def _is_of(backbone: str, entry: Entry) -> bool:

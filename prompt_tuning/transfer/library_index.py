@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import secrets
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -94,16 +93,17 @@ def write(index: Index, path: Path) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def updated(index: Index, names: Iterable[str], folder: Path) -> Index:
+def updated(
+    index: Index, names: Iterable[str], folder: Path, left_out: Callable[[UserError], None]
+) -> Index:
     """Returns the index of the prompts that are there now; reads only the files that it lacks.
-
-    A file that is damaged, or that holds something other than its name says, is named in a warning
-    and left out.
 
     Args:
         index: The index of prompts that were there before.
         names: The names of the prompt files that are there, without suffixes.
         folder: Their directory.
+        left_out: Told why a file is not in the index: it is damaged, or does not hold what its name
+            says.
     """
     there = set(names)
     kept = [entry for name, entry in index.entries.items() if name in there]
@@ -113,7 +113,7 @@ def updated(index: Index, names: Iterable[str], folder: Path) -> Index:
         try:
             entry, prompt = library_entry.read(path)
         except UserError as error:
-            warnings.warn(f"{error}; it is left out", stacklevel=2)
+            left_out(error)
             continue
         new[entry.name] = entry
         for name, signature in SIMILARITIES.items():
@@ -126,6 +126,22 @@ def updated(index: Index, names: Iterable[str], folder: Path) -> Index:
         old = [matrices[name]] if name in matrices else []
         matrices[name] = np.concatenate([*old, np.stack(rows)], dtype=np.float32)
     return Index([*kept, *new.values()], matrices.__getitem__)
+
+
+def differences(index: Index, other: Index) -> list[str]:
+    """Returns the names of entries that two indexes have, but know different things of."""
+    names = [name for name in index.entries if name in other.entries]
+    wrong = [n for n in names if _to_json(index.entries[n]) != _to_json(other.entries[n])]
+    same = [index.entries[name] for name in names if name not in wrong]
+    ours, others = _matrices(same, index), _matrices(same, other)
+    for width in {entry.shape[1] for entry in same}:
+        of_width = [entry.name for entry in same if entry.shape[1] == width]
+        equal = np.ones(len(of_width), bool)
+        for similarity in SIMILARITIES:
+            name = _matrix_name(similarity, width)
+            equal &= np.isclose(ours[name], others[name], rtol=0, atol=1e-5).all(axis=1)
+        wrong += [name for name, is_equal in zip(of_width, equal, strict=True) if not is_equal]
+    return wrong
 
 
 def _matrix_name(similarity: str, width: int) -> str:
