@@ -29,7 +29,7 @@ setup(
     package_dir={"prompt_tuning.configs": "configs"},
     package_data={
         "prompt_tuning.configs": ["*.gin", "*/*.gin"],
-        "prompt_tuning.analysis": ["published/*"],
+        "prompt_tuning.analysis": ["page.css", "published/*"],
         "prompt_tuning.models": ["t5_mini/*"],
     },
     entry_points={"console_scripts": ["prompt-tuning = prompt_tuning.cli.main:main"]},

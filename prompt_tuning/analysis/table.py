@@ -1,10 +1,11 @@
-"""A table, and its four renderings: for the terminal, Markdown, CSV and LaTeX."""
+"""A table, and its renderings: for the terminal, Markdown, HTML, CSV and LaTeX."""
 
 import csv
 import dataclasses
 import io
 import itertools
 from collections.abc import Iterable, Sequence
+from html import escape
 
 import rich.box
 import rich.console
@@ -124,6 +125,21 @@ def markdown(table: Table) -> str:
     return title + lines + note
 
 
+def html(table: Table) -> str:
+    """Returns the table as HTML, in a box of its own that scrolls where the page is narrow."""
+    heads = "".join(
+        f'<th scope="col"{_number(column)}>{escape(column.name)}</th>' for column in table.columns
+    )
+    lines = "".join(_html_line(table, line) for line in table.lines)
+    caption = f"<figcaption>{escape(table.title)}</figcaption>\n" if table.title else ""
+    note = f'<p class="note">{escape(table.note)}</p>\n' if table.note else ""
+    return (
+        f'<figure>\n{caption}<div class="scroll" role="region" tabindex="0" '
+        f'aria-label="{escape(table.title or "table")}">\n<table>\n<thead><tr>{heads}</tr>'
+        f"</thead>\n<tbody>\n{lines}</tbody>\n</table>\n</div>\n{note}</figure>\n"
+    )
+
+
 def comma_separated(table: Table) -> str:
     """Returns the table as CSV, numbers unrounded, missing ones empty.
 
@@ -210,6 +226,20 @@ def _heading(name: str) -> str:
 
 def _escaped(cell: Cell) -> str:
     return " ".join(_parts(cell)).replace("|", "\\|")
+
+
+def _number(column: Column) -> str:
+    return ' class="number"' if column.numeric else ""
+
+
+def _html_line(table: Table, line: Line) -> str:
+    name, *cells = [escape(" ".join(_parts(cell))) for cell in line.cells]
+    rest = "".join(
+        f"<td{_number(column)}>{cell}</td>"
+        for column, cell in zip(table.columns[1:], cells, strict=True)
+    )
+    strong = ' class="strong"' if line.strong else ""
+    return f'<tr{strong}><th scope="row">{name}</th>{rest}</tr>\n'
 
 
 def _latex_text(plain: str) -> str:

@@ -1,0 +1,62 @@
+"""The heat maps of a transfer study: what each source gives each target, and what is alike."""
+
+import numpy as np
+
+from prompt_tuning.analysis.clustering import clustered
+from prompt_tuning.analysis.colour_scale import diverging, sequential
+from prompt_tuning.analysis.heat_map import HeatMap
+from prompt_tuning.analysis.study import ERROR_REDUCTION, Study
+
+MEAN = "mean"
+
+
+def transfer_map(study: Study) -> HeatMap:
+    """Returns what each source gives each target, in percent: the mean over pairs of seeds.
+
+    The sources that give most on average over the other targets come first.
+    """
+    transfer = study.transfer
+    names = np.array([candidate.source for candidate in transfer.candidates])
+    masks = [names == source for source in transfer.sources]
+    gains = np.array([[_mean(gains[:, mask]) for gains in study.gains] for mask in masks])  # [S, T]
+    same = np.array(transfer.sources)[:, None] == np.array(transfer.targets)[None, :]
+    means = np.array([_mean(np.where(s, np.nan, g)) for g, s in zip(gains, same, strict=True)])
+    order = np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable")
+    values = np.concatenate([gains, means[:, None]], axis=1)[order]
+    scale = diverging(values) if study.measure == ERROR_REDUCTION else sequential(values)
+    return HeatMap(
+        title=f"{study.measure.capitalize()} (%), sources by targets",
+        rows=tuple(transfer.sources[index] for index in order),
+        columns=(*transfer.targets, MEAN),
+        corner="source \\ target",
+        values=values,
+        marked=np.pad(same[order], ((0, 0), (0, 1))),
+        mark="same task",
+        scale=scale,
+        decimals=1,
+    )
+
+
+def similarity_map(study: Study, similarity: str, title: str) -> HeatMap:
+    """Returns the similarities between all tasks, those that are alike side by side."""
+    values = study.task_similarities[similarity]
+    order = clustered(values).order
+    values = values[np.ix_(order, order)]
+    tasks = tuple(study.tasks[index] for index in order)
+    off = ~np.eye(len(tasks), dtype=bool)
+    return HeatMap(
+        title=title,
+        rows=tasks,
+        columns=tasks,
+        corner="task",
+        values=values,
+        marked=~off,
+        mark="same task",
+        scale=sequential(values[off]),
+        decimals=2,
+    )
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")
