@@ -131,14 +131,17 @@ def _constant(values: np.ndarray) -> bool:
 
 def _interval(given: Points, method: str) -> Interval | None:
     _, groups = np.unique(given.groups, return_inverse=True)
-    count = groups.max() + 1
+    count = int(groups.max()) + 1
+    if count < _FEWEST:
+        return None
     drawn = generator().multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
     weights = drawn[:, groups].astype(np.float64)
     x, y = given.similarities, given.gains
     if method == SPEARMAN:
-        return percentile_interval(_weighted(_ranks(x, weights), _ranks(y, weights), weights))
-    x, y = ((each - each.mean()) / each.std() for each in (x, y))
-    return percentile_interval(_weighted(x[None], y[None], weights))
+        x, y = _ranks(x, weights), _ranks(y, weights)
+    else:
+        x, y = ((each - each.mean())[None] / each.std() for each in (x, y))
+    return percentile_interval(_weighted(x, y, weights), count)
 
 
 def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import scipy.stats
 
 RESAMPLES = 2_000
 CONFIDENCE = 0.95
@@ -22,17 +23,23 @@ def generator() -> np.random.Generator:
     return np.random.default_rng(_SEED)
 
 
-def percentile_interval(values: np.ndarray) -> Interval | None:
-    """Returns the central `CONFIDENCE` of resampled values; None where less than half are finite.
+def percentile_interval(values: np.ndarray, n: int) -> Interval | None:
+    """Returns the interval that resampled values span; None where less than half are finite.
+
+    Few things to resample make plain percentiles too narrow. So the ends are those at
+    `Phi(-sqrt(n / (n - 1)) t)`, with t the quantile of Student's distribution that `CONFIDENCE`
+    asks for, and at 1 minus that (Hesterberg 2015, the expanded percentile interval).
 
     Args:
         values: What each resample gave, `[R]`; NaN where it gave nothing.
+        n: How many things are resampled, at least 2.
     """
     finite = values[np.isfinite(values)]
     if 2 * finite.size < max(values.size, 1):
         return None
-    tail = 50.0 * (1.0 - CONFIDENCE)
-    low, high = np.percentile(finite, [tail, 100.0 - tail])
+    quantile = scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)
+    tail = scipy.stats.norm.cdf(-quantile * (n / (n - 1)) ** 0.5)
+    low, high = np.quantile(finite, [tail, 1 - tail])
     return Interval(float(low), float(high))
 
 
@@ -59,4 +66,4 @@ def mean_interval(values: np.ndarray) -> Interval | None:
     members = padded[drawn[..., None], places.astype(np.int64)]
     counted = np.arange(padded.shape[1]) < sizes[drawn][..., None]
     means = (members * counted).sum(axis=-1) / sizes[drawn]
-    return percentile_interval(means.mean(axis=-1))
+    return percentile_interval(means.mean(axis=-1), len(groups))

@@ -47,7 +47,8 @@ class RetrievalLine:
         absolute: Its change from the same seed's own prompt, in points.
         measured: In the study's measure, in percent.
         kept: The share of the oracle's gain: of its change in points where the measure is error
-            reduction, of its relative performance otherwise. None where the oracle gains nothing.
+            reduction, of its relative performance otherwise. None for the own prompt, and where
+            the oracle gains nothing.
         cut: The share of the transfers that need not be run; None for methods that run others.
     """
 
@@ -68,7 +69,8 @@ def retrieval_lines(study: Study) -> list[RetrievalLine]:
     lines = []
     for method, values in found.items():
         gain, most = values[part], best[part]
-        share = gain.mean / most.mean if gain and most and most.mean > 0 else None
+        own = method.method == BASELINE
+        share = None if own or not gain or not most or most.mean <= 0 else gain.mean / most.mean
         lines.append(RetrievalLine(method, *values, share, _cut(study, method)))
     return lines
 
@@ -167,13 +169,14 @@ def _note(study: Study) -> str:
     kept = comparable(transfer)
     left = [target for target, there in zip(transfer.targets, kept, strict=True) if not there]
     note = (
-        f"Mean over {kept.sum()} targets, from {len(transfer.candidates)} source prompts; the best"
-        " is chosen on validation; a target's own task is left out. Random k is the exact mean"
-        " over all draws."
+        f"Mean over {kept.sum()} targets, from {len(transfer.candidates)} source prompts, those of"
+        " the target's own task left out. Random k is the exact mean over all draws; random 1 is"
+        " the mean source."
     )
     if study.measure == ERROR_REDUCTION:
         note += (
-            f" {PAPER}: Vu et al. 2022, Table 3, T5 1.1 LM-adapted base, 48 source prompts and 10"
-            " targets of GLUE, SuperGLUE and others: another model and other tasks than ours."
+            f" The best of several is chosen on validation. {PAPER}: Vu et al. 2022, Table 3, T5"
+            " 1.1 LM-adapted base, 48 source prompts and 10 targets of GLUE, SuperGLUE and others:"
+            " another model and other tasks than ours."
         )
     return note + (f" Left out for want of scores: {', '.join(left)}." if left else "")

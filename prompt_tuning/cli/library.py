@@ -37,6 +37,12 @@ SUBCOMMANDS: Mapping[str, Command] = {
         "reads every prompt and compares it with its digest",
         "prompt-tuning library verify prompts",
     ),
+    "compare": Command(
+        "prompt_tuning.cli.library_compare",
+        "compare",
+        "relates how alike prompts are to how well they do on other tasks",
+        "prompt-tuning library compare prompts --matrix=zero_shot.csv --report=report",
+    ),
 }
 """Subcommands; each has a function of the words that follow its name."""
 

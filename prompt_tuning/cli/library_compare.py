@@ -1,0 +1,191 @@
+"""`prompt-tuning library compare`: whether prompts that are alike do well on each other's tasks."""
+
+import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+import prompt_tuning
+from prompt_tuning.analysis import score_matrix
+from prompt_tuning.analysis.correlation import SOURCES
+from prompt_tuning.analysis.correlation_table import correlation_table
+from prompt_tuning.analysis.ranking_table import ranking_table
+from prompt_tuning.analysis.retrieval_table import retrieval_table, top_minus_random_table
+from prompt_tuning.analysis.score_matrix import ScoreMatrix
+from prompt_tuning.analysis.study import PERFORMANCE, Study
+from prompt_tuning.analysis.table import Table, comma_separated, markdown, text
+from prompt_tuning.cli.flags import Parser
+from prompt_tuning.prompts import files
+from prompt_tuning.training.run_directory import write_text
+from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library_entry import Entry
+from prompt_tuning.transfer.similarity import SIMILARITIES
+from prompt_tuning.types import UserError, nearest
+
+_HELP = r"""
+prompt-tuning library compare: relates how alike prompts are to how well they do on other tasks
+
+usage: prompt-tuning library compare DIRECTORY [PATH ...] --matrix=FILE [flags]
+
+examples:
+  prompt-tuning library compare prompts --matrix=zero_shot.csv --report=report
+  prompt-tuning library compare published t5_small/*.npy --matrix=zero_shot.csv
+
+No model is needed. The prompts at each PATH are put into the library first, which is made where it
+is not there; a prompt that does not name its task is of the task that its file is named for.
+
+FILE is a CSV file of scores: its first line is target\source and the names of the sources, each
+other line the name of a target and its score with the prompt of each source, used as it is. Scores
+are 0 to 1 or 0 to 100; empty is a score that there is none of. Each target has to be a source too:
+a score counts relative to that of the target's own prompt, which itself is never retrieved. Of
+several prompts of a task, similarities are means.
+
+flags:
+  --matrix=FILE     the scores
+  --report=FOLDER   writes the tables there
+  --k=1,3           how many sources to retrieve, in place of 1,3,6,9,12,15
+  --targets=A,B     only these targets, such as those of one metric
+  --help            this text"""[1:]
+
+_KS = (1, 3, 6, 9, 12, 15)  # as in Table 3 of Vu et al. 2022
+
+TABLES: Mapping[str, Callable[[Study], Table]] = {
+    "retrieval": retrieval_table,
+    "top_minus_random": top_minus_random_table,
+    "correlation": lambda study: correlation_table(study, SOURCES),
+    "ranking": ranking_table,
+}
+
+
+def compare(words: Sequence[str]) -> None:
+    """Prints how well similarity tells which source's prompt does best on a target.
+
+    Args:
+        words: The library's directory, paths of prompts, and flags.
+
+    Raises:
+        UserError: The matrix is malformed, a task of it has no prompt, or prompts of different
+            backbones are to be compared; then no report is written.
+    """
+    parser = Parser("library compare")
+    parser.add_argument("directory", nargs="?")
+    parser.add_argument("paths", nargs="*")
+    parser.add_argument("--matrix", metavar="FILE")
+    parser.add_argument("--report", metavar="FOLDER")
+    parser.add_argument("--k", metavar="NUMBERS")
+    parser.add_argument("--targets")
+    flags = parser.flags(words)
+    if flags.help:
+        print(_HELP)
+        return
+    if not flags.directory or not flags.matrix:
+        raise UserError(
+            "library compare needs a library and --matrix; see prompt-tuning library compare --help"
+        )
+    matrix = score_matrix.read(flags.matrix)
+    if flags.targets:
+        matrix = matrix.restricted([name.strip() for name in flags.targets.split(",")])
+    ks = _numbers(flags.k, len(matrix.sources))
+    library = _filled(flags.directory, flags.paths)
+    study = compared(library, matrix, ks, Path(flags.matrix).name)
+    console = Console()
+    for name, table_of in TABLES.items():
+        table = table_of(study)
+        console.out(text(table, console.width), highlight=False)
+        if flags.report:
+            write_text(Path(flags.report) / f"{name}.csv", comma_separated(table))
+            write_text(Path(flags.report) / f"{name}.md", markdown(table))
+    if flags.report:
+        console.print(f"the report is in {flags.report}", highlight=False, soft_wrap=True)
+
+
+def compared(library: Library, matrix: ScoreMatrix, ks: Sequence[int], name: str) -> Study:
+    """Returns the study of the prompts of a library by a matrix called `name`.
+
+    Raises:
+        UserError: A task of the matrix has no prompt, or backbones differ.
+    """
+    prompts = _prompts_of(library, matrix.sources)
+    entries = [entry for of_task in prompts for entry in of_task]
+    task = np.repeat(np.arange(len(prompts)), [len(of_task) for of_task in prompts])
+    means = (task == np.arange(len(prompts))[:, None]) / np.bincount(task)[:, None]
+    similarities = {
+        each: means @ _similarities(library, entries, each) @ means.T for each in SIMILARITIES
+    }
+    own = [matrix.sources.index(target) for target in matrix.targets]
+    backbones = ", ".join(dict.fromkeys(entry.backbone for entry in entries if entry.backbone))
+    return Study(
+        title=f"Prompts compared by {name}",
+        transfer=matrix.transfer(),
+        measure=PERFORMANCE,
+        similarities={each: values[own][:, None] for each, values in similarities.items()},
+        tasks=matrix.sources,
+        task_similarities=similarities,
+        ks=ks,
+        methods=(),
+        rows=(),
+        settings="",
+        facts={
+            "prompts": f"{len(entries)} of {len(prompts)} tasks",
+            "backbone": backbones or "not named",
+            "prompt_tuning": prompt_tuning.__version__,
+            "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        },
+    )
+
+
+def _numbers(given: str | None, sources: int) -> list[int]:
+    """Returns how many sources to retrieve, of those other than the target itself."""
+    if given is None:
+        return [k for k in _KS if k < sources] or [1]
+    words = [word.strip() for word in given.split(",")]
+    if not all(word.isdecimal() and 0 < int(word) < sources for word in words):
+        raise UserError(
+            f"--k: {given!r} is not one or more whole numbers from 1 to {sources - 1}, the sources"
+            " other than the target"
+        )
+    return sorted({int(word) for word in words})
+
+
+def _filled(directory: str, paths: Sequence[str]) -> Library:
+    """Opens the library, with what is at the paths put into it."""
+    if not paths:
+        return Library(directory)
+    prompts = [prompt for path in paths for prompt in _prompts(Path(path))]
+    library = Library.create(directory)
+    library.add(prompts)
+    return library
+
+
+def _prompts(path: Path) -> Iterator[files.Prompt]:
+    """Yields the prompts at a path; those without a name are called as their files are."""
+    inside = sorted(path.iterdir()) if path.is_dir() else [path]
+    for each in (each for each in inside if each.suffix in (".npy", ".safetensors")):
+        prompt = files.load(each)
+        yield files.Prompt(prompt.array, {"name": each.stem, **prompt.metadata}, prompt.embedding)
+
+
+def _prompts_of(library: Library, tasks: Sequence[str]) -> list[list[Entry]]:
+    """Returns the prompts of each task."""
+    by_task: dict[str, list[Entry]] = {}
+    for entry in library.entries():
+        by_task.setdefault(entry.task or entry.label, []).append(entry)
+    for task in tasks:
+        if task not in by_task:
+            raise UserError(
+                f"library {library.path} has no prompt of {task!r}, a task of the matrix"
+                f"{nearest(task, by_task)}; give the path of one, or leave the task out"
+            )
+    return [by_task[task] for task in tasks]
+
+
+def _similarities(library: Library, entries: Sequence[Entry], similarity: str) -> np.ndarray:
+    """Returns the similarities between prompts, `[N, N]`."""
+    places = {entry.name: place for place, entry in enumerate(entries)}
+    found = np.zeros((len(entries), len(entries)))
+    for query, entry in enumerate(entries):
+        for other, value in library.search(library.load(entry), entries, similarity):
+            found[query, places[other.name]] = value
+    return found
