@@ -10,6 +10,7 @@ from prompt_tuning.analysis import heat_map, learning_curves, scatter, table
 from prompt_tuning.analysis.correlation import CANDIDATES, SOURCES
 from prompt_tuning.analysis.correlation_table import correlation_table
 from prompt_tuning.analysis.page import Section, details, panels
+from prompt_tuning.analysis.ranking_table import ranking_table
 from prompt_tuning.analysis.retrieval_table import retrieval_table, top_minus_random_table
 from prompt_tuning.analysis.scatter import similarity_name
 from prompt_tuning.analysis.study import ERROR_REDUCTION, Study
@@ -110,6 +111,7 @@ def retrieval(study: Study, folder: Path) -> Section | None:
     tables = {"retrieval": retrieval_table(study)}
     if study.similarities:
         tables["top_minus_random"] = top_minus_random_table(study)
+        tables["ranking"] = ranking_table(study)
     return _of_tables(
         folder,
         tables,

@@ -1,24 +1,23 @@
 """`prompt-tuning library compare`: whether prompts that are alike do well on each other's tasks."""
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
 import prompt_tuning
-from prompt_tuning.analysis import score_matrix
+from prompt_tuning.analysis import score_matrix, study_page
 from prompt_tuning.analysis.correlation import SOURCES
 from prompt_tuning.analysis.correlation_table import correlation_table
 from prompt_tuning.analysis.ranking_table import ranking_table
 from prompt_tuning.analysis.retrieval_table import retrieval_table, top_minus_random_table
 from prompt_tuning.analysis.score_matrix import ScoreMatrix
 from prompt_tuning.analysis.study import PERFORMANCE, Study
-from prompt_tuning.analysis.table import Table, comma_separated, markdown, text
+from prompt_tuning.analysis.table import text
 from prompt_tuning.cli.flags import Parser
-from prompt_tuning.prompts import files
-from prompt_tuning.training.run_directory import write_text
+from prompt_tuning.prompts.formats import forms
 from prompt_tuning.transfer.library import Library
 from prompt_tuning.transfer.library_entry import Entry
 from prompt_tuning.transfer.similarity import SIMILARITIES
@@ -31,10 +30,11 @@ usage: prompt-tuning library compare DIRECTORY [PATH ...] --matrix=FILE [flags]
 
 examples:
   prompt-tuning library compare prompts --matrix=zero_shot.csv --report=report
-  prompt-tuning library compare published t5_small/*.npy --matrix=zero_shot.csv
+  prompt-tuning library compare published t5_small --matrix=t5_small/zero_shot.csv
 
-No model is needed. The prompts at each PATH are put into the library first, which is made where it
-is not there; a prompt that does not name its task is of the task that its file is named for.
+No model is needed. The prompts at each PATH (files in any form that import reads, or directories of
+them) are put into the library first, which is made where it is not there. A prompt that does not
+name its task is of the task that its file is named for.
 
 FILE is a CSV file of scores: its first line is target\source and the names of the sources, each
 other line the name of a target and its score with the prompt of each source, used as it is. Scores
@@ -44,19 +44,19 @@ several prompts of a task, similarities are means.
 
 flags:
   --matrix=FILE     the scores
-  --report=FOLDER   writes the tables there
+  --report=FOLDER   writes a page, index.html, there, with its tables and pictures
   --k=1,3           how many sources to retrieve, in place of 1,3,6,9,12,15
   --targets=A,B     only these targets, such as those of one metric
   --help            this text"""[1:]
 
 _KS = (1, 3, 6, 9, 12, 15)  # as in Table 3 of Vu et al. 2022
 
-TABLES: Mapping[str, Callable[[Study], Table]] = {
-    "retrieval": retrieval_table,
-    "top_minus_random": top_minus_random_table,
-    "correlation": lambda study: correlation_table(study, SOURCES),
-    "ranking": ranking_table,
-}
+_TABLES = (
+    retrieval_table,
+    top_minus_random_table,
+    lambda study: correlation_table(study, SOURCES),
+    ranking_table,
+)
 
 
 def compare(words: Sequence[str]) -> None:
@@ -91,14 +91,12 @@ def compare(words: Sequence[str]) -> None:
     library = _filled(flags.directory, flags.paths)
     study = compared(library, matrix, ks, Path(flags.matrix).name)
     console = Console()
-    for name, table_of in TABLES.items():
-        table = table_of(study)
-        console.out(text(table, console.width), highlight=False)
-        if flags.report:
-            write_text(Path(flags.report) / f"{name}.csv", comma_separated(table))
-            write_text(Path(flags.report) / f"{name}.md", markdown(table))
+    for table_of in _TABLES:
+        console.out(text(table_of(study), console.width), highlight=False)
     if flags.report:
-        console.print(f"the report is in {flags.report}", highlight=False, soft_wrap=True)
+        study_page.write(study, Path(flags.report))
+        page = Path(flags.report) / "index.html"
+        console.print(f"the report is {page}", highlight=False, soft_wrap=True)
 
 
 def compared(library: Library, matrix: ScoreMatrix, ks: Sequence[int], name: str) -> Study:
@@ -153,18 +151,13 @@ def _filled(directory: str, paths: Sequence[str]) -> Library:
     """Opens the library, with what is at the paths put into it."""
     if not paths:
         return Library(directory)
-    prompts = [prompt for path in paths for prompt in _prompts(Path(path))]
+    found = [prompt for path in paths for prompt in forms.find(Path(path))[0]]
+    if not found:
+        raise UserError(f"{', '.join(paths)}: there is no prompt; give files of prompts")
+    prompts = [forms.read(path) for path in found]
     library = Library.create(directory)
     library.add(prompts)
     return library
-
-
-def _prompts(path: Path) -> Iterator[files.Prompt]:
-    """Yields the prompts at a path; those without a name are called as their files are."""
-    inside = sorted(path.iterdir()) if path.is_dir() else [path]
-    for each in (each for each in inside if each.suffix in (".npy", ".safetensors")):
-        prompt = files.load(each)
-        yield files.Prompt(prompt.array, {"name": each.stem, **prompt.metadata}, prompt.embedding)
 
 
 def _prompts_of(library: Library, tasks: Sequence[str]) -> list[list[Entry]]:

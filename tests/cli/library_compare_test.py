@@ -29,6 +29,7 @@ def planted(tmp_path, monkeypatch):
     scores = 0.5 + 0.4 * np.cos(angles[:, None] - angles)
     lines = [",".join([name, *map(str, row)]) for name, row in zip(TASKS, scores, strict=True)]
     (tmp_path / "m.csv").write_text("\n".join([",".join(["t", *TASKS]), *lines]) + "\n")
+    (tmp_path / "none").mkdir()
     monkeypatch.chdir(tmp_path)
     return [f"{name}.npy" for name in TASKS]
 
@@ -43,7 +44,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_planted_prompts_are_ranked_by_one_command(planted, capsys):
-    assert _compare("lib", *planted, "--matrix=m.csv", "--report=out", "--k=1,2") == 0
+    assert _compare("lib", ".", "--matrix=m.csv", "--report=out", "--k=1,2") == 0
+    assert "<html" in Path("out/index.html").read_text(encoding="utf-8")
     ranking = {row["target"]: row for row in _rows(Path("out/ranking.csv"))}
     for similarity in ("mean_token", "per_token"):
         first = [ranking[task][f"first by {similarity}"] for task in TASKS]
@@ -105,6 +107,7 @@ def test_several_prompts_of_a_task_count_with_their_mean_similarity(planted):
         (["lib"], "library compare needs a library and --matrix"),
         (["lib", "--matrix=no.csv"], "matrix no.csv: cannot read it (No such file or directory)"),
         (["lib", "--matrix=m.csv"], "there is no library"),
+        (["lib", "none", "--matrix=m.csv"], "none: there is no prompt; give files of prompts"),
         (["lib", "alpha.npy", "--matrix=m.csv"], "lib has no prompt of 'beta', a task of the"),
         (["lib", "--matrix=m.csv", "--k=4"], "--k: '4' is not one or more whole numbers from 1 to"),
         (["lib", "--matrix=m.csv", "--k=1,x"], "--k: '1,x' is not one or more whole numbers"),
