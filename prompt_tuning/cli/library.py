@@ -31,6 +31,18 @@ SUBCOMMANDS: Mapping[str, Command] = {
         "ranks prompts by their similarity to one",
         "prompt-tuning library search prompts --like=mini_sst2.class_labels.seed0 --top=5",
     ),
+    "import": Command(
+        "prompt_tuning.cli.library_import",
+        "import_prompts",
+        "puts prompts of PEFT, torch, NumPy or the reference code into a library",
+        "prompt-tuning library import prompts sst2_adapter --task=glue_sst2",
+    ),
+    "export": Command(
+        "prompt_tuning.cli.library_export",
+        "export",
+        "writes a prompt in the form of another system",
+        "prompt-tuning library export prompts sst2 --to=sst2_adapter --format=peft",
+    ),
     "verify": Command(
         "prompt_tuning.cli.library_verify",
         "verify",

@@ -270,17 +270,26 @@ def _is_of(backbone: str, entry: Entry) -> bool:
 
 def _check_comparable(like: files.Prompt, entries: Sequence[Entry]) -> None:
     """Checks that prompts are of one backbone and width, as far as their metadata tells it."""
-    first = library_entry.of(like, Path(), 0)
+    known = [library_entry.of(like, Path(), 0)]
     for entry in entries:
-        digests = {first.backbone_digest, entry.backbone_digest} - {""}
-        if first.shape[1] != entry.shape[1] or len(digests) > 1:
+        other = next((each for each in known if _differ(each, entry)), None)
+        if other is not None:
             raise UserError(
-                f"prompt {first.label or 'without metadata'} is of {_backbone(first)}, but prompt "
+                f"prompt {other.label or 'without metadata'} is of {_backbone(other)}, but prompt "
                 f"{entry.label} is of {_backbone(entry)}: they cannot be compared; leave out the "
                 "prompts of other backbones"
             )
-        if not first.backbone_digest:
-            first = entry
+        if entry.backbone_digest and not any(each.backbone_digest for each in known):
+            known.append(entry)
+
+
+def _differ(one: Entry, other: Entry) -> bool:
+    """Returns whether two prompts are of different backbones, by name where one has no digest."""
+    if one.shape[1] != other.shape[1]:
+        return True
+    if one.backbone_digest and other.backbone_digest:
+        return one.backbone_digest != other.backbone_digest
+    return bool(one.backbone and other.backbone) and one.backbone != other.backbone
 
 
 def _backbone(entry: Entry) -> str:

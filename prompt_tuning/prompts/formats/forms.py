@@ -78,8 +78,15 @@ def write(path: str | os.PathLike, prompt: Prompt, form: str) -> None:
 
 
 def form_of(path: Path) -> str | None:
-    """Returns the name of the form that a path is in, or None."""
-    return next((name for name, form in FORMATS.items() if form.holds(path)), None)
+    """Returns the name of the form that a path is in, or None.
+
+    Raises:
+        UserError: The path cannot be read.
+    """
+    try:
+        return next((name for name, form in FORMATS.items() if form.holds(path)), None)
+    except OSError as error:
+        raise UserError(f"prompt {path}: cannot read it ({error.strerror})") from error
 
 
 def find(path: Path) -> tuple[list[Path], list[Path]]:
@@ -122,6 +129,17 @@ def _read_npy(path: Path) -> Prompt:
     return Prompt(files.load(path).array, {"name": path.stem})
 
 
+def _save_as(suffix: str) -> Callable[[Path, Prompt], None]:
+    """Returns a function that writes a file whose name has to end in `suffix`."""
+
+    def save(path: Path, prompt: Prompt) -> None:
+        if path.suffix != suffix:
+            raise UserError(f"prompt file {path}: a name in this form ends in {suffix}")
+        files.save(path, prompt)
+
+    return save
+
+
 FORMATS: Mapping[str, Form] = {
     "peft": Form("PEFT's prompt tuning adapter, a directory", peft.holds, peft.read, peft.write),
     "reference_code": Form(
@@ -133,12 +151,12 @@ FORMATS: Mapping[str, Form] = {
     "torch_zip": Form(
         "a file of torch.save, as Su et al.'s prompts", torch_zip.holds, torch_zip.read, None
     ),
-    "npy": Form("NumPy's [P, H], without metadata", _is_npy, _read_npy, files.save),
+    "npy": Form("NumPy's [P, H], without metadata", _is_npy, _read_npy, _save_as(".npy")),
     "safetensors": Form(
         "this project's prompt file",
         lambda path: path.is_file() and path.suffix == ".safetensors",
         files.load,
-        files.save,
+        _save_as(".safetensors"),
     ),
 }
 """The forms by name; of those that hold a path, the first is its form."""

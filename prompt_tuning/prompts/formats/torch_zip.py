@@ -5,6 +5,7 @@ their own, not compressed. The pickle is walked as data (`torch_pickle`), never 
 """
 
 import math
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ FILE = "task_prompt"
 
 MAGIC = b"PK"
 _PICKLE = "/data.pkl"
+_NAMED = re.compile(r"(?P<task>.+)Prompt[A-Z]\w*")  # IMDBPromptT5Small
 _LONGEST_PICKLE = 1 << 24  # bytes; that of a T5 XXL with all its parameters has 100,000
 _ORDERS = {b"little": "<", b"big": ">"}
 _SHOWN = 4  # names of tensors that a message lists
@@ -46,6 +48,8 @@ def holds(path: Path) -> bool:
 def read(path: Path) -> Prompt:
     """Reads the prompt `[P, H]` of a file: its one tensor, or the one in its dictionary.
 
+    A file `task_prompt` is named, and its task is found, by its directory.
+
     Dictionaries in dictionaries are looked through level by level, so that of a checkpoint with an
     optimizer's state it is the model's tensor.
 
@@ -68,7 +72,10 @@ def read(path: Path) -> Prompt:
     except Exception as error:
         raise UserError(f"torch file {file}: damaged; give another file") from error
     name = file.absolute().parent.name if file.name == FILE else file.stem
-    return Prompt(files.checked(array, file), {"name": name})
+    metadata = {"name": name}
+    if file.name == FILE and (named := _NAMED.fullmatch(name)):
+        metadata["task"] = named["task"]
+    return Prompt(files.checked(array, file), metadata)
 
 
 def _read_tensor(archive: zipfile.ZipFile, file: Path) -> np.ndarray:

@@ -29,15 +29,18 @@ TORCH = os.environ.get("PEER_PYTHON")
 def test_a_prompt_is_named_for_its_directory_or_its_file(tmp_path):
     write(tmp_path / "IMDBPromptT5Small" / "task_prompt", tensor())
     write(tmp_path / "mine.pt", dictionary(task_prompt=tensor()), root="mine")
-    for path, label in (
-        ("IMDBPromptT5Small", "IMDBPromptT5Small"),
-        ("IMDBPromptT5Small/task_prompt", "IMDBPromptT5Small"),
-        ("mine.pt", "mine"),
+    write(tmp_path / "sst2" / "task_prompt", tensor())
+    of_su = {"name": "IMDBPromptT5Small", "task": "IMDB"}
+    for path, metadata in (
+        ("IMDBPromptT5Small", of_su),
+        ("IMDBPromptT5Small/task_prompt", of_su),
+        ("sst2", {"name": "sst2"}),
+        ("mine.pt", {"name": "mine"}),
     ):
         assert torch_zip.holds(tmp_path / path)
         prompt = torch_zip.read(tmp_path / path)
         np.testing.assert_array_equal(prompt.array, ARRAY)
-        assert prompt.array.dtype == np.float32 and prompt.metadata == {"name": label}
+        assert prompt.array.dtype == np.float32 and prompt.metadata == metadata
 
 
 @pytest.mark.parametrize(
