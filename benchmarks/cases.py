@@ -5,14 +5,13 @@ What a case does not set is as `configs/` has it, read as the command `train` re
 
 import argparse
 import dataclasses
-import importlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from benchmarks.command import Parser, positive
 from prompt_tuning.cli import gin_config
-from prompt_tuning.cli.main import COMMANDS
+from prompt_tuning.cli.main import COMMANDS, register
 from prompt_tuning.data.cached_task import CachedSplit
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.setup import Setup
@@ -171,8 +170,7 @@ def configured(case: Case) -> tuple[Setup, TuneConfig]:
         "MODEL_DIR = 'unused'",
         "MIXTURE_OR_TASK_NAME = 'unused'",
     ]
-    for command in COMMANDS.values():  # a gin file may bind the parameters of any
-        importlib.import_module(command.module)
+    register(COMMANDS)  # a gin file may bind the parameters of any
     config = gin_config.parse([*files, "prompts/sampled_vocab.gin"], changes, [])
     arguments = gin_config.arguments(gin_config.operative_config(config, "train"), "train")
     return arguments["setup"], arguments["tuning"]

@@ -1,6 +1,5 @@
 """Every gin file of the project parses, and the defaults have one home: `configs/defaults.gin`."""
 
-import importlib
 import inspect
 import itertools
 import shlex
@@ -10,7 +9,7 @@ import pytest
 
 from prompt_tuning.cli import command_config, gin_config, gin_files, sweep
 from prompt_tuning.cli.configuration import flatten
-from prompt_tuning.cli.main import COMMANDS
+from prompt_tuning.cli.main import COMMANDS, functions, register
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
 from prompt_tuning.data.datasets.dataset import UNPREFIXED
 from prompt_tuning.data.mini.suite import SUITE
@@ -19,14 +18,14 @@ from prompt_tuning.types import UserError
 CONFIGS = gin_files.configs_directory()
 FILES = sorted(CONFIGS.rglob("*.gin"))
 DEFAULTS = CONFIGS / "defaults.gin"
+ALL = {command.function: command for command in functions(COMMANDS)}
 each_file = pytest.mark.parametrize("file", FILES, ids=lambda f: f.relative_to(CONFIGS).as_posix())
 
 
 @pytest.fixture(scope="module", autouse=True)
 def registered():
     """Imports the commands, which register what gin may bind."""
-    for command in COMMANDS.values():
-        importlib.import_module(command.module)
+    register(COMMANDS)
 
 
 def own(file: Path) -> list[gin_files.Key]:
@@ -88,20 +87,20 @@ def test_no_default_hides_in_python():
     assert hidden == []
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_defaults_bind_every_parameter_of_every_command(name):
-    parameters = set(gin_config.gin_parameters(gin_config.configurables()[COMMANDS[name].function]))
-    bound = {key.parameter for key in own(DEFAULTS) if key.name == COMMANDS[name].function}
+@pytest.mark.parametrize("function", ALL)
+def test_the_defaults_bind_every_parameter_of_every_command(function):
+    parameters = set(gin_config.gin_parameters(gin_config.configurables()[function]))
+    bound = {key.parameter for key in own(DEFAULTS) if key.name == function}
     assert parameters == bound
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_example_of_every_command_is_complete(name):
-    words = shlex.split(COMMANDS[name].example.replace("\\\n", ""))
+@pytest.mark.parametrize("function", ALL)
+def test_the_example_of_every_command_is_complete(function):
+    _, name, *words = shlex.split(ALL[function].example.replace("\\\n", ""))
     files = [w.removeprefix("--gin_file=") for w in words if w.startswith("--gin_file=")]
     bindings = [w.removeprefix("--gin.") for w in words if w.startswith("--gin.")]
-    config = command_config.read(name, COMMANDS[name].function, files, bindings, [])
-    assert gin_config.operative(config, COMMANDS[name].function).bindings
+    config = command_config.read(name, function, files, bindings, [])
+    assert gin_config.operative(config, function).bindings
 
 
 @each_file

@@ -1,6 +1,5 @@
 """docs/data.md is true: its table is the catalog's, its commands parse, its module makes a task."""
 
-import importlib
 import json
 import re
 import shlex
@@ -11,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import prompt_tuning
-from prompt_tuning.cli import command_config, gin_config
-from prompt_tuning.cli.main import COMMANDS, main
+from prompt_tuning.cli.main import main
 from prompt_tuning.data import entries, tokenize
 from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.data.datasets.catalog import DATASETS
 from prompt_tuning.data.datasets.rows import Reader
 from prompt_tuning.data.vocabulary import Vocabulary
+from tests.documented import check_complete
 
 TEXT = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
 BLOCKS = [
@@ -54,14 +53,7 @@ def test_a_named_task_is_there():
 
 @pytest.mark.parametrize("block", [each for each in BLOCKS if each.startswith("prompt-tuning")])
 def test_a_command_parses(block):
-    _, name, *words = shlex.split(block.replace("\\\n", " "))
-    for command in COMMANDS.values():
-        importlib.import_module(command.module)
-    files = [word.removeprefix("--gin_file=") for word in words if word.startswith("--gin_file=")]
-    bindings = [word.removeprefix("--gin.") for word in words if word.startswith("--gin.")]
-    assert len(files) + len(bindings) == len(words)
-    config = command_config.read(name, COMMANDS[name].function, files, bindings, [])
-    assert gin_config.operative_config(config, COMMANDS[name].function)
+    check_complete(block)
 
 
 def test_the_commands_for_own_data_suit_their_files(tmp_path, monkeypatch, capsys):

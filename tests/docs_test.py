@@ -1,14 +1,11 @@
 """What the documents name exists: their commands, with every setting they need, and their links."""
 
-import importlib
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
-from prompt_tuning.cli import command_config, gin_config
-from prompt_tuning.cli.main import COMMANDS
+from tests.documented import check_complete
 
 DOCS = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
 _COMMAND = re.compile(r"^    prompt-tuning (?:.*\\\n)*.*$", re.MULTILINE)
@@ -26,14 +23,7 @@ def names(items: list[tuple[Path, str]]) -> list[str]:
 
 @pytest.mark.parametrize("item", found(_COMMAND), ids=names(found(_COMMAND)))
 def test_a_command_is_complete(item: tuple[Path, str]):
-    _, name, *words = shlex.split(item[1].replace("\\\n", " "))
-    for command in COMMANDS.values():
-        importlib.import_module(command.module)
-    files = [word.removeprefix("--gin_file=") for word in words if word.startswith("--gin_file=")]
-    bindings = [word.removeprefix("--gin.") for word in words if word.startswith("--gin.")]
-    assert len(files) + len(bindings) == len([word for word in words if word != "--dry_run"])
-    config = command_config.read(name, COMMANDS[name].function, files, bindings, [])
-    assert gin_config.operative_config(config, COMMANDS[name].function)
+    check_complete(item[1])
 
 
 @pytest.mark.parametrize("item", found(_LINK), ids=names(found(_LINK)))

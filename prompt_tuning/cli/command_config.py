@@ -47,7 +47,7 @@ def read(
     own_data = any(each.partition("=")[0].strip() == str(_TASK_FILE) for each in bindings)
     chosen = files or [OWN_DATA] * own_data
     statements = gin_files.read_on_defaults(chosen, bindings, search_paths)
-    config = _with_model_dir(gin_config.check(statements), function)
+    config = _with_model_dir(gin_config.check(statements), name, function)
     model = used_by(config, function).bindings.get(_MODEL)
     if not chosen and model is not None and model.value == REQUIRED:
         raise UserError(f"{name} needs --gin_file=FILE; see prompt-tuning {name} --help")
@@ -56,13 +56,13 @@ def read(
     return config
 
 
-def _with_model_dir(config: Config, function: str) -> Config:
-    """Returns `config` with a MODEL_DIR, `runs/<file>.<function>`, if TASK_FILE is set without."""
+def _with_model_dir(config: Config, name: str, function: str) -> Config:
+    """Returns `config` with a MODEL_DIR, `runs/<file>.<command>`, if TASK_FILE is set without."""
     path = config.bindings.get(_TASK_FILE)
     directory = used_by(config, function).bindings.get(_MODEL_DIR)
     if path is None or not isinstance(path.value, str):
         return config
     if directory is None or directory.value != REQUIRED:
         return config
-    value = f"runs/{Path(path.value).stem}.{function}"
+    value = f"runs/{Path(path.value).stem}.{name}"
     return gin_config.override(config, [gin_files.setting("MODEL_DIR", value, "TASK_FILE")])

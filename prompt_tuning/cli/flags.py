@@ -42,11 +42,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def of_gin_command(name: str, words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Returns T5X's flags, and the `NAME=VALUE` of every `--gin.NAME=VALUE`."""
+    """Returns T5X's flags and our own, and the `NAME=VALUE` of every `--gin.NAME=VALUE`."""
     parser = Parser(name)
     parser.add_argument("--gin_file", action="append", default=[], metavar="FILE")
     parser.add_argument("--gin_search_paths", action="append", default=[], metavar="DIRECTORIES")
     parser.add_argument("--tfds_data_dir", metavar="DIRECTORY")
+    parser.add_argument("--library", metavar="DIRECTORY")
     parser.add_argument("--dry_run", action="store_true")
     bindings = [word.removeprefix("--gin.") for word in words if word.startswith("--gin.")]
     return parser.flags([word for word in words if not word.startswith("--gin.")]), bindings

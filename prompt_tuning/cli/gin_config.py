@@ -19,7 +19,7 @@ from prompt_tuning.cli.gin_files import REQUIRED, Binding, Key, Macro, Reference
 from prompt_tuning.cli.value_types import fits, type_name
 from prompt_tuning.types import UserError, nearest
 
-COMMAND_LINE_PARAMETERS = ("dry_run", "tfds_data_dir", "operative_config")
+COMMAND_LINE_PARAMETERS = ("dry_run", "tfds_data_dir", "library", "operative_config")
 """Parameters that a command may have and that the command line sets, not gin."""
 SWEEP = "SWEEP"
 """The macro that no parameter uses: the command line reads it (`sweep.py`)."""

@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 class Command:
     """A command: the function `function` of `module`, registered with gin under the same name.
 
-    The function takes what gin binds, and those of `dry_run`, `tfds_data_dir` and
+    The function takes what gin binds, and those of `dry_run`, `tfds_data_dir`, `library` and
     `operative_config` (text) that it declares. A command without `dry_run` is not called in one.
+    With the flag `--library`, the command `with_library` is called in its place.
     """
 
     module: str
     function: str
     summary: str
     example: str
+    with_library: "Command | None" = None
 
 
 _PROMPT = "/tmp/train/prompts/mini_sst2.class_labels.seed0/best.safetensors"
@@ -63,6 +65,12 @@ COMMANDS: Mapping[str, Command] = {
         "spot",
         "tunes source prompts, then target prompts from them and without them; prints the table",
         "prompt-tuning spot --gin_file=runs/spot_mini.gin --gin.MODEL_DIR=\"'/tmp/spot'\"",
+        with_library=Command(
+            "prompt_tuning.cli.library_spot",
+            "library_spot",
+            "tunes one new task from the most similar prompts of a library, and without them",
+            "prompt-tuning spot --library=/tmp/library --gin.TASK_FILE=\"'reviews.csv'\"",
+        ),
     ),
     "report": Command(
         "prompt_tuning.cli.report",
@@ -160,19 +168,21 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
         raise UserError(
             f"no command {name!r}{nearest(name, known)}; the commands are {', '.join(known)}"
         )
-    command = commands[name]
     flags, bindings = of_gin_command(name, rest)
+    command = commands[name]
     if flags.help:
         print(_command_help(name, command))
         return
+    if flags.library is not None and command.with_library:
+        command = command.with_library
     with _not_collecting():
-        for each in commands.values():  # A gin file may bind the parameters of any command.
-            importlib.import_module(each.module)
+        register(commands)
     search_paths = [path for item in flags.gin_search_paths for path in item.split(",") if path]
     config = command_config.read(name, command.function, flags.gin_file, bindings, search_paths)
     taken = inspect.signature(gin_config.configurables()[command.function]).parameters
-    if flags.tfds_data_dir and "tfds_data_dir" not in taken:
-        raise UserError(f"--tfds_data_dir: it has no effect on {name!r}; leave it out")
+    for flag in ("tfds_data_dir", "library"):
+        if getattr(flags, flag) is not None and flag not in taken:
+            raise UserError(f"--{flag}: it has no effect on {name!r}; leave it out")
     call = functools.partial(_call, command.function, flags)
     swept = sweep.points(config, command.function)
     if swept:
@@ -183,6 +193,22 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
     if flags.dry_run:
         print(text)
     call(text)
+
+
+def register(commands: Mapping[str, Command]) -> None:
+    """Imports all commands, whose parameters gin files may bind."""
+    for each in functions(commands):
+        importlib.import_module(each.module)
+
+
+def functions(commands: Mapping[str, Command]) -> list[Command]:
+    """Returns commands, and what they are with a library."""
+    return [
+        each
+        for command in commands.values()
+        for each in (command, command.with_library)
+        if each is not None
+    ]
 
 
 @contextlib.contextmanager
@@ -209,6 +235,7 @@ def _call(name: str, flags: argparse.Namespace, text: str) -> None:
     given = {
         "dry_run": flags.dry_run,
         "tfds_data_dir": flags.tfds_data_dir,
+        "library": flags.library,
         "operative_config": text,
     }
     arguments = gin_config.arguments(text, name)
@@ -285,14 +312,20 @@ Start with: prompt-tuning spot --gin_file=runs/spot_mini.gin --gin.MODEL_DIR=\"'
 
 
 def _command_help(name: str, command: Command) -> str:
-    from prompt_tuning.cli import configuration, gin_files
+    from prompt_tuning.cli import gin_files
 
-    defaults = configuration.merge(gin_files.read(["defaults.gin"], [], []))
-    used = configuration.used_by(defaults, command.function).bindings.values()
-    macros = [binding for binding in used if binding.key.is_macro]
-    settings = {_setting(binding): binding.comment for binding in macros}
-    width = min(40, max(map(len, settings), default=0))
-    rows = [f"  {setting:<{width}}  {comment}".rstrip() for setting, comment in settings.items()]
+    settings = _settings(command)
+    flag = section = ""
+    if library := command.with_library:
+        flag = "\n  --library=DIRECTORY         a library of prompts for a new task to start from"
+        own = {key: value for key, value in _settings(library).items() if key not in settings}
+        section = f"""
+With --library=DIRECTORY it {library.summary}:
+  {library.example}
+
+The settings are those above but for sources and targets, and:
+{_lines(own)}
+"""
     return f"""\
 prompt-tuning {name}: {command.summary}
 
@@ -301,18 +334,33 @@ example:
 
 settings, with the defaults of {gin_files.configs_directory() / "defaults.gin"}
 (... must be set; strings need quotes that the shell leaves alone: --gin.NAME=\"'text'\"):
-{chr(10).join(rows)}
+{_lines(settings)}
 Every other parameter in that file can be set in the same way, by its full name.
-
+{section}
 flags:
   --gin_file=FILE             a gin file, read after defaults.gin; repeatable, later ones win;
                               looked up in the working directory, the search paths and
                               {gin_files.configs_directory()}; may be left out with TASK_FILE
   --gin.NAME=VALUE            sets a macro or a parameter, over all files
   --gin_search_paths=A,B      further directories for gin files
-  --tfds_data_dir=DIRECTORY   where TensorFlow Datasets are kept
+  --tfds_data_dir=DIRECTORY   where TensorFlow Datasets are kept{flag}
   --dry_run                   prints the configuration, and what training needs, and stops
   --help                      this text"""
+
+
+def _settings(command: Command) -> dict[str, str]:
+    """Returns the macros that a command uses, each with its default, and what they are."""
+    from prompt_tuning.cli import configuration, gin_files
+
+    defaults = configuration.merge(gin_files.read(["defaults.gin"], [], []))
+    used = configuration.used_by(defaults, command.function).bindings.values()
+    return {_setting(binding): binding.comment for binding in used if binding.key.is_macro}
+
+
+def _lines(settings: Mapping[str, str]) -> str:
+    width = min(40, max(map(len, settings), default=0))
+    rows = [f"  {setting:<{width}}  {comment}".rstrip() for setting, comment in settings.items()]
+    return "\n".join(rows)
 
 
 def _setting(binding: "Binding") -> str:

@@ -1,6 +1,7 @@
 """What the commands share: from a configuration to trained prompts or models."""
 
 import dataclasses
+import gc
 from collections.abc import Sequence
 
 import jax
@@ -96,6 +97,7 @@ class Session:
 
     def tune(self, rows: Sequence[Row], work: Work) -> list[Outcome]:
         """Trains rows to their ends; those finished before are not trained again."""
+        gc.collect()  # The model of an earlier call must go before that of this one comes.
         if isinstance(self.tuning, ModelTuneConfig):
             return model_loop.tune_models(rows, work, self.tuning)
         return loop.tune(rows, work, self.tuning)

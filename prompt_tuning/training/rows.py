@@ -62,8 +62,14 @@ class Row:
         return {**dataclasses.asdict(self), "start": self.start.describe()}
 
     def digest(self, context: str) -> str:
-        """Returns what identifies this row's result: a hash of its settings and of `context`."""
-        text = json.dumps([self.describe(), context], sort_keys=True)
+        """Returns what identifies this row's result: a hash of its settings and of `context`.
+
+        A prompt file it starts from counts by its content, wherever it is.
+        """
+        described = self.describe()
+        if "digest" in described["start"]:
+            described["start"].pop("path", None)
+        text = json.dumps([described, context], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

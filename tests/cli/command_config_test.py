@@ -1,13 +1,12 @@
 """The configuration of a command: the defaults below every file, and data of one's own."""
 
-import importlib
 from pathlib import Path
 
 import pytest
 
 from prompt_tuning.cli import command_config
 from prompt_tuning.cli.configuration import Config
-from prompt_tuning.cli.main import COMMANDS
+from prompt_tuning.cli.main import COMMANDS, register
 from prompt_tuning.types import UserError
 
 FILE = "TASK_FILE='data/my reviews.csv'"
@@ -16,8 +15,7 @@ FILE = "TASK_FILE='data/my reviews.csv'"
 @pytest.fixture(scope="module", autouse=True)
 def registered():
     """Imports the commands, which register what gin may bind."""
-    for command in COMMANDS.values():
-        importlib.import_module(command.module)
+    register(COMMANDS)
 
 
 def value(config: Config, name: str):

@@ -1,6 +1,5 @@
 """Sweeps: every point in its own directory, mistakes found before anything runs, and resume."""
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from prompt_tuning.analysis import results
 from prompt_tuning.cli import gin_config, sweep
-from prompt_tuning.cli.main import COMMANDS
+from prompt_tuning.cli.main import COMMANDS, register
 from prompt_tuning.prompts import files
 from prompt_tuning.types import UserError
 from tests.cli.conftest import flags, launch, tiny, tree
@@ -16,8 +15,7 @@ from tests.cli.conftest import flags, launch, tiny, tree
 SWEEP = {"length=2": {"PROMPT_LENGTH": 2}, "length=3": {"PROMPT_LENGTH": 3, "LEARNING_RATE": 0.1}}
 
 
-for command in COMMANDS.values():  # Register what gin may bind, before a test locks it.
-    importlib.import_module(command.module)
+register(COMMANDS)  # Before a test locks what gin may bind.
 
 
 def _points(*bindings: str, command: str = "train") -> list[sweep.Point]:

@@ -1,6 +1,5 @@
 """The configs of the published models: shapes are golden, counts are the published ones."""
 
-import importlib
 import json
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.cli import gin_config, gin_files
-from prompt_tuning.cli.main import COMMANDS
+from prompt_tuning.cli.main import COMMANDS, register
 from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.formats.hugging_face_names import is_transposed, stored_name
 from prompt_tuning.models.parameters import parameter_shapes
@@ -37,8 +36,7 @@ ADAPTED = [f"t5_1_1_lm100k_{size}" for size in ("small", "base", "large", "xl", 
 
 @pytest.fixture(scope="module", autouse=True)
 def registered():
-    for command in COMMANDS.values():
-        importlib.import_module(command.module)
+    register(COMMANDS)
 
 
 def arguments(name: str) -> dict[str, Any]:

@@ -1,0 +1,192 @@
+"""The table of transfer from a library: each retrieved prompt beside starts without transfer."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from prompt_tuning.analysis import table as rendering
+from prompt_tuning.analysis.statistics import PairedDifference, Row, Spread, spread
+from prompt_tuning.analysis.table import Column, Line, Score, Table
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StartRows:
+    """The rows of one start, which differ in their seed.
+
+    Attributes:
+        name: What it starts from: for a retrieved prompt, the task it was tuned on.
+        similarity: Of its prompt to the target; None for vanilla prompt tuning.
+        rows: Rows of `results.json`.
+    """
+
+    name: str
+    similarity: float | None
+    rows: Sequence[Row]
+
+    @property
+    def validation(self) -> Spread:
+        """The best validation scores."""
+        return _spread([max(score for _, score in row["curve"]) for row in self.rows])
+
+    @property
+    def score(self) -> Spread:
+        """The scores, on the split that is scored, of the checkpoints best on validation."""
+        return _spread([row["score"] for row in self.rows])
+
+    @property
+    def curve(self) -> Mapping[int, float]:
+        """Mean validation score over seeds, by step, where all of them have one."""
+        curves = [dict(row["curve"]) for row in self.rows]
+        steps = set.intersection(*map(set, curves))
+        return {step: float(np.mean([curve[step] for curve in curves])) for step in sorted(steps)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """The starts of a run, and which of them are compared.
+
+    Attributes:
+        starts: All of them.
+        best: The one that is best on validation: the one that is kept.
+        vanilla: The one of vanilla prompt tuning that is best on validation.
+    """
+
+    starts: Sequence[StartRows]
+    best: StartRows
+    vanilla: StartRows
+
+    @property
+    def split(self) -> str:
+        """The split that is scored."""
+        return self.vanilla.rows[0]["split"]
+
+    def gain(self, start: StartRows) -> PairedDifference:
+        """Returns the score of a start less that of vanilla prompt tuning, over seeds."""
+        baseline = {row["seed"]: row["score"] for row in self.vanilla.rows}
+        found = _spread([row["score"] - baseline[row["seed"]] for row in start.rows])
+        error = None if found.std is None else found.std / found.n**0.5
+        return PairedDifference(found.mean, error, found.n)
+
+    @property
+    def vanilla_steps(self) -> int:
+        """Steps after which vanilla prompt tuning is at its best, by its mean curve."""
+        curve = self.vanilla.curve
+        return max(curve, key=lambda step: curve[step])
+
+    def steps_to_match(self, start: StartRows) -> int | None:
+        """Returns the steps after which a start first scores what vanilla does at best.
+
+        Both by the means over seeds, on validation; None where it never does.
+        """
+        wanted = self.vanilla.curve[self.vanilla_steps]
+        return next((step for step, score in start.curve.items() if score >= wanted), None)
+
+    def speed_up(self, start: StartRows) -> float | None:
+        """Returns the comparable-result speed-up (Su et al. 2022): vanilla's steps by the start's.
+
+        None where the start never matches vanilla, or does before its first step.
+        """
+        steps = self.steps_to_match(start)
+        return self.vanilla_steps / steps if steps else None
+
+
+def compare(starts: Sequence[StartRows]) -> Comparison:
+    """Compares starts, of which some are retrieved prompts and some vanilla prompt tuning.
+
+    The best is that with the highest validation score, mean over seeds; of equal ones the first.
+    """
+    vanilla = [start for start in starts if start.similarity is None]
+    return Comparison(starts, _best(starts), _best(vanilla))
+
+
+def library_table(found: Comparison, task: str) -> Table:
+    """Returns a line for each start; a star marks the one that is kept."""
+    columns = [Column("start")]
+    names = ("similarity", "validation", found.split, "over vanilla", "steps to match", "speed-up")
+    columns += [Column(name, numeric=True) for name in names]
+    lines = []
+    for start in found.starts:
+        steps, speed_up = found.steps_to_match(start), found.speed_up(start)
+        cells = [
+            f"{'* ' if start is found.best else ''}{start.name}",
+            None if start.similarity is None else f"{start.similarity:.2f}",
+            Score(start.validation),
+            Score(start.score),
+            None if start is found.vanilla else signed(found.gain(start)),
+            None if steps is None else str(steps),
+            None if speed_up is None else f"{speed_up:.1f}x",
+        ]
+        lines.append(Line(cells))
+    note = (
+        "* is kept: best on validation. ± is the standard deviation over seeds, and the standard "
+        f"error of a difference. Vanilla is {found.vanilla.name}, the better without transfer on "
+        "validation; steps to match are those until the mean validation score is what vanilla has "
+        f"at best, after {found.vanilla_steps} steps."
+    )
+    return Table(columns, lines, f"Starts of {task}", note)
+
+
+def comma_separated(found: Comparison) -> str:
+    """Returns the table as CSV, numbers unrounded."""
+    names = ("start", "similarity", "validation", "score", "std", "n", "split")
+    names += ("gain", "gain_standard_error", "steps_to_match", "speed_up", "kept")
+    lines = []
+    for start in found.starts:
+        gain = found.gain(start)
+        cells = [
+            *(start.name, start.similarity, start.validation.mean),
+            *(start.score.mean, start.score.std, start.score.n, found.split),
+            *(gain.mean, gain.standard_error),
+            *(found.steps_to_match(start), found.speed_up(start), start is found.best),
+        ]
+        lines.append(Line(cells))
+    return rendering.comma_separated(Table([Column(name) for name in names], lines))
+
+
+def verdict(found: Comparison) -> str:
+    """Says in a sentence whether retrieval helped."""
+    best, vanilla = found.best, found.vanilla
+    if best is vanilla:
+        closest = _best([start for start in found.starts if start.similarity is not None])
+        return (
+            f"No retrieved prompt helped: none is better on validation than {best.name}. The best "
+            f"of them, {closest.name}, scores {_scored(found, closest)}."
+        )
+    gain = found.gain(best)
+    if found.split == "validation":
+        doubt = "; this split chose it, so expect less on new data"
+    elif gain.mean <= 0:
+        doubt = ": no better there, though it is on validation"
+    elif gain.standard_error is None:
+        doubt = "; one seed does not tell that from luck"
+    elif gain.mean < 2 * gain.standard_error:
+        doubt = "; less than two standard errors, so it may be luck"
+    else:
+        doubt = ""
+    return f"{best.name} is best on validation, and scores {_scored(found, best)}{doubt}."
+
+
+def signed(difference: PairedDifference) -> str:
+    """Returns a difference with its sign, and its standard error where there is one."""
+    error = difference.standard_error
+    return f"{difference.mean:+.1f}" + ("" if error is None else f" ± {error:.1f}")
+
+
+def _scored(found: Comparison, start: StartRows) -> str:
+    gain = found.gain(start)
+    seeds = f"{gain.n} seed{'s' if gain.n > 1 else ''}"
+    return (
+        f"{start.score.mean:.1f} on {found.split}, {signed(gain)} over {found.vanilla.name} "
+        f"({seeds})"
+    )
+
+
+def _best(starts: Sequence[StartRows]) -> StartRows:
+    return max(starts, key=lambda start: start.validation.mean)
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    found = spread(values)
+    assert found is not None
+    return found

@@ -1,0 +1,175 @@
+"""`prompt-tuning spot --library=DIR`: tunes a new task from the prompts most similar to it."""
+
+import collections
+import functools
+import shlex
+from collections.abc import Callable, Sequence
+
+import gin
+from rich.console import Console
+
+from prompt_tuning.analysis import library_plot, library_table, results, table
+from prompt_tuning.analysis.library_table import Comparison, StartRows
+from prompt_tuning.cli import configurables  # noqa: F401
+from prompt_tuning.cli.session import Session
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.rows import Row
+from prompt_tuning.training.run_directory import RunDirectory, write_text
+from prompt_tuning.training.setup import Setup
+from prompt_tuning.transfer import library_spot as transfer
+from prompt_tuning.transfer.candidates import Candidates, find_candidates
+from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library_spot import LibrarySpotPlan, Started
+from prompt_tuning.transfer.retrieval import Ranked
+from prompt_tuning.types import UserError
+
+gin.external_configurable(LibrarySpotPlan)
+
+_VANILLA = {"class_labels": "class labels", "sampled_vocab": "sampled vocab"}
+
+
+@gin.configurable
+def library_spot(
+    *,
+    model_dir: str,
+    task: str | Sequence[str] | None,
+    plan: LibrarySpotPlan,
+    tuning: TuneConfig,
+    setup: Setup,
+    dry_run: bool,
+    tfds_data_dir: str | None,
+    library: str,
+    operative_config: str,
+) -> None:
+    """Embeds a task, tunes it from the most similar prompts of a library, and keeps the best.
+
+    What an earlier run in the same directory finished is reused.
+
+    Args:
+        model_dir: Where the run's files are.
+        task: The target task or mixture; None for the task of the user's own file.
+        plan: How prompts are retrieved, and the schedules.
+        tuning: Settings of the train step and the loop.
+        setup: Frozen model and data.
+        dry_run: Whether to print what the run needs, and stop.
+        tfds_data_dir: Where TensorFlow Datasets are kept.
+        library: Directory of the library.
+        operative_config: The resolved configuration, for the run's directory.
+    """
+    console = Console()
+    tell = functools.partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    names = setup.named_tasks(task)
+    if len(names) != 1:
+        raise UserError(
+            f"--library: a run is of one task, and MIXTURE_OR_TASK_NAME has {len(names)}; "
+            "run one after another, as points of SWEEP"
+        )
+    (name,) = names
+    opened = Library(library)
+    session = Session(
+        setup=setup,
+        tuning=tuning,
+        task_names=names,
+        save_steps=(),
+        tfds_data_dir=tfds_data_dir,
+        console=console,
+    )
+    if dry_run and setup.planned_model is not None:
+        tell(f"Library {library}: it is looked through once the model is here.")
+        session.dry_run(_outline(plan, name, plan.k))
+        return
+    candidates = _candidates(opened, setup, tuning)
+    for line in candidates.described(plan.embedding.steps):
+        tell(line)
+    rows = _outline(plan, name, min(plan.k, len(candidates.entries)))
+    if dry_run:
+        session.dry_run(rows)
+        return
+    session.check(rows)
+    directory = RunDirectory(model_dir)
+    work = session.open(directory, operative_config, len(rows))
+    tune = functools.partial(session.tune, work=work)
+    found = transfer.run(plan, name, candidates, tune, directory=directory, tell=tell)
+    comparison = library_table.compare(_start_rows(found))
+    best = found[comparison.starts.index(comparison.best)]
+    outcome, path = transfer.keep(best, plan, name, directory)
+    report(comparison, name, directory, console)
+    tell(
+        f"{library_table.verdict(comparison)}\n"
+        f"Kept: {path}, of {outcome.row['name']}: {outcome.validation:.1f} on validation, "
+        f"{outcome.score:.1f} on {outcome.split}. To add it to the library, with its embedding:\n"
+        f"    prompt-tuning library add {shlex.quote(library)} {shlex.quote(path)}\n"
+        f"Tables and learning curves: {directory.report}; scores: {directory.results}; "
+        f"prompts: {directory.prompts}"
+    )
+
+
+def report(comparison: Comparison, task: str, directory: RunDirectory, console: Console) -> None:
+    """Writes `results.json` and `report/`, and prints the table.
+
+    Args:
+        comparison: All starts of the run.
+        task: The target task.
+        directory: Where the run's files are.
+        console: Where to print.
+    """
+    results.write(directory.results, [row for start in comparison.starts for row in start.rows])
+    shown = library_table.library_table(comparison, task)
+    write_text(directory.report / "library.md", table.markdown(shown))
+    write_text(directory.report / "library.csv", library_table.comma_separated(comparison))
+    title = f"{task}: starts from a library, and without"
+    library_plot.curves_plot(comparison, directory.report / "curves.png", title=title)
+    console.out(table.text(shown, console.width), highlight=False)
+
+
+def _candidates(library: Library, setup: Setup, tuning: TuneConfig) -> Candidates:
+    backbone = setup.open_backbone()
+    return find_candidates(
+        library,
+        backbone=backbone.config.name,
+        backbone_digest=backbone.digest,
+        prompt_length=tuning.prompt_length,
+        hidden_size=backbone.config.emb_dim,
+    )
+
+
+def _outline(plan: LibrarySpotPlan, task: str, k: int) -> list[Row]:
+    """Returns rows as the run will have them, before it is known which prompts they start from."""
+    unknown = [Ranked(f"retrieved{i}", "", "", "", "", 0.0) for i in range(k)]
+    starts = [(ranked, plan.embedding_start) for ranked in unknown]
+    groups = plan.transfer_rows(task, starts) + plan.vanilla_rows(task)
+    return [*plan.embedding_rows(task), *(row for rows in groups for row in rows)]
+
+
+def _start_rows(found: Sequence[Started]) -> list[StartRows]:
+    """Returns what a table has of each start; retrieved prompts go by their source tasks."""
+    names = _names([started.prompt for started in found if started.prompt])
+    starts = []
+    for started in found:
+        rows = [outcome.result() for outcome in started.outcomes]
+        if started.prompt is None:
+            init: str = rows[0]["init"]
+            starts.append(StartRows(_VANILLA.get(init, init), None, rows))
+        else:
+            name = names[started.prompt.id]
+            rows = [row | {"source": name} for row in rows]
+            starts.append(StartRows(name, started.prompt.similarity, rows))
+    return starts
+
+
+def _names(prompts: Sequence[Ranked]) -> dict[str, str]:
+    """Returns a name for each prompt by its id: its task, with its seed where that needs be told.
+
+    A prompt that they do not tell from another, or that has no task, goes by its id.
+    """
+    ways: Sequence[Callable[[Ranked], str]] = (
+        lambda prompt: prompt.task,
+        lambda prompt: f"{prompt.task} seed {prompt.seed}",
+    )
+    names: dict[str, str] = {}
+    for way in ways:
+        counts = collections.Counter(map(way, prompts))
+        for prompt in prompts:
+            if prompt.task and counts[way(prompt)] == 1:
+                names.setdefault(prompt.id, way(prompt))
+    return {prompt.id: names.get(prompt.id, prompt.id) for prompt in prompts}

@@ -1,0 +1,88 @@
+"""The prompts of a library that can start a prompt of a given backbone and length."""
+
+import collections
+import dataclasses
+from collections.abc import Sequence
+
+from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library_entry import Entry
+from prompt_tuning.types import UserError
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Candidates:
+    """Holds the prompts that fit, and what is said of the others.
+
+    Attributes:
+        library: The library.
+        entries: Its prompts that fit, in its order.
+        left_out: How many do not and why, in a sentence; None where all fit.
+    """
+
+    library: Library
+    entries: Sequence[Entry]
+    left_out: str | None
+
+    def described(self, steps: int) -> list[str]:
+        """Says in lines what there is to choose from, for a task embedding of `steps` steps.
+
+        A key is a prompt's task embedding or, where it has none, the prompt itself.
+        """
+        count = len(self.entries)
+        lines = [f"Library {self.library.path}: {count} prompts to choose from."]
+        if self.left_out:
+            lines[0] += f" {self.left_out}"
+        embedded = collections.Counter(
+            entry.metadata.get("embedding_step", "unknown")
+            for entry in self.entries
+            if entry.has_embedding
+        )
+        without = count - embedded.total()
+        others = {step: of for step, of in embedded.items() if step != str(steps)}
+        unlike = [f"{without} have no task embedding and are compared themselves"] * bool(without)
+        if others:
+            unlike.append(f"{sum(others.values())} are embedded after {', '.join(sorted(others))}")
+        if unlike:
+            lines.append(
+                f"The new task is embedded after {steps} steps (EMBEDDING_STEPS); of the "
+                f"library's prompts {' and '.join(unlike)}, which may blur the ranking."
+            )
+        return lines
+
+
+def find_candidates(
+    library: Library, *, backbone: str, backbone_digest: str, prompt_length: int, hidden_size: int
+) -> Candidates:
+    """Returns the prompts of a library that were tuned on a backbone, at a length and width.
+
+    Raises:
+        UserError: The library is empty, or none of its prompts fits.
+    """
+    entries = library.entries()
+    if not entries:
+        raise UserError(
+            f"library '{library.path}' is empty; add prompts with "
+            f"prompt-tuning library add {library.path} PATH..."
+        )
+    fitting: list[Entry] = []
+    reasons: collections.Counter[str] = collections.Counter()
+    for entry in entries:
+        length, width = entry.shape
+        if not entry.backbone_digest:
+            reasons["of no known backbone"] += 1
+        elif (entry.backbone, entry.backbone_digest) != (backbone, backbone_digest):
+            reasons[f"of another backbone ({entry.backbone or 'without a name'})"] += 1
+        elif width != hidden_size:
+            reasons[f"of another width ({width}, not {hidden_size})"] += 1
+        elif length != prompt_length:
+            reasons[f"of another length ({length} tokens, not {prompt_length})"] += 1
+        else:
+            fitting.append(entry)
+    why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    if not fitting:
+        raise UserError(
+            f"library '{library.path}' has no prompt of {backbone} with {prompt_length} tokens to "
+            f"start from ({why}); add some, or set the model and PROMPT_LENGTH to theirs"
+        )
+    left_out = f"{reasons.total()} of {len(entries)} prompts are left out: {why}."
+    return Candidates(library=library, entries=fitting, left_out=left_out if reasons else None)

@@ -1,0 +1,183 @@
+"""Transfer from a library (Vu et al. 2022, section 4): a new task starts from retrieved prompts."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from prompt_tuning.prompts import files
+from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.rows import Row, row_name
+from prompt_tuning.training.run_directory import RunDirectory
+from prompt_tuning.training.schedule import Schedule
+from prompt_tuning.training.starts import FromFile, Start
+from prompt_tuning.transfer import retrieval
+from prompt_tuning.transfer.candidates import Candidates
+from prompt_tuning.transfer.retrieval import Ranked
+from prompt_tuning.transfer.similarity import find_similarity
+from prompt_tuning.transfer.spot import Tune
+from prompt_tuning.types import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LibrarySpotPlan:
+    """Describes transfer from a library to one task, with vanilla prompt tuning beside it.
+
+    Attributes:
+        k: Prompts to retrieve.
+        similarity: Similarity of task embeddings, a name of `similarity.SIMILARITIES`.
+        embedding_start: How the prompts begin whose last ones are the task's embeddings.
+        embedding: Their training, as that of the library's own.
+        baselines: How the prompts of vanilla prompt tuning begin.
+        target: Training from every start.
+        seeds: Seeds of each start, and of the embedding.
+    """
+
+    k: int
+    similarity: str
+    embedding_start: Start
+    embedding: Schedule
+    baselines: tuple[Start, ...]
+    target: Schedule
+    seeds: tuple[int, ...]
+
+    def __post_init__(self):
+        find_similarity(self.similarity)
+        if self.k < 1:
+            raise UserError(f"LibrarySpotPlan.k (RETRIEVE_K) must be at least 1, not {self.k}")
+        for field in ("baselines", "seeds"):
+            if not getattr(self, field):
+                raise UserError(f"spot needs at least one of {field}")
+
+    def embedding_rows(self, task: str) -> list[Row]:
+        """Returns the short rows that end at the task's embeddings."""
+        return [
+            self._row(task, "embedding", seed, self.embedding_start, schedule=self.embedding)
+            for seed in self.seeds
+        ]
+
+    def vanilla_rows(self, task: str) -> list[list[Row]]:
+        """Returns the rows of vanilla prompt tuning: for each start, one of each seed."""
+        return [
+            [self._row(task, start.describe()["init"], seed, start) for seed in self.seeds]
+            for start in self.baselines
+        ]
+
+    def transfer_rows(self, task: str, prompts: Sequence[tuple[Ranked, Start]]) -> list[list[Row]]:
+        """Returns the rows of transfer: for each prompt, one of each seed."""
+        return [
+            [self._row(task, ranked.id, seed, start, source=ranked.task) for seed in self.seeds]
+            for ranked, start in prompts
+        ]
+
+    def _row(
+        self,
+        task: str,
+        name: str,
+        seed: int,
+        start: Start,
+        *,
+        schedule: Schedule | None = None,
+        source: str | None = None,
+    ) -> Row:
+        return Row(
+            name=row_name(task, name, f"seed{seed}"),
+            task=task,
+            start=start,
+            seed=seed,
+            schedule=schedule or self.target,
+            method="prompt_tuning" if source is None else "spot",
+            source=source,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Started:
+    """What came of one start.
+
+    Attributes:
+        prompt: The retrieved prompt, or None for vanilla prompt tuning.
+        outcomes: One for each seed.
+    """
+
+    prompt: Ranked | None
+    outcomes: Sequence[Outcome]
+
+
+def run(
+    plan: LibrarySpotPlan,
+    task: str,
+    candidates: Candidates,
+    tune: Tune,
+    *,
+    directory: RunDirectory,
+    tell: Callable[[str], None],
+) -> list[Started]:
+    """Runs a plan to its end: embeds the task, retrieves prompts, tunes from all starts together.
+
+    Prompts are ranked once; a run that is resumed keeps what it retrieved before, and says so where
+    the library would give it others by now.
+
+    Args:
+        plan: What to do.
+        task: The target task.
+        candidates: The prompts of the library that fit.
+        tune: Trains rows.
+        directory: Where the run's files are.
+        tell: Shows a line.
+
+    Returns:
+        The retrieved prompts from the most similar on, then the vanilla starts.
+
+    Raises:
+        UserError: `retrieved.json` is damaged or of other settings, or a prompt cannot be read.
+    """
+    embedding = plan.embedding_rows(task)
+    before = retrieval.read(directory, task, plan.similarity)
+    if before is None or not all(_last(directory, row).exists() for row in embedding):
+        tune(embedding)
+    embeddings = [files.load(_last(directory, row)) for row in embedding]
+    now = retrieval.rank(candidates, embeddings, task, plan.similarity)
+    if before is not None and (found := before.newcomers(now, plan.k)):
+        names = ", ".join(ranked.name for ranked in found)
+        tell(
+            f"The library has new prompts that are similar ({names}); this run goes on with those "
+            f"it began with. Delete {directory.path / 'retrieved.json'} to rank again."
+        )
+    prompts = retrieval.retrieve(before or now, plan.k, candidates.library, directory)
+    tell(_described(prompts, plan, len((before or now).ranking), task))
+    starts = [(ranked, FromFile(str(ranked.path(directory)))) for ranked in prompts]
+    groups = plan.transfer_rows(task, starts) + plan.vanilla_rows(task)
+    outcomes = iter(tune([*embedding, *(row for rows in groups for row in rows)])[len(embedding) :])
+    origins = [*prompts, *(None for _ in plan.baselines)]
+    return [
+        Started(ranked, [next(outcomes) for _ in rows])
+        for ranked, rows in zip(origins, groups, strict=True)
+    ]
+
+
+def keep(
+    best: Started, plan: LibrarySpotPlan, task: str, directory: RunDirectory
+) -> tuple[Outcome, str]:
+    """Copies the prompt of a start that is best on validation to `prompts/best.safetensors`.
+
+    It has the task's embedding of the same seed, so that a library finds it by that.
+
+    Returns:
+        The outcome that the prompt is of, and the path of the copy.
+    """
+    outcome = max(best.outcomes, key=lambda outcome: outcome.validation)
+    prompt = files.load(directory.row(outcome.row["name"]) / "best.safetensors")
+    of_seed = {row.seed: row for row in plan.embedding_rows(task)}
+    embedding = files.load(_last(directory, of_seed[outcome.row["seed"]])).array
+    path = directory.prompts / "best.safetensors"
+    files.save(path, prompt.embedded(embedding, plan.embedding.steps))
+    return outcome, str(path)
+
+
+def _last(directory: RunDirectory, row: Row) -> Path:
+    return directory.row(row.name) / "last.safetensors"
+
+
+def _described(prompts: Sequence[Ranked], plan: LibrarySpotPlan, count: int, task: str) -> str:
+    listed = ", ".join(f"{ranked.name} ({ranked.similarity:.2f})" for ranked in prompts)
+    return f"Of {count} prompts, most similar to {task} by {plan.similarity}: {listed}"
