@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from prompt_tuning.analysis.interval import Interval, mean_interval
+from prompt_tuning.analysis.interval import Interval, generator, mean_interval
 from prompt_tuning.analysis.study import MethodScores, Study
 from prompt_tuning.analysis.transfer_scores import TransferScores
 
@@ -18,6 +18,7 @@ BASELINE = "prompt_tuning"
 ORACLE = "oracle"
 TOP_K = "best_of_top_k"
 RANDOM_K = "best_of_random_k"
+EXCHANGES = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +53,8 @@ def best_of_top_k(transfer: TransferScores, similarities: np.ndarray, k: int) ->
         k: How many, at least 1.
     """
     allowed = eligible(transfer)
-    order = np.argsort(np.where(allowed, -similarities, np.inf), axis=-1, kind="stable")
-    places = np.argsort(order, axis=-1, kind="stable")
-    return _best(transfer, allowed & (places < _checked(k)))
+    among = _most_similar(allowed, similarities, _checked(k))
+    return _best(transfer.scores, transfer.validation, among)
 
 
 def best_of_random_k(transfer: TransferScores, k: int) -> np.ndarray:
@@ -75,9 +75,41 @@ def best_of_random_k(transfer: TransferScores, k: int) -> np.ndarray:
     return expected
 
 
+def best_of_exchanged_k(transfer: TransferScores, similarities: np.ndarray, k: int) -> np.ndarray:
+    """Returns what best of top-k would score where similarity knew nothing of the source tasks.
+
+    The prompts of a source task are alike, so that the k most similar ones are of fewer tasks than
+    k at random, and the best of them is worse for that alone. Here each target's source tasks,
+    other than its own, exchange their similarities, prompt by prompt.
+
+    Args:
+        transfer: The study's scores; every source has as many prompts.
+        similarities: Of each target's embedding to each candidate's, `[T, J, C]`.
+        k: How many, at least 1.
+
+    Returns:
+        `[EXCHANGES, T, J]`: the scores at each exchange.
+    """
+    rng = generator()
+    allowed = eligible(transfer)
+    places = transfer.by_source(np.arange(len(transfer.candidates)))
+    found = np.full((EXCHANGES, *transfer.baseline.shape), np.nan)
+    for target, name in enumerate(transfer.targets):
+        others = np.flatnonzero(np.array(transfer.sources) != name)
+        order = np.tile(np.arange(len(transfer.sources)), (EXCHANGES, 1))
+        order[:, others] = rng.permuted(np.tile(others, (EXCHANGES, 1)), axis=1)
+        exchanged = np.empty((EXCHANGES, *similarities.shape[1:]))
+        # [J, S, I] at [EXCHANGES, S] is [J, EXCHANGES, S, I]
+        blocks = similarities[target][:, places][:, order]
+        exchanged[..., places] = np.moveaxis(blocks, 1, 0)
+        among = _most_similar(allowed[target], exchanged, _checked(k))
+        found[:, target] = _best(transfer.scores[target], transfer.validation[target], among)
+    return found
+
+
 def oracle(transfer: TransferScores) -> np.ndarray:
     """Returns the test score of the best of all candidates, `[T, J]`."""
-    return _best(transfer, eligible(transfer))
+    return _best(transfer.scores, transfer.validation, eligible(transfer))
 
 
 def search_space_cut(transfer: TransferScores, k: int) -> float | None:
@@ -97,6 +129,25 @@ def top_minus_random(
     top = best_of_top_k(study.transfer, study.similarities[similarity], k)
     random = best_of_random_k(study.transfer, k)
     return _difference(top - random), _difference(study.gain(top) - study.gain(random))
+
+
+def top_minus_exchanged(
+    study: Study, similarity: str, k: int
+) -> tuple[Difference | None, float | None]:
+    """Returns best of top-k less that of `best_of_exchanged_k`, in points, and a p value.
+
+    The p value is the share of exchanges whose mean over targets is at least that of the study: of
+    similarities that know nothing of the source tasks. None where no target has candidates.
+    """
+    kept = comparable(study.transfer)
+    if not kept.any():
+        return None, None
+    top = best_of_top_k(study.transfer, study.similarities[similarity], k)[kept]
+    exchanged = best_of_exchanged_k(study.transfer, study.similarities[similarity], k)[:, kept]
+    means = exchanged.mean(axis=(1, 2))
+    # The study itself is one of the exchanges; a sum in another order is no difference.
+    p = (1 + int((means >= top.mean() - 1e-9).sum())) / (1 + EXCHANGES)
+    return _difference(top - exchanged.mean(axis=0)), p
 
 
 def retrievals(study: Study) -> list[MethodScores]:
@@ -126,11 +177,17 @@ def _checked(k: int) -> int:
     return k
 
 
-def _best(transfer: TransferScores, among: np.ndarray) -> np.ndarray:
-    rated = np.where(among, transfer.validation, -np.inf)
+def _most_similar(allowed: np.ndarray, similarities: np.ndarray, k: int) -> np.ndarray:
+    """Returns which candidates are the k most similar of those allowed, `[..., C]`."""
+    order = np.argsort(np.where(allowed, -similarities, np.inf), axis=-1, kind="stable")
+    return allowed & (np.argsort(order, axis=-1, kind="stable") < k)
+
+
+def _best(scores: np.ndarray, validation: np.ndarray, among: np.ndarray) -> np.ndarray:
+    rated = np.where(among, validation, -np.inf)
     best = among & (rated == rated.max(axis=-1, keepdims=True))
     count = best.sum(axis=-1)
-    total = np.where(best, transfer.scores, 0.0).sum(axis=-1)
+    total = np.where(best, scores, 0.0).sum(axis=-1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 

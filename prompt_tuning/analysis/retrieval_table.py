@@ -16,11 +16,12 @@ from prompt_tuning.analysis.retrieval import (
     comparable,
     retrievals,
     search_space_cut,
+    top_minus_exchanged,
     top_minus_random,
 )
 from prompt_tuning.analysis.statistics import Spread, spread
 from prompt_tuning.analysis.study import ERROR_REDUCTION, MethodScores, Study
-from prompt_tuning.analysis.table import Cell, Column, Line, Score, Table
+from prompt_tuning.analysis.table import Cell, Column, Decimal, Line, Score, Table
 
 METHODS: Mapping[str, str] = {
     BASELINE: "own prompt alone",
@@ -95,23 +96,40 @@ def retrieval_table(study: Study) -> Table:
 
 
 def top_minus_random_table(study: Study) -> Table:
-    """Returns what similarity adds: best of top-k less best of random k, with intervals."""
+    """Returns what similarity adds: best of top-k less what chance gives, with intervals.
+
+    Chance is random k and, where sources have several prompts, also sources that exchange their
+    similarities; see `retrieval.best_of_exchanged_k`.
+    """
     tuned = study.measure == ERROR_REDUCTION
-    units = ["points", "% of the error"] if tuned else ["% of the own prompt's score"]
+    several = len(study.transfer.candidates) > len(study.transfer.sources)
+    units = ["less random k, points", "less random k, % of error"]
+    if not tuned:
+        units = ["less random k, % of own score"]
+    units += ["less exchanged, points"] if several else []
     columns = [Column("similarity"), Column("k", numeric=True)]
     for unit in units:
-        columns += [Column(name, numeric=True) for name in (f"difference, {unit}", "from", "to")]
+        columns += [Column(name, numeric=True) for name in (unit, "from", "to")]
+    columns += [Column("p", numeric=True)] if several else []
     lines = []
     for name in study.similarities:
         for k in study.ks:
             found = top_minus_random(study, name, k)
             cells = [cell for each in (found if tuned else found[1:]) for cell in _ends(each)]
+            if several:
+                exchanged, p = top_minus_exchanged(study, name, k)
+                cells += [*_ends(exchanged), p and Decimal(p, 3)]
             lines.append(Line([name, k, *cells]))
     note = (
         f"From and to are the ends of a {CONFIDENCE:.0%} bootstrap interval, which resamples"
         " targets, and seeds within them."
     )
-    return Table(columns, lines, "Best of top-k less best of random k, mean over targets", note)
+    if several:
+        note += (
+            " Exchanged: where source tasks exchange their similarities, so that the k are of as"
+            " few tasks as the most similar ones are; p is the share of exchanges that do as well."
+        )
+    return Table(columns, lines, "Best of top-k beside chance, mean over targets", note)
 
 
 def _averages(

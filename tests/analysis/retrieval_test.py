@@ -7,6 +7,7 @@ import pytest
 
 from prompt_tuning.analysis.interval import mean_interval
 from prompt_tuning.analysis.retrieval import (
+    best_of_exchanged_k,
     best_of_random_k,
     best_of_top_k,
     oracle,
@@ -117,6 +118,21 @@ def test_similarity_that_knows_the_gain_beats_random_and_one_that_does_not_cover
     assert gain.mean == pytest.approx(2 * points.mean)  # The baseline's error is 50 points.
     blind, _ = top_minus_random(study_of(transfer, rng.normal(size=(10, 3, 12))), "mean_token", 3)
     assert blind and blind.interval and blind.interval.low < 0 < blind.interval.high
+
+
+def test_sources_that_exchange_similarities_are_drawn_at_random_with_their_seeds():
+    scores = RNG.uniform(50, 90, (2, 2, 6))
+    transfer = renamed(transfer_of(scores), sources=["a", "a", "b", "b", "c", "c"])
+    similarities = np.tile(np.array([0.9, 0.8, 0.6, 0.5, 0.2, 0.1]), (2, 2, 1))
+    found = best_of_exchanged_k(transfer, similarities, 2).mean(axis=0)
+    each = transfer.by_source(scores).max(axis=-1)  # Two prompts are those of one source.
+    np.testing.assert_allclose(found, each.mean(axis=-1), atol=1.0)
+    own = renamed(transfer, targets=["a", "x"])
+    without = best_of_exchanged_k(own, similarities, 2).mean(axis=0)
+    np.testing.assert_allclose(without[0], each[0, :, 1:].mean(axis=-1), atol=1.0)
+    alone = transfer_of(scores)  # Sources with one prompt each: as random k.
+    exchanged = best_of_exchanged_k(alone, similarities, 3).mean(axis=0)
+    np.testing.assert_allclose(exchanged, best_of_random_k(alone, 3), atol=1.0)
 
 
 def test_intervals_resample_targets_and_their_seeds():

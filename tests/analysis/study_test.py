@@ -13,7 +13,12 @@ from prompt_tuning.analysis.correlation import (
     mean_correlation,
     target_correlations,
 )
-from prompt_tuning.analysis.retrieval import best_of_top_k, oracle, top_minus_random
+from prompt_tuning.analysis.retrieval import (
+    best_of_top_k,
+    oracle,
+    top_minus_exchanged,
+    top_minus_random,
+)
 from prompt_tuning.analysis.retrieval_table import retrieval_lines
 from prompt_tuning.analysis.study import Study
 from prompt_tuning.transfer.similarity import SIMILARITIES, similarities
@@ -64,6 +69,9 @@ def test_planted_sources_are_ranked_right(similarity: str):
     for k in study.ks:
         difference, _ = top_minus_random(study, "mean_token", k)
         assert difference and difference.interval and difference.interval.low > 0
+        exchanged, p = top_minus_exchanged(study, "mean_token", k)
+        assert exchanged and exchanged.interval and exchanged.interval.low > 0 and p
+        assert p < 0.01
     first = next(line for line in retrieval_lines(study) if line.method.k == 1)
     assert first.kept is not None and first.kept > 0.97
     top = best_of_top_k(study.transfer, study.similarities["mean_token"], 3)
@@ -89,9 +97,33 @@ def test_where_gains_are_shuffled_similarity_predicts_nothing():
     assert covered > 0.8 * SHUFFLES and correlated > 0.8 * SHUFFLES
 
 
+def test_where_sources_are_shuffled_their_likeness_is_no_fault_of_similarity():
+    study = _planted("mean_token")
+    rng = np.random.default_rng(0)
+    random, exchanged, values = [], [], []
+    for _ in range(SHUFFLES):
+        order = rng.permuted(np.tile(np.arange(SOURCE_TASKS), (TARGETS, 1)), axis=1)
+        places = order[..., None] * SOURCE_SEEDS + np.arange(SOURCE_SEEDS)
+        shuffled = _reordered(study, places.reshape(TARGETS, 1, -1))
+        less_random, _ = top_minus_random(shuffled, "mean_token", 3)
+        less_exchanged, p = top_minus_exchanged(shuffled, "mean_token", 3)
+        assert less_random and less_exchanged and p
+        random.append(less_random.mean)
+        exchanged.append(less_exchanged.mean)
+        values.append(p)
+    # Three at random are of three tasks, the three most similar of one.
+    assert np.mean(random) < -3.0
+    assert abs(np.mean(exchanged)) < 3 * np.std(exchanged) / SHUFFLES**0.5
+    assert 0.25 < np.mean(values) < 0.75
+
+
 def _shuffled(study: Study, rng: np.random.Generator) -> Study:
     """Returns the study with each target's source prompts exchanged for one another."""
-    places = rng.permuted(np.tile(np.arange(24), (TARGETS, 1)), axis=1)[:, None]
+    return _reordered(study, rng.permuted(np.tile(np.arange(24), (TARGETS, 1)), axis=1)[:, None])
+
+
+def _reordered(study: Study, places: np.ndarray) -> Study:
+    """Returns the study with the scores of each target's sources from other places, `[T, 1, C]`."""
     scores, validation = (
         np.take_along_axis(values, places, axis=2)
         for values in (study.transfer.scores, study.transfer.validation)
