@@ -1,9 +1,8 @@
 """Prompts of a library, one a line: as a table, or as JSON."""
 
-import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -29,12 +28,15 @@ def print_table(entries: Sequence[Entry], metric: str, similarities: Sequence[fl
         metric: The metric to show.
         similarities: The prompts' similarities to another, where there are any.
     """
-    screen = console()
-    table = _table(entries, metric, similarities, stacked=False)
+    values = [entry.metrics.get(metric) for entry in entries]
+    scores = {printable(metric): [MISSING if v is None else f"{v:.1f}" for v in values]}
+    if similarities:
+        scores["similarity"] = [f"{value:.3f}" for value in similarities]
+    screen, table = console(), _wide(entries, scores)
     if len(entries) > _FOLDED:
         sys.stdout.writelines(_unfolded(table))
     elif table_width(table) > screen.width:
-        screen.print(rendered(_table(entries, metric, similarities, stacked=True)))
+        screen.print(rendered(_narrow(entries, scores)))
     else:
         screen.print(rendered(table))
 
@@ -63,46 +65,42 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-_HEADS = (("id",), ("name", "task"), ("backbone", "size"), ("step", "embedding"))
+def _wide(entries: Sequence[Entry], scores: Mapping[str, Sequence[str]]) -> Table:
+    """Returns the table with a line for each prompt."""
+    texts = ("id", "name", "task", "backbone", "size", "step", "embedding")
+    lines = [
+        Line((entry.content[:_DIGITS], *_texts(entry), *score))
+        for entry, *score in zip(entries, *scores.values(), strict=True)
+    ]
+    numbers = [Column(name, numeric=True) for name in scores]
+    return Table([*map(Column, texts), *numbers], lines)
 
 
-def _table(
-    entries: Sequence[Entry], metric: str, similarities: Sequence[float], *, stacked: bool
-) -> Table:
-    """Returns the table of prompts; a stacked one has two lines for each, and is half as wide."""
-
-    def arranged(groups: Iterable[Sequence[str]]) -> list[str]:
-        if stacked:
-            return ["\n  ".join(group) for group in groups]
-        return list(itertools.chain.from_iterable(groups))
-
-    numbers = [printable(metric), *(["similarity"] if similarities else [])]
+def _narrow(entries: Sequence[Entry], scores: Mapping[str, Sequence[str]]) -> Table:
+    """Returns the table with three lines for each prompt."""
     lines = []
-    for i, entry in enumerate(entries):
-        texts = arranged([[printable(text) for text in group] for group in _cells(entry)])
-        similarity = [f"{similarities[i]:.3f}"] if similarities else []
-        lines.append(Line((*texts, entry.metrics.get(metric), *similarity)))
-    heads = [Column(name) for name in arranged(_HEADS)]
-    return Table([*heads, *(Column(name, numeric=True) for name in numbers)], lines)
+    for entry, *score in zip(entries, *scores.values(), strict=True):
+        name, task, *facts = _texts(entry)
+        text = "\n  ".join((name, task, ", ".join(facts[:2])))
+        lines.append(Line((entry.content[:_DIGITS], text, "\n".join(score))))
+    numbers = Column(", ".join(scores), numeric=True)
+    return Table([Column("id"), Column("name\n  task\n  backbone, size"), numbers], lines)
 
 
-def _cells(entry: Entry) -> list[tuple[str, ...]]:
-    """Returns the cells below `_HEADS`."""
+def _texts(entry: Entry) -> list[str]:
+    """Returns name, task, backbone, size, step and the step of the task embedding."""
     length, width = entry.shape
+    steps = [entry.metadata.get(name, MISSING) for name in ("step", "embedding_step")]
     return [
-        (entry.content[:_DIGITS],),
-        (entry.label, entry.task),
-        (entry.backbone, f"{length} x {width}"),
-        (entry.metadata.get("step", MISSING), entry.metadata.get("embedding_step", MISSING)),
+        printable(text)
+        for text in (entry.label, entry.task, entry.backbone, f"{length} x {width}", *steps)
     ]
 
 
 def _unfolded(table: Table) -> Iterator[str]:
     """Yields the lines of a table, each as wide as it is."""
     rows = [[column.name for column in table.columns]]
-    for line in table.lines:
-        cells = [f"{cell:.1f}" if isinstance(cell, float) else cell for cell in line.cells]
-        rows.append([MISSING if cell is None else str(cell) for cell in cells])
+    rows += [[str(cell) for cell in line.cells] for line in table.lines]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     sides = [">" if column.numeric else "<" for column in table.columns]
     shape = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))

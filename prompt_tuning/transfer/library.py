@@ -36,7 +36,7 @@ class Library:
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path).expanduser()
-        self._index = library_index.EMPTY
+        self._index = library_index.empty()
         if not self._folder.is_dir():
             raise UserError(
                 f"there is no library at {self.path}; prompt-tuning library add {self.path} PATH "
@@ -191,7 +191,7 @@ class Library:
         """Reads every prompt file, makes the index anew, and returns what was wrong with them."""
         problems: list[str] = []
         index = library_index.updated(
-            library_index.EMPTY,
+            library_index.empty(),
             self._names(),
             self._folder,
             lambda error: problems.append(str(error)),

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,12 +73,13 @@ class Entry:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Its scores; empty where they cannot be read."""
+        """Its scores; those that are no finite numbers are left out."""
         try:
             metrics = json.loads(self.metadata.get("metrics", "{}"))
-            return {name: float(value) for name, value in metrics.items()}
+            values = {name: float(value) for name, value in metrics.items()}
         except (ValueError, TypeError, AttributeError):
             return {}
+        return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def key(prompt: files.Prompt) -> np.ndarray:

@@ -22,54 +22,64 @@ from prompt_tuning.types import UserError
 
 FORMAT_VERSION = "1"
 _ENTRIES = "entries"
+_ROUNDING = 1e-5  # by which signatures of one prompt may differ between machines
 _MANY = 200  # files; reading more takes long enough to show how far it is
 
 
 class Index:
-    """Entries, and the matrices of their signatures, which are fetched when they are asked for.
+    """Entries and their signatures.
 
     Args:
-        entries: Entries; those of one width have their signatures in this order.
-        matrix: Returns the matrix of signatures `[N, H]` of a name such as `mean_token.768`.
+        entries: Entries.
+        matrices: For each similarity and width, the signatures `[N, H]` of the entries of that
+            width, in their order, under names such as `mean_token.768`.
     """
 
-    def __init__(self, entries: Sequence[Entry], matrix: Callable[[str], np.ndarray]):
+    def __init__(self, entries: Iterable[Entry], matrices: Mapping[str, np.ndarray]):
         self.entries = {entry.name: entry for entry in entries}
-        self._matrix = matrix
+        self._matrices = matrices
         self._rows: dict[str, int] = {}
-        counts: dict[int, int] = {}
-        for name, entry in self.entries.items():
-            width = entry.shape[1]
-            self._rows[name] = counts.get(width, 0)
-            counts[width] = self._rows[name] + 1
-        self.counts: Mapping[int, int] = counts
+        for of_width in _by_width(self.entries.values()).values():
+            self._rows |= {entry.name: row for row, entry in enumerate(of_width)}
 
     def signatures(self, entries: Sequence[Entry], similarity: str) -> np.ndarray:
         """Returns the signatures `[N, H]` of N entries of one width, one at least."""
-        matrix = self._matrix(_matrix_name(similarity, entries[0].shape[1]))
-        rows = [self._rows[entry.name] for entry in entries]
-        return matrix if rows == list(range(len(matrix))) else matrix[rows]
+        matrix = self._matrices[_matrix_name(similarity, entries[0].shape[1])]
+        return matrix[[self._rows[entry.name] for entry in entries]]
+
+    def matrices(self, entries: Iterable[Entry]) -> dict[str, np.ndarray]:
+        """Returns all signatures of some entries, as `matrices` of an index of them alone."""
+        return {
+            _matrix_name(similarity, width): self.signatures(of_width, similarity)
+            for width, of_width in _by_width(entries).items()
+            for similarity in SIMILARITIES
+        }
 
 
-EMPTY = Index([], {}.__getitem__)
+def empty() -> Index:
+    """Returns the index of no prompts."""
+    return Index([], {})
 
 
 def read(path: Path, folder: Path) -> Index:
     """Reads the index of the prompt files of `folder`; an empty one where there is none of use."""
     try:
-        file = safetensors.safe_open(path, framework="numpy")
-        if (file.metadata() or {}).get("format_version") != FORMAT_VERSION:
-            return EMPTY
-        rows = json.loads(file.get_tensor(_ENTRIES).tobytes())
-        index = Index([_from_json(folder, *row) for row in rows], file.get_tensor)
-        for width, count in index.counts.items():
-            for similarity in SIMILARITIES:
-                found = file.get_slice(_matrix_name(similarity, width)).get_shape()
-                if found != [count, width]:
-                    return EMPTY
+        with safetensors.safe_open(path, framework="numpy") as file:
+            if (file.metadata() or {}).get("format_version") != FORMAT_VERSION:
+                return empty()
+            names = file.keys()
+            matrices = {name: file.get_tensor(name) for name in names}
+        rows = json.loads(matrices.pop(_ENTRIES).tobytes())
+        entries = [_from_json(folder, *row) for row in rows]
     except (OSError, safetensors.SafetensorError, ValueError, TypeError, KeyError):
-        return EMPTY
-    return index
+        return empty()
+    shapes = {
+        _matrix_name(similarity, width): (len(of_width), width)
+        for width, of_width in _by_width(entries).items()
+        for similarity in SIMILARITIES
+    }
+    fits = shapes == {name: matrix.shape for name, matrix in matrices.items()}
+    return Index(entries, matrices) if fits else empty()
 
 
 def write(index: Index, path: Path) -> None:
@@ -80,7 +90,8 @@ def write(index: Index, path: Path) -> None:
     """
     rows = [_to_json(entry) for entry in index.entries.values()]
     text = json.dumps(rows, separators=(",", ":")).encode()
-    tensors = {_ENTRIES: np.frombuffer(text, np.uint8)} | _matrices(index.entries.values(), index)
+    matrices = index.matrices(index.entries.values())
+    tensors = {_ENTRIES: np.frombuffer(text, np.uint8), **matrices}
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -107,7 +118,7 @@ def updated(
     """
     there = set(names)
     kept = [entry for name, entry in index.entries.items() if name in there]
-    new: dict[str, Entry] = {}
+    new: list[Entry] = []
     signatures: dict[str, list[np.ndarray]] = {}
     for path in _shown([folder / f"{name}{SUFFIX}" for name in sorted(there - {*index.entries})]):
         try:
@@ -115,49 +126,42 @@ def updated(
         except UserError as error:
             left_out(error)
             continue
-        new[entry.name] = entry
+        new.append(entry)
         for name, signature in SIMILARITIES.items():
             rows = signatures.setdefault(_matrix_name(name, entry.shape[1]), [])
             rows.append(signature(library_entry.key(prompt)))
     if not new and len(kept) == len(index.entries):
         return index
-    matrices = _matrices(kept, index)
+    matrices = index.matrices(kept)
     for name, rows in signatures.items():
         old = [matrices[name]] if name in matrices else []
         matrices[name] = np.concatenate([*old, np.stack(rows)], dtype=np.float32)
-    return Index([*kept, *new.values()], matrices.__getitem__)
+    return Index([*kept, *new], matrices)
 
 
 def differences(index: Index, other: Index) -> list[str]:
     """Returns the names of entries that two indexes have, but know different things of."""
     names = [name for name in index.entries if name in other.entries]
-    wrong = [n for n in names if _to_json(index.entries[n]) != _to_json(other.entries[n])]
-    same = [index.entries[name] for name in names if name not in wrong]
-    ours, others = _matrices(same, index), _matrices(same, other)
-    for width in {entry.shape[1] for entry in same}:
-        of_width = [entry.name for entry in same if entry.shape[1] == width]
-        equal = np.ones(len(of_width), bool)
+    ours, theirs = ([each.entries[name] for name in names] for each in (index, other))
+    wrong = {a.name for a, b in zip(ours, theirs, strict=True) if _to_json(a) != _to_json(b)}
+    same = [entry for entry in ours if entry.name not in wrong]
+    for of_width in _by_width(same).values():
         for similarity in SIMILARITIES:
-            name = _matrix_name(similarity, width)
-            equal &= np.isclose(ours[name], others[name], rtol=0, atol=1e-5).all(axis=1)
-        wrong += [name for name, is_equal in zip(of_width, equal, strict=True) if not is_equal]
-    return wrong
+            pair = [each.signatures(of_width, similarity) for each in (index, other)]
+            differ = np.abs(pair[0] - pair[1]).max(axis=-1) > _ROUNDING
+            wrong |= {of_width[row].name for row in np.flatnonzero(differ)}
+    return sorted(wrong)
 
 
 def _matrix_name(similarity: str, width: int) -> str:
     return f"{similarity}.{width}"
 
 
-def _matrices(entries: Iterable[Entry], index: Index) -> dict[str, np.ndarray]:
-    """Returns the matrices of some entries of an index."""
-    by_width: dict[int, list[Entry]] = {}
+def _by_width(entries: Iterable[Entry]) -> dict[int, list[Entry]]:
+    found: dict[int, list[Entry]] = {}
     for entry in entries:
-        by_width.setdefault(entry.shape[1], []).append(entry)
-    return {
-        _matrix_name(similarity, width): index.signatures(of_width, similarity)
-        for width, of_width in by_width.items()
-        for similarity in SIMILARITIES
-    }
+        found.setdefault(entry.shape[1], []).append(entry)
+    return found
 
 
 def _to_json(entry: Entry) -> list:
