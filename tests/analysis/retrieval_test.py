@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 
-from prompt_tuning.analysis.interval import mean_interval
 from prompt_tuning.analysis.retrieval import (
     best_of_exchanged_k,
     best_of_random_k,
@@ -133,13 +132,3 @@ def test_sources_that_exchange_similarities_are_drawn_at_random_with_their_seeds
     alone = transfer_of(scores)  # Sources with one prompt each: as random k.
     exchanged = best_of_exchanged_k(alone, similarities, 3).mean(axis=0)
     np.testing.assert_allclose(exchanged, best_of_random_k(alone, 3), atol=1.0)
-
-
-def test_intervals_resample_targets_and_their_seeds():
-    values = np.array([[0.0, 0.0], [4.0, np.nan], [2.0, 2.0]])
-    found = mean_interval(values)
-    assert found == mean_interval(values)
-    assert found and (found.low, found.high) == (0.0, 4.0)  # Each has 1 of 27 draws.
-    assert mean_interval(values[:1]) is None
-    spread = mean_interval(np.array([[0.0, 9.0], [0.0, 9.0]]))
-    assert spread and (spread.low, spread.high) == (0.0, 9.0)
