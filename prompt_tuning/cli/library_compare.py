@@ -151,7 +151,7 @@ def _filled(directory: str, paths: Sequence[str]) -> Library:
     """Opens the library, with what is at the paths put into it."""
     if not paths:
         return Library(directory)
-    found = [prompt for path in paths for prompt in forms.find(Path(path))[0]]
+    found = [prompt for path in paths for prompt in forms.find(Path(path).expanduser())[0]]
     if not found:
         raise UserError(f"{', '.join(paths)}: there is no prompt; give files of prompts")
     prompts = [forms.read(path) for path in found]
