@@ -75,6 +75,11 @@ def _found(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Returns the prompts at some paths, and what else there is."""
     prompts, others = [], []
     for path in paths:
+        if any(path.glob("prompts/*/row.json")):
+            raise UserError(
+                f"{path}: it is a run's directory, with prompts of many steps; prompt-tuning "
+                "library add takes the best ones"
+            )
         found, other = forms.find(path)
         if not found:
             raise UserError(

@@ -112,12 +112,15 @@ def test_bad_input_is_one_line_and_nothing_is_added(library, capsys):
     Path("cut.npy").write_bytes(Path("good.npy").read_bytes()[:-1])
     files.save("rte.safetensors", Prompt(ARRAY, OURS))
     Path("empty").mkdir()
+    Path("run/prompts/rte").mkdir(parents=True)
+    Path("run/prompts/rte/row.json").write_text("{}")
     armed = torch_files.call(torch_files.name("os", "system"), torch_files.text("mkdir mark"))
     torch_files.write(Path("armed.pt"), armed)
     for words, message in (
         (("good.npy", "cut.npy"), "cut.npy: damaged"),
         (("good.npy", "absent"), "absent: cannot read it"),
         (("good.npy", "empty"), "empty: there is no prompt in this directory"),
+        (("good.npy", "run"), "run: it is a run's directory"),
         (("good.npy", "armed.pt"), "armed.pt: not read, for its pickle"),
         (("good.npy", "good.npy", "--name=a"), "--name=a is for one prompt, and there are 2"),
         (
