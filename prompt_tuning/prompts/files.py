@@ -35,7 +35,7 @@ class Prompt:
         metadata: Strings: `format_version`, `name`, `task`, `backbone`, `backbone_digest`,
             `prompt_length`, `hidden_size`, `step`, `seed`, `init`, `metrics` (JSON), `created`,
             `version`, `embedding_step` where there is an embedding, and `imported_from` where it
-            came in another form. Empty for a prompt from an `.npy` file, which has no room for them.
+            came in another form. Empty for a prompt from `.npy`, which has no room for them.
         embedding: Its task embedding `[P, H]` float32, or None.
     """
 
