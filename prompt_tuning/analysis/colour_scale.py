@@ -48,13 +48,18 @@ def diverging(values: np.ndarray) -> Scale:
     return Scale("diverging", -limit, limit)
 
 
-def sequential(values: np.ndarray) -> Scale:
-    """Returns a scale from the least to the greatest value, to one decimal outwards."""
+def sequential(values: np.ndarray, per_unit: float) -> Scale:
+    """Returns a scale from the least to the greatest value, rounded outwards.
+
+    Args:
+        values: The values.
+        per_unit: How many round numbers there are in one unit: 10 for tenths, 0.1 for tens.
+    """
     known = values[np.isfinite(values)]
-    if not known.size:
-        return Scale("sequential", 0.0, 1.0)
-    low, high = math.floor(10 * known.min()) / 10, math.ceil(10 * known.max()) / 10
-    return Scale("sequential", low, max(high, low + 0.1))
+    ends = (known.min(), known.max()) if known.size else (0.0, 1.0)
+    # A value that is a round number but for its last bits is taken for it.
+    low, high = math.floor(ends[0] * per_unit + 1e-9), math.ceil(ends[1] * per_unit - 1e-9)
+    return Scale("sequential", low / per_unit, max(high, low + 1) / per_unit)
 
 
 @dataclasses.dataclass(frozen=True)

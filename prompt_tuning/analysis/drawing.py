@@ -2,6 +2,7 @@
 
 import io
 import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from xml.etree import ElementTree
 from prompt_tuning.training.run_directory import write_bytes
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK = "#16161a"
@@ -21,6 +23,7 @@ FIRST, SECOND = "#0072b2", "#d55e00"
 
 _IN_A_PAGE = {INK: "currentColor", FIRST: "var(--first)", SECOND: "var(--second)"}
 
+_LINE = 40  # letters of a panel's title on one line
 _INKED = tuple(
     "text.color axes.labelcolor axes.edgecolor xtick.color ytick.color grid.color".split()
 )
@@ -50,10 +53,17 @@ def new_figure(width: float, height: float) -> "Figure":
     return figure
 
 
+def title(axes: "Axes", name: str, words: str) -> None:
+    """Writes a name, and words below it, above a panel; both are broken to its width."""
+    lines = [line for text in (name, words) for line in textwrap.wrap(text, _LINE)]
+    axes.set_title("\n".join(lines), fontsize=9, loc="left", parse_math=False)
+
+
 def write(figure: "Figure", stem: Path) -> None:
     """Writes the figure as `stem.png` and `stem.svg`; the same figure gives the same bytes."""
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
+    figure.set_layout_engine("none")  # Its places are found, and are the same in both files.
     write_bytes(stem.with_name(f"{stem.name}.png"), png.getvalue())
     write_bytes(stem.with_name(f"{stem.name}.svg"), _svg(figure, transparent=False))
 

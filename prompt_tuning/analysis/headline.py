@@ -61,11 +61,11 @@ def _performances(study: Study, lines: Sequence[RetrievalLine]) -> list[str]:
 
 
 def _kept(line: RetrievalLine) -> str | None:
-    return None if line.kept is None else f"{100 * line.kept:.0f}"
+    return None if line.kept is None else f"{100 * line.kept:z.0f}"
 
 
 def _given(line: RetrievalLine) -> str | None:
-    return None if line.measured is None else f"{line.measured.mean:.1f}"
+    return None if line.measured is None else f"{line.measured.mean:z.1f}"
 
 
 def _by_k(study: Study, lines: Sequence[RetrievalLine], show: Show) -> str | None:
@@ -97,14 +97,15 @@ def _difference(study: Study, similarity: str) -> str:
     """Returns how retrieval compares with chance where the choice matters most: at the least k."""
     k = min(study.ks)
     points, measured = top_minus_random(study, similarity, k)
-    found, unit = (points, "points") if study.measure == ERROR_REDUCTION else (measured, "%")
+    tuned = study.measure == ERROR_REDUCTION
+    found, what = (points, "test score") if tuned else (measured, study.measure)
     if found is None:
         return ""
     ends = found.interval
     sure = f" (95 % interval {ends.low:.1f} to {ends.high:.1f})" if ends else ""
     return (
         f"At k = {k}, retrieval by {similarity_name(similarity)} gives {abs(found.mean):.1f} "
-        f"{unit} {'more' if found.mean >= 0 else 'less'} than chance{sure}."
+        f"points {'more' if found.mean >= 0 else 'less'} {what} than chance{sure}."
     )
 
 

@@ -114,7 +114,7 @@ def _cells(heat_map: HeatMap, row: int) -> str:
 def _legend(heat_map: HeatMap) -> str:
     scale = heat_map.scale
     values = np.linspace(scale.low, scale.high, len(_SAMPLES))
-    words = [f"{value:.3g}" for value in values]
+    words = [heat_map.shown(value).removesuffix(".0") for value in values]
     words[0], words[-1] = f"{words[0]} or less", f"{words[-1]} or more"
     items = "".join(
         f'<li class="{scale.name}-{level}">{word}</li>'
@@ -142,7 +142,8 @@ def _draw_cells(heat_map: HeatMap, axes: "Axes") -> None:
     for (row, column), value in np.ndenumerate(heat_map.values):
         colour = drawing.INK if np.isnan(value) else ink(palette[scale.level(value)])
         place = (column + 0.5, row + 0.5)
-        axes.text(*place, heat_map.shown(value), ha="center", va="center", fontsize=8, color=colour)
+        text = axes.text(*place, heat_map.shown(value), ha="center", va="center", fontsize=8)
+        text.set(color=colour, in_layout=False)
         if heat_map.marked[row, column]:
             axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=drawing.INK))
     for axis, names in ((axes.xaxis, heat_map.columns), (axes.yaxis, heat_map.rows)):
@@ -152,6 +153,6 @@ def _draw_cells(heat_map: HeatMap, axes: "Axes") -> None:
     axes.invert_yaxis()
     axes.spines[:].set_visible(False)
     axes.set_ylabel(heat_map.corner, fontsize=9, parse_math=False)
-    bar = axes.figure.colorbar(mesh, ax=axes, extend="both", fraction=0.05, pad=0.02)
+    bar = axes.figure.colorbar(mesh, ax=axes, fraction=0.05, pad=0.02, shrink=0.9, aspect=30)
     bar.set_ticks(np.linspace(scale.low, scale.high, len(_SAMPLES)).tolist())
     bar.ax.tick_params(labelsize=8)

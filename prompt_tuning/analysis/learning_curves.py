@@ -90,8 +90,7 @@ def draw(curves: Sequence[TargetCurves], stem: Path) -> None:
         figure = drawing.new_figure(_SIZE[0] * columns, _SIZE[1] * rows + 0.5)
         for index, each in enumerate(curves):
             axes = figure.add_subplot(rows, columns, index + 1)
-            title = f"{each.target}\n{each.words}"
-            axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
+            drawing.title(axes, each.target, each.words)
             _draw(each, axes)
         handles = figure.axes[0].get_legend_handles_labels()[0]
         figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)

@@ -71,8 +71,7 @@ def draw(scatters: Sequence[Scatter], stem: Path) -> None:
         figure = drawing.new_figure(_SIZE[0] * columns, _SIZE[1] * rows)
         for index, scatter in enumerate(scatters):
             axes = figure.add_subplot(rows, columns, index + 1)
-            title = f"{scatter.target}\n{scatter.words}"
-            axes.set_title(title, fontsize=9.5, loc="left", parse_math=False)
+            drawing.title(axes, scatter.target, scatter.words)
             _draw(scatter, axes)
         drawing.write(figure, stem)
 

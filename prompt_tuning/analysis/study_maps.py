@@ -23,7 +23,7 @@ def transfer_map(study: Study) -> HeatMap:
     means = np.array([_mean(np.where(s, np.nan, g)) for g, s in zip(gains, same, strict=True)])
     order = np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable")
     values = np.concatenate([gains, means[:, None]], axis=1)[order]
-    scale = diverging(values) if study.measure == ERROR_REDUCTION else sequential(values)
+    scale = diverging(values) if study.measure == ERROR_REDUCTION else sequential(values, 0.1)
     return HeatMap(
         title=f"{study.measure.capitalize()} (%), sources by targets",
         rows=tuple(transfer.sources[index] for index in order),
@@ -52,7 +52,7 @@ def similarity_map(study: Study, similarity: str, title: str) -> HeatMap:
         values=values,
         marked=~off,
         mark="same task",
-        scale=sequential(values[off]),
+        scale=sequential(values[off], 10),
         decimals=2,
     )
 

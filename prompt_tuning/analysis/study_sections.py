@@ -1,5 +1,6 @@
 """The sections of a transfer study's report, each with its pictures and tables in files."""
 
+import dataclasses
 import textwrap
 from html import escape
 from pathlib import Path
@@ -127,16 +128,23 @@ def correlation(study: Study, folder: Path) -> Section | None:
     """Returns the correlations of similarity with gain."""
     if not study.similarities:
         return None
-    tables = {"correlation": correlation_table(study, CANDIDATES)}
-    if len(study.transfer.candidates) > len(study.transfer.sources):
-        tables["correlation_of_sources"] = correlation_table(study, SOURCES)
-    return _of_tables(
+    section = _of_tables(
         folder,
-        tables,
+        {"correlation": correlation_table(study, CANDIDATES)},
         anchor="correlation",
         heading="Correlation of similarity with transfer",
         words=f"How well similarity predicts {study.measure}, for each target, means over "
         f"{_seeds(study)}.",
+    )
+    if len(study.transfer.candidates) == len(study.transfer.sources):
+        return section
+    of_sources = correlation_table(study, SOURCES)
+    _write(of_sources, folder / "correlation_of_sources")
+    more = details("The same with a point for each source task", table.html(of_sources))
+    return dataclasses.replace(
+        section,
+        html=section.html + more,
+        markdown=f"{section.markdown}\n{table.markdown(of_sources)}",
     )
 
 
