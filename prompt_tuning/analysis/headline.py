@@ -102,10 +102,10 @@ def _difference(study: Study, similarity: str) -> str:
     if found is None:
         return ""
     ends = found.interval
-    sure = f" (95 % interval {ends.low:.1f} to {ends.high:.1f})" if ends else ""
+    sure = f" (95 % interval {ends.low:+.1f} to {ends.high:+.1f})" if ends else ""
     return (
-        f"At k = {k}, retrieval by {similarity_name(similarity)} gives {abs(found.mean):.1f} "
-        f"points {'more' if found.mean >= 0 else 'less'} {what} than chance{sure}."
+        f"At k = {k}, retrieval by {similarity_name(similarity)} gives {found.mean:+.1f} points of "
+        f"{what} against chance{sure}."
     )
 
 

@@ -1,7 +1,6 @@
 """The report of a transfer study: whole, self-contained, and the same each time."""
 
 import csv
-import dataclasses
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -133,18 +132,8 @@ def test_the_parts_stand_beside_the_page_as_pictures_and_tables(folder):
 
 
 def test_what_a_study_lacks_is_left_out(tmp_path):
-    study_page.write(made_up_matrix(5), tmp_path)
+    study_page.write(made_up_matrix(4), tmp_path)
     page = Page((tmp_path / "index.html").read_text())
     assert page.tags["section"] == 5
     assert {"curves", "configuration"}.isdisjoint(page.values("id"))
     assert not (tmp_path / "learning_curves.png").exists()
-
-
-def test_transfers_that_were_not_run_are_marked_as_missing(study, tmp_path):
-    scores = study.transfer.scores.copy()
-    scores[0, :, :2] = np.nan  # The first source on the first target.
-    transfer = dataclasses.replace(study.transfer, scores=scores)
-    study_page.write(dataclasses.replace(study, transfer=transfer, rows=[]), tmp_path)
-    cells = Page((tmp_path / "index.html").read_text()).cells
-    row = cells[cells.index(study.transfer.sources[0]) :]
-    assert row[1] == "-"

@@ -14,6 +14,7 @@ from prompt_tuning.analysis.table import (
     Score,
     Table,
     comma_separated,
+    html,
     latex,
     markdown,
     rendered,
@@ -80,6 +81,24 @@ def test_markdown_escapes_bars_and_marks_strong_lines():
     )
 
 
+def test_html_escapes_and_names_lines_and_columns():
+    table = Table(
+        columns=[Column("a<b"), Column("score", numeric=True)],
+        lines=[Line(["x & y", Score(Spread(82.04, 0.25, 3), 82.8)]), Line(["mean", None], True)],
+        title='"Scores"',
+        note="1 < 2",
+    )
+    assert html(table) == (
+        "<figure>\n<figcaption>&quot;Scores&quot;</figcaption>\n"
+        '<div class="scroll" role="region" tabindex="0" aria-label="&quot;Scores&quot;">\n'
+        '<table>\n<thead><tr><th scope="col">a&lt;b</th>'
+        '<th scope="col" class="number">score</th></tr></thead>\n<tbody>\n'
+        '<tr><th scope="row">x &amp; y</th><td class="number">82.0 ± 0.2 [82.8]</td></tr>\n'
+        '<tr class="strong"><th scope="row">mean</th><td class="number">-</td></tr>\n'
+        '</tbody>\n</table>\n</div>\n<p class="note">1 &lt; 2</p>\n</figure>\n'
+    )
+
+
 def test_latex_escapes_and_never_opens_a_line_with_a_bracket():
     assert latex(TABLE) == (
         "% needs \\usepackage{booktabs}\n"
@@ -118,6 +137,6 @@ def test_a_decimal_is_shown_with_its_digits_and_kept_whole_in_csv():
     assert str(Decimal(-0.001, 2)) == "0.00"
 
 
-@pytest.mark.parametrize("render", [markdown, latex, comma_separated, lambda t: text(t, 80)])
+@pytest.mark.parametrize("render", [markdown, html, latex, comma_separated, lambda t: text(t, 80)])
 def test_a_table_without_lines_has_its_heading(render):
     assert "task" in render(Table(TABLE.columns, []))

@@ -1,0 +1,50 @@
+"""Drawings as files and within a page."""
+
+import matplotlib.image
+import pytest
+
+from prompt_tuning.analysis import drawing
+
+
+@pytest.fixture
+def figure():
+    """Returns a figure with text, axes, a line in the first colour and points in the ink."""
+    with drawing.ink():
+        figure = drawing.new_figure(3, 2)
+        axes = figure.add_subplot()
+        axes.plot([0, 1, 2], [0, 1, 0], color=drawing.FIRST, label="a line")
+        axes.plot([0, 1, 2], [1, 0, 1], color=drawing.INK, marker="o", linestyle="none")
+        drawing.title(axes, "a_$x$_<b>&", "words " * 20)
+        return figure
+
+
+def test_a_page_gives_ink_colours_and_font(figure):
+    svg = drawing.inline(figure, "it", "what <it> shows")
+    assert drawing.INK not in svg
+    assert drawing.FIRST not in svg
+    assert svg.count("currentColor") > 10
+    assert svg.count("var(--first)") == 1
+    assert "font-family" not in svg
+    assert 'role="img" aria-label="what &lt;it&gt; shows"' in svg
+    assert "a_$x$_&lt;b&gt;&amp;</text>" in svg
+
+
+def test_ids_of_two_drawings_differ(figure):
+    one, other = (set(_ids(drawing.inline(figure, name, ""))) for name in ("one", "other"))
+    assert one and other and not one & other
+
+
+def test_files_are_the_same_each_time_and_have_no_date(figure, tmp_path):
+    drawing.write(figure, tmp_path / "a")
+    drawing.write(figure, tmp_path / "b")
+    for suffix in ("png", "svg"):
+        first = (tmp_path / f"a.{suffix}").read_bytes()
+        assert first == (tmp_path / f"b.{suffix}").read_bytes()
+    assert matplotlib.image.imread(tmp_path / "a.png").shape[:2] == (200, 300)
+    svg = (tmp_path / "a.svg").read_text()
+    assert "a_$x$_&lt;b&gt;&amp;</text>" in svg
+    assert "date" not in svg
+
+
+def _ids(svg: str) -> list[str]:
+    return [part.split('"')[0] for part in svg.split(' id="')[1:]]
