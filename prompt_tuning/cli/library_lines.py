@@ -62,6 +62,8 @@ def print_json(values: Sequence[Mapping[str, Any]]) -> None:
 
 def printable(text: str) -> str:
     """Returns a text from a file without what would steer the terminal."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 

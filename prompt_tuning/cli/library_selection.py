@@ -1,7 +1,6 @@
 """The prompts of a library that the flags of a command choose."""
 
 import argparse
-from collections.abc import Callable, Iterable
 
 from prompt_tuning.cli.flags import Parser
 from prompt_tuning.transfer.library import Library
@@ -48,14 +47,18 @@ def _nothing(library: Library, flags: argparse.Namespace, metric: str | None) ->
     if not entries:
         path = library.path
         return f"library {path} has no prompts; prompt-tuning library add {path} PATH adds some"
-    known: dict[str, tuple[str | None, Callable[[Entry], Iterable[str]]]] = {
-        "task": (flags.task, lambda entry: [entry.task]),
-        "backbone": (flags.backbone, lambda entry: [entry.backbone, entry.backbone_digest]),
-        "metric": (metric, lambda entry: entry.metrics),
-    }
-    for kind, (wanted, names_of) in known.items():
-        names = {name for entry in entries for name in names_of(entry)}
-        if wanted is not None and not any(name.startswith(wanted) for name in names):
+    alone = [
+        ("task", flags.task, library.select(task=flags.task), {e.task for e in entries}),
+        (
+            "backbone",
+            flags.backbone,
+            library.select(backbone=flags.backbone),
+            {e.backbone for e in entries},
+        ),
+        ("metric", metric, library.select(metric=metric), {n for e in entries for n in e.metrics}),
+    ]
+    for kind, wanted, found, names in alone:
+        if not found:
             return (
                 f"library {library.path} has no prompt with the {kind} '{wanted}'"
                 f"{nearest(wanted, names)}"

@@ -20,6 +20,7 @@ from prompt_tuning.transfer.similarity import find_similarity, ranked
 from prompt_tuning.types import UserError, nearest
 
 _ABANDONED = 24 * 3600  # seconds after which a file half written is thought of as left behind
+_FEWEST = 4  # digits of a digest that are taken for one
 _SHORT = 12  # digits of a digest that are shown
 _NAMED = 4  # prompts that a message names
 
@@ -118,7 +119,7 @@ class Library:
 
         Args:
             text: The name of an entry, the prompt's own name, or the beginning of the entry's name,
-                of its last digits, or of the prompt's digest.
+                of its last digits or of the prompt's digest, in 4 digits or more.
 
         Raises:
             UserError: No prompt is meant, or several are.
@@ -128,7 +129,10 @@ class Library:
             lambda entry: entry.name == text,
             lambda entry: entry.label == text,
             lambda entry: entry.name.startswith(text),
-            lambda entry: entry.content.startswith(text) or entry.digest.startswith(text),
+            lambda entry: (
+                len(text) >= _FEWEST
+                and (entry.content.startswith(text) or entry.digest.startswith(text))
+            ),
         )
         for way in ways:
             found = [entry for entry in entries if way(entry)]
@@ -180,7 +184,8 @@ class Library:
     def has(self, entry: Entry) -> bool:
         """Returns whether a prompt's file is there at its full length; warns where not."""
         try:
-            there = entry.path.stat().st_size == entry.size
+            # Text, as making ten thousand paths takes longer than looking.
+            there = os.stat(f"{self._folder}/{entry.name}{SUFFIX}").st_size == entry.size
         except OSError:
             there = False
         if not there:
@@ -276,8 +281,8 @@ def _check_comparable(like: files.Prompt, entries: Sequence[Entry]) -> None:
         if other is not None:
             raise UserError(
                 f"prompt {other.label or 'without metadata'} is of {_backbone(other)}, but prompt "
-                f"{entry.label} is of {_backbone(entry)}: they cannot be compared; leave out the "
-                "prompts of other backbones"
+                f"{entry.label} is of {_backbone(entry)}: they cannot be compared; search among "
+                "prompts of one backbone"
             )
         if entry.backbone_digest and not any(each.backbone_digest for each in known):
             known.append(entry)
@@ -287,6 +292,13 @@ def _differ(one: Entry, other: Entry) -> bool:
     """Returns whether two prompts are of different backbones, by name where one has no digest."""
     if one.shape[1] != other.shape[1]:
         return True
+    if one.backbone_digest and other.backbone_digest:
+        return one.backbone_digest != other.backbone_digest
+    return bool(one.backbone and other.backbone) and one.backbone != other.backbone
+
+
+def _of_two_backbones(one: Entry, other: Entry) -> bool:
+    """Returns whether prompts are of two backbones: by digest, or where one lacks it, by name."""
     if one.backbone_digest and other.backbone_digest:
         return one.backbone_digest != other.backbone_digest
     return bool(one.backbone and other.backbone) and one.backbone != other.backbone

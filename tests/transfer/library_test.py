@@ -120,6 +120,15 @@ def test_prompts_of_two_backbones_are_not_compared(library, make, changes, messa
             library.search(bare, library.entries(), "mean_token")
 
 
+def test_a_backbone_without_digest_is_known_by_name(library, make):
+    (unknown,) = library.add([make("u", 4, backbone="", backbone_digest="")])
+    assert len(library.search(make("a", 1), library.entries(), "mean_token")) == 4
+    like = make("a", 1, backbone="t5_base", backbone_digest="")
+    assert len(library.search(like, [unknown], "mean_token")) == 1
+    with pytest.raises(UserError, match=r"of t5_base \(digest unknown, width 4\), but prompt a is"):
+        library.search(like, library.entries(), "mean_token")
+
+
 def test_prompts_of_two_widths_are_indexed_side_by_side(library, make):
     library.add([make("w", 4, width=8), make("aa", 5)])
     library = Library(library.path)
