@@ -30,7 +30,9 @@ def installed(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("pattern", ["prompt_tuning/**/*.py", "configs/**/*.gin"])
+@pytest.mark.parametrize(
+    "pattern", ["prompt_tuning/**/*.py", "prompt_tuning/**/*.css", "configs/**/*.gin"]
+)
 def test_the_wheel_has_every_file(installed, pattern):
     files = {path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern)}
     package = installed / ("prompt_tuning" if pattern.startswith("configs") else "")

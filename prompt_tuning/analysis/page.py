@@ -67,14 +67,17 @@ def as_markdown(title: str, summary: str, sections: Sequence[Section]) -> str:
     return f"# {title}\n\n{summary}\n{parts}"
 
 
-def panels(shown: Sequence[Panel]) -> str:
-    """Returns drawings side by side as HTML; they stack where the page is narrow."""
+def panels(shown: Sequence[Panel], *, wide: bool = False) -> str:
+    """Returns drawings side by side as HTML; they stack where the page is narrow.
+
+    Wide ones have more room each.
+    """
     figures = "".join(
         f"<figure>\n<figcaption><b>{breakable(panel.name)}</b><br>{breakable(panel.words)}"
         f"</figcaption>\n{panel.svg}\n</figure>\n"
         for panel in shown
     )
-    return f'<div class="panels">\n{figures}</div>\n'
+    return f'<div class="panels{" wide" if wide else ""}">\n{figures}</div>\n'
 
 
 def details(summary: str, html: str) -> str:

@@ -94,7 +94,7 @@ def _words(found: Correlation | None) -> str:
     if found is None:
         return "no correlation: constant"
     p = f"p = {found.p:.3f}" if found.p >= 0.001 else "p < 0.001"
-    return f"r = {found.value:.2f}, {p}, n = {found.n}"
+    return f"r = {found.value:z.2f}, {p}, n = {found.n}"
 
 
 def _draw(scatter: Scatter, axes: "Axes") -> None:

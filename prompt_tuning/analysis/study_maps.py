@@ -44,6 +44,7 @@ def similarity_map(study: Study, similarity: str, title: str) -> HeatMap:
     values = values[np.ix_(order, order)]
     tasks = tuple(study.tasks[index] for index in order)
     off = ~np.eye(len(tasks), dtype=bool)
+    digits = _digits(values[off])
     return HeatMap(
         title=title,
         rows=tasks,
@@ -52,9 +53,14 @@ def similarity_map(study: Study, similarity: str, title: str) -> HeatMap:
         values=values,
         marked=~off,
         mark="same task",
-        scale=sequential(values[off], 10),
-        decimals=2,
+        scale=sequential(values[off], 10**digits),
+        decimals=digits + 1,
     )
+
+
+def _digits(values: np.ndarray) -> int:
+    """Returns how many decimals it takes to tell values apart: 1 where they span 0.3 or more."""
+    return 1 + sum(float(np.ptp(values)) < limit for limit in (0.3, 0.03))
 
 
 def _mean(values: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prompt_tuning.analysis import heat_map, learning_curves, scatter, table
+from prompt_tuning.analysis import heat_map, learning_curves, retrieval_curve, scatter, table
 from prompt_tuning.analysis.correlation import CANDIDATES, SOURCES
 from prompt_tuning.analysis.correlation_table import correlation_table
 from prompt_tuning.analysis.page import Section, details, panels
@@ -113,7 +113,7 @@ def retrieval(study: Study, folder: Path) -> Section | None:
     if study.similarities:
         tables["top_minus_random"] = top_minus_random_table(study)
         tables["ranking"] = ranking_table(study)
-    return _of_tables(
+    section = _of_tables(
         folder,
         tables,
         anchor="retrieval",
@@ -121,6 +121,16 @@ def retrieval(study: Study, folder: Path) -> Section | None:
         words="What the source prompts give that are found by the similarity of their task "
         "embedding to the target's, beside as many at random and the best of all (the oracle). "
         f"Test scores, {_seeds(study)}.",
+    )
+    curve = retrieval_curve.retrieval_curve(study)
+    if curve is None:
+        return section
+    retrieval_curve.draw(curve, folder / "retrieval")
+    panel = retrieval_curve.inline(curve, "retrieval")
+    return dataclasses.replace(
+        section,
+        html=panels([panel], wide=True) + section.html,
+        markdown=_picture("retrieval", panel.name) + section.markdown,
     )
 
 

@@ -34,6 +34,13 @@ def test_a_cell_is_the_mean_of_a_sources_prompts_and_the_same_task_is_marked():
     np.testing.assert_array_equal(shown.marked, [[0, 0, 0], [0, 1, 0]])
 
 
+def test_similarities_that_hardly_differ_are_told_apart():
+    alike = np.array([[1, 0.015, 0.07], [0.015, 1, 0.02], [0.07, 0.02, 1]])
+    study = dataclasses.replace(made_up_matrix(3), task_similarities={"per_token": alike})
+    shown = similarity_map(study, "per_token", "alike")
+    assert (shown.scale.low, shown.scale.high, shown.decimals) == (0.01, 0.07, 3)
+
+
 def test_tasks_that_are_alike_stand_side_by_side():
     study = made_up_matrix(4)
     alike = np.array([[1, 0, 0.9, 0], [0, 1, 0, 0.8], [0.9, 0, 1, 0], [0, 0.8, 0, 1.0]])

@@ -121,13 +121,19 @@ def test_the_same_study_gives_the_same_bytes(folder, study, tmp_path):
 
 
 def test_the_parts_stand_beside_the_page_as_pictures_and_tables(folder):
-    pictures = ["transfer", "scatter_mean_token", "similarity_per_token", "learning_curves"]
+    pictures = [
+        "transfer",
+        "scatter_mean_token",
+        "similarity_per_token",
+        "learning_curves",
+        "retrieval",
+    ]
     tables = ["transfer", "similarity_per_token", "retrieval", "correlation", "top_minus_random"]
     expected = [f"{name}.{suffix}" for name in pictures for suffix in ("png", "svg")]
     expected += [f"{name}.{suffix}" for name in tables for suffix in ("csv", "md")]
     assert {*expected, "index.html", "index.md"} <= {path.name for path in folder.iterdir()}
     shown = re.findall(r"^!\[.*\]\((.+)\)$", (folder / "index.md").read_text(), re.MULTILINE)
-    assert len(shown) == 6
+    assert len(shown) == 7
     assert all((folder / name).is_file() for name in shown)
 
 
