@@ -14,14 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer import library_entry, library_index
+from prompt_tuning.transfer import backbones, library_entry, library_index
 from prompt_tuning.transfer.library_entry import SUFFIX, Entry
 from prompt_tuning.transfer.similarity import find_similarity, ranked
 from prompt_tuning.types import UserError, nearest
 
 _ABANDONED = 24 * 3600  # seconds after which a file half written is thought of as left behind
 _FEWEST = 4  # digits of a digest that are taken for one
-_SHORT = 12  # digits of a digest that are shown
 _NAMED = 4  # prompts that a message names
 
 
@@ -175,7 +174,7 @@ class Library:
         signature = find_similarity(similarity)
         if not entries:
             return []
-        _check_comparable(like, entries)
+        backbones.check_alike(like, entries)
         if any(entry.name not in self._index.entries for entry in entries):
             self.entries()
         values = self._index.signatures(entries, similarity) @ signature(library_entry.key(like))
@@ -271,39 +270,3 @@ def _is_of(backbone: str, entry: Entry) -> bool:
     return entry.backbone == backbone or bool(
         backbone and entry.backbone_digest.startswith(backbone)
     )
-
-
-def _check_comparable(like: files.Prompt, entries: Sequence[Entry]) -> None:
-    """Checks that prompts are of one backbone and width, as far as their metadata tells it."""
-    known = [library_entry.of(like, Path(), 0)]
-    for entry in entries:
-        other = next((each for each in known if _differ(each, entry)), None)
-        if other is not None:
-            raise UserError(
-                f"prompt {other.label or 'without metadata'} is of {_backbone(other)}, but prompt "
-                f"{entry.label} is of {_backbone(entry)}: they cannot be compared; search among "
-                "prompts of one backbone"
-            )
-        if entry.backbone_digest and not any(each.backbone_digest for each in known):
-            known.append(entry)
-
-
-def _differ(one: Entry, other: Entry) -> bool:
-    """Returns whether two prompts are of different backbones, by name where one has no digest."""
-    if one.shape[1] != other.shape[1]:
-        return True
-    if one.backbone_digest and other.backbone_digest:
-        return one.backbone_digest != other.backbone_digest
-    return bool(one.backbone and other.backbone) and one.backbone != other.backbone
-
-
-def _of_two_backbones(one: Entry, other: Entry) -> bool:
-    """Returns whether prompts are of two backbones: by digest, or where one lacks it, by name."""
-    if one.backbone_digest and other.backbone_digest:
-        return one.backbone_digest != other.backbone_digest
-    return bool(one.backbone and other.backbone) and one.backbone != other.backbone
-
-
-def _backbone(entry: Entry) -> str:
-    name, digest = entry.backbone or "an unknown backbone", entry.backbone_digest[:_SHORT]
-    return f"{name} (digest {digest or 'unknown'}, width {entry.shape[1]})"

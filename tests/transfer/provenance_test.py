@@ -54,7 +54,7 @@ def test_a_circle_ends(chain, make):
 
 def test_a_prompt_that_its_tuning_left_as_it_was_comes_from_its_source(chain, make):
     source = make("source", 1)
-    tuned = [make(name, 1, init=digest(source), step=0) for name in ("x", "y")]
+    tuned = [make(name, 1, init=digest(source), step=0) for name in ("a", "b")]
     assert chain(tuned[0], tuned[1], source) == (["source"], "class_labels", "initializer")
 
 
