@@ -64,9 +64,11 @@ def test_a_run_parses_by_itself_and_opens_with_commands_that_do(file):
             files = [word.removeprefix("--gin_file=") for word in words if "--gin_file=" in word]
             bindings = [word.removeprefix("--gin.") for word in words if "--gin." in word]
             config = gin_config.parse(files, bindings, [])
-            assert gin_config.operative_config(config, COMMANDS[name].function)
+            of_library = [word for word in words if word.startswith("--library=")]
+            made = COMMANDS[name].with_library if of_library else COMMANDS[name]
+            assert made and gin_config.operative_config(config, made.function)
             swept = config.bindings[gin_files.Key("", gin_config.SWEEP, "")].value or {}
-            points = sweep.points(config, COMMANDS[name].function)
+            points = sweep.points(config, made.function)
             assert [point.name for point in points] == list(swept)
 
 

@@ -103,26 +103,24 @@ def compare(starts: Sequence[StartRows]) -> Comparison:
 def library_table(found: Comparison, task: str) -> Table:
     """Returns a line for each start; a star marks the one that is kept."""
     columns = [Column("start")]
-    names = ("similarity", "validation", found.split, "over vanilla", "steps to match", "speed-up")
+    names = ("similarity", "validation", found.split, "over vanilla", "steps to match")
     columns += [Column(name, numeric=True) for name in names]
     lines = []
     for start in found.starts:
-        steps, speed_up = found.steps_to_match(start), found.speed_up(start)
         cells = [
             f"{'* ' if start is found.best else ''}{start.name}",
             None if start.similarity is None else f"{start.similarity:.2f}",
             Score(start.validation),
             Score(start.score),
             None if start is found.vanilla else signed(found.gain(start)),
-            None if steps is None else str(steps),
-            None if speed_up is None else f"{speed_up:.1f}x",
+            _steps(found, start),
         ]
         lines.append(Line(cells))
     note = (
         "* is kept: best on validation. ± is the standard deviation over seeds, and the standard "
         f"error of a difference. Vanilla is {found.vanilla.name}, the better without transfer on "
         "validation; steps to match are those until the mean validation score is what vanilla has "
-        f"at best, after {found.vanilla_steps} steps."
+        f"at best, after {found.vanilla_steps} steps, and how many times fewer they are."
     )
     return Table(columns, lines, f"Starts of {task}", note)
 
@@ -180,6 +178,13 @@ def _scored(found: Comparison, start: StartRows) -> str:
         f"{start.score.mean:.1f} on {found.split}, {signed(gain)} over {found.vanilla.name} "
         f"({seeds})"
     )
+
+
+def _steps(found: Comparison, start: StartRows) -> str | None:
+    steps, speed_up = found.steps_to_match(start), found.speed_up(start)
+    if steps is None or start is found.vanilla:
+        return None
+    return str(steps) if speed_up is None else f"{steps} ({speed_up:.1f}x)"
 
 
 def _best(starts: Sequence[StartRows]) -> StartRows:

@@ -96,8 +96,10 @@ def library_spot(
     report(comparison, name, directory, console)
     tell(
         f"{library_table.verdict(comparison)}\n"
-        f"Kept: {path}, of {outcome.row['name']}: {outcome.validation:.1f} on validation, "
-        f"{outcome.score:.1f} on {outcome.split}. To add it to the library, with its embedding:\n"
+        f"Kept: {path}, of {outcome.row['name']} at step {outcome.step}"
+        f"{' (a prompt of the library, unchanged)' if best.prompt and not outcome.step else ''}: "
+        f"{outcome.validation:.1f} on validation, {outcome.score:.1f} on {outcome.split}. "
+        "To add it to the library, with its embedding:\n"
         f"    prompt-tuning library add {shlex.quote(library)} {shlex.quote(path)}\n"
         f"Tables and learning curves: {directory.report}; scores: {directory.results}; "
         f"prompts: {directory.prompts}"

@@ -10,7 +10,7 @@ from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.starts import FromFile, Start
-from prompt_tuning.transfer import retrieval
+from prompt_tuning.transfer import library_entry, retrieval
 from prompt_tuning.transfer.candidates import Candidates
 from prompt_tuning.transfer.retrieval import Ranked
 from prompt_tuning.transfer.similarity import find_similarity
@@ -170,8 +170,14 @@ def keep(
     of_seed = {row.seed: row for row in plan.embedding_rows(task)}
     embedding = files.load(_last(directory, of_seed[outcome.row["seed"]])).array
     path = directory.prompts / "best.safetensors"
-    files.save(path, prompt.embedded(embedding, plan.embedding.steps))
+    kept = prompt.embedded(embedding, plan.embedding.steps)
+    if not path.exists() or _content(files.load(path)) != _content(kept):
+        files.save(path, kept)
     return outcome, str(path)
+
+
+def _content(prompt: files.Prompt) -> str:
+    return library_entry.of(prompt, Path(), 0).content
 
 
 def _last(directory: RunDirectory, row: Row) -> Path:
