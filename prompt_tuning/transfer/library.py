@@ -184,7 +184,7 @@ class Library:
         """Returns whether a prompt's file is there at its full length; warns where not."""
         try:
             # Text, as making ten thousand paths takes longer than looking.
-            there = os.stat(f"{self._folder}/{entry.name}{SUFFIX}").st_size == entry.size
+            there = os.stat(f"{entry.folder}/{entry.name}{SUFFIX}").st_size == entry.size
         except OSError:
             there = False
         if not there:

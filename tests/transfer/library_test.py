@@ -104,7 +104,7 @@ def test_a_search_takes_what_was_just_added(library, make):
 
 def test_prompts_of_two_backbones_are_not_compared(library, make):
     library.add([make("d", 4, backbone_digest="cd" * 32)])
-    with pytest.raises(UserError, match="prompt a is of t5_mini .* but prompt d is of t5_mini"):
+    with pytest.raises(UserError, match=r"prompt a is of t5_mini .* but prompt d is of t5_mini"):
         library.search(make("a", 1), library.entries(), "mean_token")
 
 
