@@ -75,7 +75,7 @@ def html(heat_map: HeatMap) -> str:
     )
     title = escape(heat_map.title)
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{title}">\n'
+        f'<div class="scroll tall" role="region" tabindex="0" aria-label="{title}">\n'
         f'<table class="heat">\n<thead><tr><td>{escape(heat_map.corner)}</td>{columns}</tr>'
         f"</thead>\n<tbody>\n{lines}</tbody>\n</table>\n</div>\n{_legend(heat_map)}"
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CHANCE = "random"
-_SIZE = (5.0, 3.2)  # inches
+_SIZE = (4.0, 2.8)  # inches
 _STYLES: Sequence[Mapping[str, Any]] = (
     {"color": drawing.FIRST, "marker": "o", "linestyle": "-"},
     {"color": drawing.SECOND, "marker": "s", "linestyle": "--"},
@@ -77,7 +77,7 @@ def _draw(curve: RetrievalCurve, axes: "Axes") -> None:
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid()
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
 
 
 def _ticks(curve: RetrievalCurve) -> Sequence[int]:

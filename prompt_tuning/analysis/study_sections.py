@@ -7,7 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from prompt_tuning.analysis import heat_map, learning_curves, retrieval_curve, scatter, table
+from prompt_tuning.analysis import (
+    dendrogram,
+    heat_map,
+    learning_curves,
+    retrieval_curve,
+    scatter,
+    table,
+)
 from prompt_tuning.analysis.correlation import CANDIDATES, SOURCES
 from prompt_tuning.analysis.correlation_table import correlation_table
 from prompt_tuning.analysis.page import Section, details, panels
@@ -60,8 +67,12 @@ def similarity(study: Study, folder: Path) -> Section | None:
         heat_map.draw(shown, folder / stem)
         values = heat_map.as_table(shown)
         _write(values, folder / stem)
-        html += f"<h3>{escape(heading)}</h3>\n{heat_map.html(shown)}"
+        tree = dendrogram.task_dendrogram(study, name)
+        dendrogram.draw(tree, folder / f"clustering_{name}")
+        panel = dendrogram.inline(tree, f"clustering_{name}")
+        html += f"<h3>{escape(heading)}</h3>\n{heat_map.html(shown)}{panels([panel], wide=True)}"
         markdown += f"### {heading}\n\n{_picture(stem, shown.title)}{table.markdown(values)}\n"
+        markdown += _picture(f"clustering_{name}", f"{panel.name}: {similarity_name(name)}")
     return Section(
         anchor="similarity",
         heading="Similarity of tasks",

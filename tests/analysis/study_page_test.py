@@ -133,7 +133,7 @@ def test_the_parts_stand_beside_the_page_as_pictures_and_tables(folder):
     expected += [f"{name}.{suffix}" for name in tables for suffix in ("csv", "md")]
     assert {*expected, "index.html", "index.md"} <= {path.name for path in folder.iterdir()}
     shown = re.findall(r"^!\[.*\]\((.+)\)$", (folder / "index.md").read_text(), re.MULTILINE)
-    assert len(shown) == 7
+    assert len(shown) == 9
     assert all((folder / name).is_file() for name in shown)
 
 
