@@ -72,6 +72,12 @@ COMMANDS: Mapping[str, Command] = {
             "prompt-tuning spot --library=/tmp/library --gin.TASK_FILE=\"'reviews.csv'\"",
         ),
     ),
+    "study": Command(
+        "prompt_tuning.cli.study",
+        "study",
+        "tunes every target from every source prompt; retrieval, correlations and a report page",
+        "prompt-tuning study --gin_file=runs/study_mini.gin --gin.MODEL_DIR=\"'/tmp/study'\"",
+    ),
     "report": Command(
         "prompt_tuning.cli.report",
         "report",

@@ -19,6 +19,7 @@ import numpy as np
 
 from prompt_tuning.data import sources
 from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask
+from prompt_tuning.data.proportional import mixture_digest
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.stream import StreamedSplit
 from prompt_tuning.data.vocabulary import Vocabulary
@@ -168,12 +169,7 @@ def _open_mixture(
         if not isinstance(part, CachedTask):
             raise UnusableError(f"its task {name} is missing")
         parts.append((part, float(rate)))
-    what = [(part.digest, rate) for part, rate in parts]
-    return CachedMixture(
-        name=manifest["name"],
-        digest=hashlib.sha256(json.dumps(what).encode()).hexdigest(),
-        parts=tuple(parts),
-    )
+    return CachedMixture(manifest["name"], mixture_digest(parts), tuple(parts))
 
 
 def _stem(name: str) -> str:

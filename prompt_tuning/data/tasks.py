@@ -20,9 +20,7 @@ from prompt_tuning.data.datasets.source import DatasetSource
 from prompt_tuning.data.mini.suite import MIXTURES as SUITE_MIXTURES
 from prompt_tuning.data.mini.suite import SUITE, MiniTask
 from prompt_tuning.data.prefix_lm import prefix_lm
-
-CAP = 2**19
-"""The most examples of a task that count towards its rate (Vu et al. 2022, section 2.1)."""
+from prompt_tuning.data.proportional import CAP
 
 T5_VOCABULARY = "gs://t5-data/vocabs/cc_all.32000.100extra/sentencepiece.model"
 """The vocabulary of T5 1.0 and 1.1, for use of the tasks outside this package.

@@ -209,6 +209,39 @@ class FromRow:
 
 
 @dataclasses.dataclass(frozen=True)
+class WeightedAverage:
+    """Takes the weighted average of prompt files (Vu et al. 2022, section 4.3).
+
+    Attributes:
+        paths: Prompt files, of the same backbone, length and width.
+        weights: Their weights, which are divided by their sum; negative ones count as 0, and where
+            none is positive all count the same.
+    """
+
+    paths: tuple[str, ...]
+    weights: tuple[float, ...]
+
+    after = None
+
+    def describe(self) -> dict[str, Any]:
+        """Names the digests of the prompts, and the shares they have."""
+        digests = [FromFile(path).describe()["digest"] for path in self.paths]
+        shares = [round(float(share), 6) for share in self._shares]
+        return {"init": "weighted_average", "of": digests, "shares": shares}
+
+    def prompt(self, key: Array, shape: tuple[int, int], context: StartContext) -> np.ndarray:
+        prompts = [FromFile(path).prompt(key, shape, context) for path in self.paths]
+        return np.tensordot(self._shares, np.stack(prompts), axes=1).astype(np.float32)
+
+    @property
+    def _shares(self) -> np.ndarray:
+        weights = np.maximum(self.weights, 0.0)
+        if not weights.any():
+            weights = np.ones(len(self.weights))
+        return weights / weights.sum()
+
+
+@dataclasses.dataclass(frozen=True)
 class Pretrained:
     """Takes the pretrained model as it is: how model tuning starts. It gives no prompt."""
 

@@ -1,0 +1,204 @@
+"""`prompt-tuning study`: the transfer matrix, task embeddings, retrieval, and one report page."""
+
+import collections
+import dataclasses
+import platform
+from collections.abc import Mapping, Sequence
+
+import gin
+import jax
+import numpy as np
+from rich.console import Console
+
+import prompt_tuning
+from prompt_tuning.analysis import results, study_page
+from prompt_tuning.analysis.study import ERROR_REDUCTION, MethodScores, Study
+from prompt_tuning.analysis.transfer_scores import Candidate, TransferScores
+from prompt_tuning.cli import configurables  # noqa: F401
+from prompt_tuning.cli.session import Session
+from prompt_tuning.data.proportional import proportional_mixture
+from prompt_tuning.prompts import files
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.rows import Row
+from prompt_tuning.training.run_directory import RunDirectory
+from prompt_tuning.training.setup import Setup
+from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.similarity import SIMILARITIES, task_similarities
+from prompt_tuning.transfer.study import AVERAGE, EMBEDDING, MIXTURE, Retrieval, StudyPlan, run
+
+gin.external_configurable(StudyPlan)
+
+
+@gin.configurable
+def study(
+    *,
+    model_dir: str,
+    title: str,
+    plan: StudyPlan,
+    library: str | None,
+    tuning: TuneConfig,
+    setup: Setup,
+    dry_run: bool,
+    tfds_data_dir: str | None,
+    operative_config: str,
+) -> None:
+    """Runs SPoT's transfer study and writes its report, with all prompts in a library.
+
+    What an earlier run in the same directory finished is reused.
+
+    Args:
+        model_dir: Where the run's files are.
+        title: What the report calls the study.
+        plan: Sources, targets, seeds, schedules and the k of retrieval.
+        library: Directory of the prompt library; None for `library/` in `model_dir`.
+        tuning: Settings of the train step and the loop.
+        setup: Frozen model and data.
+        dry_run: Whether to print what the run needs, and stop.
+        tfds_data_dir: Where TensorFlow Datasets are kept.
+        operative_config: The resolved configuration, for the run's directory.
+    """
+    console = Console()
+    session = Session(
+        setup=setup,
+        tuning=tuning,
+        task_names=plan.tasks,
+        save_steps=(),
+        tfds_data_dir=tfds_data_dir,
+        console=console,
+    )
+    if dry_run:
+        rows = plan.outline_rows
+        counts = collections.Counter(row.method for row in rows)
+        console.print(", ".join(f"{count} rows {name}" for name, count in counts.items()))
+        session.dry_run(rows)
+        return
+    directory = RunDirectory(model_dir)
+    prompts = Library.create(library or directory.path / "library")
+    work = session.open(directory, operative_config, len(plan.first_rows))
+
+    def tune(rows: Sequence[Row], mixtures: Mapping[str, tuple[str, ...]]) -> list[Outcome]:
+        mixed = {
+            name: proportional_mixture(name, [work.tasks[member] for member in members])
+            for name, members in mixtures.items()
+        }
+        return session.tune(rows, dataclasses.replace(work, tasks={**work.tasks, **mixed}))
+
+    outcomes, retrieval = run(plan, tune, directory)
+    prompts.add(_library_prompts(plan, outcomes, directory))
+    results.write(directory.results, [outcome.result() for outcome in outcomes])
+    found = gather(plan, outcomes, retrieval, title=title, settings=operative_config)
+    study_page.write(found, directory.report)
+    console.print(
+        f"Report: {directory.report / 'index.html'}\n"
+        f"Scores: {directory.results}; prompts: {prompts.path} (prompt-tuning library list)",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def gather(
+    plan: StudyPlan,
+    outcomes: Sequence[Outcome],
+    retrieval: Retrieval,
+    *,
+    title: str,
+    settings: str,
+) -> Study:
+    """Returns what a study found, from the outcomes of all its rows.
+
+    Args:
+        plan: The study.
+        outcomes: All its rows.
+        retrieval: What was retrieved.
+        title: What the report calls it.
+        settings: The resolved configuration.
+    """
+    by_name = {outcome.row["name"]: outcome for outcome in outcomes}
+
+    def scores(names: Sequence[str], field: str) -> np.ndarray:
+        values = [getattr(by_name[name], field) for name in names]
+        return np.array(values).reshape(len(plan.targets), len(plan.target_seeds), -1)
+
+    transfers = [plan.transfer_name(*on, *of) for on in plan.replicates for of in plan.candidates]
+    baseline = [plan.baseline_name(*on) for on in plan.replicates]
+    ks = {AVERAGE: plan.averages, MIXTURE: plan.mixtures}
+    methods = [
+        MethodScores(
+            method=method,
+            similarity=similarity,
+            k=k,
+            scores=scores(
+                [plan.method_name(method, *on, similarity, k) for on in plan.replicates], "score"
+            )[..., 0],
+        )
+        for method in (AVERAGE, MIXTURE)
+        for similarity in SIMILARITIES
+        for k in ks[method]
+    ]
+    embeddings = np.stack([_of_seeds(plan, retrieval, task) for task in plan.tasks])
+    return Study(
+        title=title,
+        transfer=TransferScores(
+            targets=plan.targets,
+            seeds=plan.target_seeds,
+            candidates=tuple(Candidate(*each) for each in plan.candidates),
+            baseline=scores(baseline, "score")[..., 0],
+            scores=scores(transfers, "score"),
+            validation=scores(transfers, "validation"),
+        ),
+        measure=ERROR_REDUCTION,
+        similarities=retrieval.similarities,
+        tasks=plan.tasks,
+        task_similarities={
+            name: task_similarities(embeddings, embeddings, name) for name in SIMILARITIES
+        },
+        methods=methods,
+        rows=[outcome.result() for outcome in outcomes],
+        settings=settings,
+        facts=_facts(outcomes),
+    )
+
+
+def _of_seeds(plan: StudyPlan, retrieval: Retrieval, task: str) -> np.ndarray:
+    """Returns a task's embeddings of all its seeds, `[I, P, H]`."""
+    seeds = plan.source_seeds if task in plan.sources else plan.target_seeds
+    return retrieval.embeddings([(task, seed) for seed in seeds])
+
+
+def _facts(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """Says how the study came about."""
+    # Rows train side by side, so that their seconds add up to those of the run.
+    minutes = sum(outcome.seconds for outcome in outcomes) / 60
+    steps = sum(outcome.row["schedule"]["steps"] for outcome in outcomes)
+    return {
+        "frozen model": outcomes[0].backbone,
+        "prompts tuned": f"{len(outcomes):,}, {steps:,} steps in all",
+        "training time": f"{minutes:.1f} minutes",
+        "devices": f"{jax.device_count()} {jax.default_backend()} ({platform.machine()})",
+        "versions": (
+            f"prompt_tuning {prompt_tuning.__version__}, JAX {jax.__version__}, "
+            f"Python {platform.python_version()}"
+        ),
+    }
+
+
+def _library_prompts(
+    plan: StudyPlan, outcomes: Sequence[Outcome], directory: RunDirectory
+) -> list[files.Prompt]:
+    """Returns the best prompts of all rows, with task embeddings where they are of one task alone."""
+    embedded = {
+        **{plan.source_name(*each): plan.embedding_name(*each) for each in plan.candidates},
+        **{plan.baseline_name(*each): plan.embedding_name(*each) for each in plan.replicates},
+    }
+    prompts = []
+    for outcome in outcomes:
+        name = outcome.row["name"]
+        if outcome.row["method"] == EMBEDDING:
+            continue
+        prompt = files.load(directory.row(name) / "best.safetensors")
+        if name in embedded:
+            of = files.load(directory.row(embedded[name]) / "last.safetensors")
+            prompt = prompt.embedded(of.array, plan.embedding.steps)
+        prompts.append(prompt)
+    return prompts
