@@ -154,6 +154,7 @@ def gather(
             name: task_similarities(embeddings, embeddings, name) for name in SIMILARITIES
         },
         methods=methods,
+        ks=plan.best_of,
         rows=[outcome.result() for outcome in outcomes],
         settings=settings,
         facts=_facts(outcomes),
@@ -186,7 +187,7 @@ def _facts(outcomes: Sequence[Outcome]) -> dict[str, str]:
 def _library_prompts(
     plan: StudyPlan, outcomes: Sequence[Outcome], directory: RunDirectory
 ) -> list[files.Prompt]:
-    """Returns the best prompts of all rows, with task embeddings where they are of one task alone."""
+    """Returns the best prompts of all rows; those tuned without transfer with their embeddings."""
     embedded = {
         **{plan.source_name(*each): plan.embedding_name(*each) for each in plan.candidates},
         **{plan.baseline_name(*each): plan.embedding_name(*each) for each in plan.replicates},

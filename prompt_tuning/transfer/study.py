@@ -131,18 +131,14 @@ class StudyPlan:
     @property
     def outline_rows(self) -> list[Row]:
         """Rows as many and as long as all rows of the study, before anything is retrieved."""
-        start = self.source_start
-        later = [
-            _row(row_name(target, method, str(i), str(k), f"seed{seed}"), target, seed, start, *what)
-            for i in range(len(SIMILARITIES))
-            for target, seed in self.replicates
-            for method, ks, whats in (
-                (AVERAGE, self.averages, [(self.target, AVERAGE)]),
-                (MIXTURE, self.mixtures, [(self.mixture, "first"), (self.target, MIXTURE)]),
-            )
-            for k in ks
-            for what in whats
-        ]
+        later = []
+        for (target, seed), similarity in itertools.product(self.replicates, SIMILARITIES):
+            stages = [(AVERAGE, k, self.target) for k in self.averages]
+            for k in self.mixtures:
+                stages += [("mixture", k, self.mixture), (MIXTURE, k, self.target)]
+            for method, k, schedule in stages:
+                name = self.method_name(method, target, seed, similarity, k)
+                later.append(_row(name, target, seed, self.source_start, schedule, method))
         return self.first_rows + self.transfer_rows + later
 
     # Names of rows.
