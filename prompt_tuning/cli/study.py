@@ -12,8 +12,7 @@ from rich.console import Console
 
 import prompt_tuning
 from prompt_tuning.analysis import results, study_page
-from prompt_tuning.analysis.correlation_table import correlation_table
-from prompt_tuning.analysis.retrieval_table import retrieval_table
+from prompt_tuning.analysis.retrieval_table import retrieval_table, top_minus_random_table
 from prompt_tuning.analysis.study import ERROR_REDUCTION, MethodScores, Study
 from prompt_tuning.analysis.table import rendered
 from prompt_tuning.analysis.transfer_scores import Candidate, TransferScores
@@ -39,7 +38,7 @@ def study(
     model_dir: str,
     title: str,
     plan: StudyPlan,
-    library: str | None,
+    library_dir: str | None,
     tuning: TuneConfig,
     setup: Setup,
     dry_run: bool,
@@ -54,7 +53,7 @@ def study(
         model_dir: Where the run's files are.
         title: What the report calls the study.
         plan: Sources, targets, seeds, schedules and the k of retrieval.
-        library: Directory of the prompt library; None for `library/` in `model_dir`.
+        library_dir: Directory of the prompt library; None for `library/` in `model_dir`.
         tuning: Settings of the train step and the loop.
         setup: Frozen model and data.
         dry_run: Whether to print what the run needs, and stop.
@@ -77,7 +76,7 @@ def study(
         session.dry_run(rows)
         return
     directory = RunDirectory(model_dir)
-    prompts = Library.create(library or directory.path / "library")
+    prompts = Library.create(library_dir or directory.path / "library")
     work = session.open(directory, operative_config, len(plan.first_rows))
 
     def tune(rows: Sequence[Row], mixtures: Mapping[str, tuple[str, ...]]) -> list[Outcome]:
@@ -93,7 +92,7 @@ def study(
     found = gather(plan, outcomes, retrieval, title=title, settings=operative_config)
     study_page.write(found, directory.report)
     console.print(rendered(retrieval_table(found)))
-    console.print(rendered(correlation_table(found)))
+    console.print(rendered(top_minus_random_table(found)))
     console.print(
         f"Report: {directory.report / 'index.html'}\n"
         f"Scores: {directory.results}; prompts: {prompts.path} (prompt-tuning library list)",
