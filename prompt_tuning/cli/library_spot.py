@@ -76,12 +76,15 @@ def library_spot(
     )
     if dry_run and setup.planned_model is not None:
         tell(f"Library {library}: it is looked through once the model is here.")
+        tell(plan.described(plan.k))
         session.dry_run(_outline(plan, name, plan.k))
         return
     candidates = _candidates(opened, setup, tuning)
     for line in candidates.described(plan.embedding.steps):
         tell(line)
-    rows = _outline(plan, name, min(plan.k, len(candidates.entries)))
+    k = min(plan.k, len(candidates.entries))
+    tell(plan.described(k))
+    rows = _outline(plan, name, k)
     if dry_run:
         session.dry_run(rows)
         return
@@ -92,17 +95,15 @@ def library_spot(
     found = transfer.run(plan, name, candidates, tune, directory=directory, tell=tell)
     comparison = library_table.compare(_start_rows(found))
     best = found[comparison.starts.index(comparison.best)]
-    outcome, path = transfer.keep(best, plan, name, directory)
+    kept, path = transfer.keep(best, plan, name, directory)
     report(comparison, name, directory, console)
+    tell(library_table.verdict(comparison))
+    unchanged = " (a prompt of the library, unchanged)" if best.prompt and not kept.step else ""
     tell(
-        f"{library_table.verdict(comparison)}\n"
-        f"Kept: {path}, of {outcome.row['name']} at step {outcome.step}"
-        f"{' (a prompt of the library, unchanged)' if best.prompt and not outcome.step else ''}: "
-        f"{outcome.validation:.1f} on validation, {outcome.score:.1f} on {outcome.split}. "
+        f"Kept: {path}, of {kept.row['name']} at step {kept.step}{unchanged}: "
+        f"{kept.validation:.1f} on validation, {kept.score:.1f} on {kept.split}. "
         "To add it to the library, with its embedding:\n"
-        f"    prompt-tuning library add {shlex.quote(library)} {shlex.quote(path)}\n"
-        f"Tables and learning curves: {directory.report}; scores: {directory.results}; "
-        f"prompts: {directory.prompts}"
+        f"    prompt-tuning library add {shlex.quote(library)} {shlex.quote(path)}"
     )
 
 
@@ -122,6 +123,30 @@ def report(comparison: Comparison, task: str, directory: RunDirectory, console: 
     title = f"{task}: starts from a library, and without"
     library_plot.curves_plot(comparison, directory.report / "curves.png", title=title)
     console.out(table.text(shown, console.width), highlight=False)
+    console.print(
+        f"Tables and learning curves: {directory.report}; scores: {directory.results}; "
+        f"prompts: {directory.prompts}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def start_names(prompts: Sequence[Ranked]) -> dict[str, str]:
+    """Returns a name for each prompt by its id: its task, with its seed where that needs be told.
+
+    A prompt that they do not tell from another, or that has no task, goes by its id.
+    """
+    ways: Sequence[Callable[[Ranked], str]] = (
+        lambda prompt: prompt.task,
+        lambda prompt: f"{prompt.task} seed {prompt.seed}",
+    )
+    names: dict[str, str] = {}
+    for way in ways:
+        counts = collections.Counter(map(way, prompts))
+        for prompt in prompts:
+            if prompt.task and counts[way(prompt)] == 1:
+                names.setdefault(prompt.id, way(prompt))
+    return {prompt.id: names.get(prompt.id, prompt.id) for prompt in prompts}
 
 
 def _candidates(library: Library, setup: Setup, tuning: TuneConfig) -> Candidates:
@@ -145,7 +170,7 @@ def _outline(plan: LibrarySpotPlan, task: str, k: int) -> list[Row]:
 
 def _start_rows(found: Sequence[Started]) -> list[StartRows]:
     """Returns what a table has of each start; retrieved prompts go by their source tasks."""
-    names = _names([started.prompt for started in found if started.prompt])
+    names = start_names([started.prompt for started in found if started.prompt])
     starts = []
     for started in found:
         rows = [outcome.result() for outcome in started.outcomes]
@@ -157,21 +182,3 @@ def _start_rows(found: Sequence[Started]) -> list[StartRows]:
             rows = [row | {"source": name} for row in rows]
             starts.append(StartRows(name, started.prompt.similarity, rows))
     return starts
-
-
-def _names(prompts: Sequence[Ranked]) -> dict[str, str]:
-    """Returns a name for each prompt by its id: its task, with its seed where that needs be told.
-
-    A prompt that they do not tell from another, or that has no task, goes by its id.
-    """
-    ways: Sequence[Callable[[Ranked], str]] = (
-        lambda prompt: prompt.task,
-        lambda prompt: f"{prompt.task} seed {prompt.seed}",
-    )
-    names: dict[str, str] = {}
-    for way in ways:
-        counts = collections.Counter(map(way, prompts))
-        for prompt in prompts:
-            if prompt.task and counts[way(prompt)] == 1:
-                names.setdefault(prompt.id, way(prompt))
-    return {prompt.id: names.get(prompt.id, prompt.id) for prompt in prompts}

@@ -307,6 +307,7 @@ def _overview(commands: Mapping[str, Command]) -> str:
 
 usage: prompt-tuning COMMAND --gin_file=FILE [--gin.NAME=VALUE ...]
        prompt-tuning train --gin.TASK_FILE=\"'reviews.csv'\"     (data of your own)
+       prompt-tuning spot --library=DIRECTORY --gin.TASK_FILE=\"'reviews.csv'\"
        prompt-tuning tasks [WORD ...]
        prompt-tuning library SUBCOMMAND DIRECTORY [...]
 

@@ -71,7 +71,8 @@ def find_candidates(
         if not entry.backbone_digest:
             reasons["of no known backbone"] += 1
         elif (entry.backbone, entry.backbone_digest) != (backbone, backbone_digest):
-            reasons[f"of another backbone ({entry.backbone or 'without a name'})"] += 1
+            same = " with other weights" if entry.backbone == backbone else ""
+            reasons[f"of another backbone ({entry.backbone}{same})"] += 1
         elif width != hidden_size:
             reasons[f"of another width ({width}, not {hidden_size})"] += 1
         elif length != prompt_length:

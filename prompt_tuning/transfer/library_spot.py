@@ -69,6 +69,15 @@ class LibrarySpotPlan:
             for ranked, start in prompts
         ]
 
+    def described(self, k: int) -> str:
+        """Says in a line what is trained where k prompts are retrieved."""
+        seeds = len(self.seeds)
+        return (
+            f"To train: {seeds} rows of {self.embedding.steps} steps for the embedding; then, of "
+            f"{self.target.steps} steps, {seeds} from each of {k} retrieved prompts and of "
+            f"{len(self.baselines)} starts without transfer."
+        )
+
     def _row(
         self,
         task: str,
@@ -185,5 +194,9 @@ def _last(directory: RunDirectory, row: Row) -> Path:
 
 
 def _described(prompts: Sequence[Ranked], plan: LibrarySpotPlan, count: int, task: str) -> str:
-    listed = ", ".join(f"{ranked.name} ({ranked.similarity:.2f})" for ranked in prompts)
+    def described(ranked: Ranked) -> str:
+        same = ", of the same task" if ranked.task == task else ""
+        return f"{ranked.name} ({ranked.similarity:.2f}{same})"
+
+    listed = ", ".join(map(described, prompts))
     return f"Of {count} prompts, most similar to {task} by {plan.similarity}: {listed}"

@@ -12,8 +12,10 @@ import pytest
 
 from prompt_tuning.analysis import results
 from prompt_tuning.cli.library import library
+from prompt_tuning.cli.library_spot import start_names
 from prompt_tuning.prompts import files
 from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.retrieval import Ranked
 from tests.cli.conftest import TINY, flags, launch, prompts, run_listing_modules, tiny, tree
 from tests.cli.task_file_test import REVIEWS_CSV
 
@@ -151,7 +153,7 @@ def test_a_dry_run_says_what_would_be_trained_and_leaves_nothing(
     assert here("spot", *words) == 0
     out = capsys.readouterr().out
     assert "LibrarySpotPlan.k = %RETRIEVE_K" in out
-    # Two seeds of the embedding, of two retrieved prompts and of two starts without transfer.
+    assert "To train: 2 rows of 3 steps for the embedding; then, of 16 steps, 2 from each" in out
     assert "rows (prompts to train)" in out and " 10\n" in out
     assert not list(tmp_path.iterdir())
 
@@ -231,6 +233,20 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("prompt-tuning: error: ") and message.format(folder=tmp_path) in line
     assert tree(tmp_path) == before
+
+
+def test_prompts_of_one_task_are_told_apart_by_seed_or_id():
+    prompts = [
+        Ranked("a-1", "a", "mini_cr", "0", "", 0.9),
+        Ranked("b-2", "b", "mini_cr", "1", "", 0.8),
+        Ranked("c-3", "c", "mini_sst2", "0", "", 0.7),
+        Ranked("d-4", "d", "mini_rte", "0", "", 0.6),
+        Ranked("e-5", "e", "mini_rte", "0", "", 0.5),
+        Ranked("f-6", "f", "", "", "", 0.4),
+    ]
+    assert list(start_names(prompts).values()) == [
+        *("mini_cr seed 0", "mini_cr seed 1", "mini_sst2", "d-4", "e-5", "f-6")
+    ]
 
 
 def test_another_command_takes_no_library(here: Callable[..., int], capsys):

@@ -31,7 +31,8 @@ def test_prompts_of_another_backbone_length_or_width_are_left_out(tmp_path: Path
     )
     assert [entry.label for entry in found.entries] == ["fits"]
     assert found.left_out == (
-        "6 of 7 prompts are left out: 2 of another backbone (t5_xl), 1 of another backbone (toy), "
+        "6 of 7 prompts are left out: 2 of another backbone (t5_xl), 1 of another backbone (toy "
+        "with other weights), "
         "1 of no known backbone, 1 of another length (4 tokens, not 3), "
         "1 of another width (17, not 16)."
     )
