@@ -145,12 +145,21 @@ def _draw(curves: TargetCurves, axes: "Axes") -> None:
         (curves.sources[best], drawing.FIRST, "-", "best source"),
     ):
         axes.plot(*_points(curve), color=colour, linewidth=2, linestyle=dashes, label=label)
+    axes.set_ylim(_limits(curves))
     axes.set_xlabel("step", fontsize=9)
     axes.set_ylabel("validation score", fontsize=9)
     axes.locator_params(nbins=6)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid()
+
+
+def _limits(curves: TargetCurves) -> tuple[float, float]:
+    """Returns the ends of the y axis: the scores after step 0, before which nothing is learnt."""
+    every = [curves.vanilla, *curves.sources.values()]
+    scores = [score for curve in every for step, score in curve.items() if step > 0] or [0.0]
+    margin = max(0.05 * (max(scores) - min(scores)), 0.5)
+    return min(scores) - margin, max(scores) + margin
 
 
 def _points(curve: Curve) -> tuple[list[int], list[float]]:

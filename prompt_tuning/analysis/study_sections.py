@@ -181,7 +181,8 @@ def curves(study: Study, folder: Path) -> Section | None:
         anchor="curves",
         heading="Learning curves",
         words="Validation score by training step, mean over seeds: tuned without transfer (dashed),"
-        " from the source that is best on validation (thick), and from every other source (thin).",
+        " from the source that is best on validation (thick), and from every other source (thin)."
+        " The axis spans the scores after step 0.",
         html=learning_curves.KEY + panels(learning_curves.inline(found, "curves")),
         markdown=_picture("learning_curves", "learning curves of the targets"),
     )

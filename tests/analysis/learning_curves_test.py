@@ -1,6 +1,7 @@
 """The curves of a study's targets: which runs count, and in which order."""
 
 import dataclasses
+import re
 
 import numpy as np
 
@@ -55,3 +56,12 @@ def test_the_table_has_every_point_and_a_line_few_of_many():
     assert len(learning_curves.as_table(curves).lines) == 2 * 3 * 500
     panel = learning_curves.inline(curves, "curves")[0]
     assert max(path.count("L") for path in panel.svg.split("<path")) < 70
+
+
+def test_the_axis_spans_the_scores_after_step_0():
+    low = [[0, 0.0], [50, 80.0], [100, 90.0]]
+    rows = [_row(None, 0, curve=low), _row("s0", 0, curve=low)]
+    panel = learning_curves.inline(learning_curves.target_curves(_study(rows)), "it")[0]
+    ticks = [float(tick) for tick in re.findall(r"text-anchor: end[^>]*>(\d+)</text>", panel.svg)]
+    assert len(ticks) > 2
+    assert 79 <= min(ticks) < max(ticks) <= 91
