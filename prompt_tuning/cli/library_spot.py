@@ -103,7 +103,9 @@ def library_spot(
         f"Kept: {path}, of {kept.row['name']} at step {kept.step}{unchanged}: "
         f"{kept.validation:.1f} on validation, {kept.score:.1f} on {kept.split}. "
         "To add it to the library, with its embedding:\n"
-        f"    prompt-tuning library add {shlex.quote(library)} {shlex.quote(path)}"
+        f"    prompt-tuning library add {shlex.quote(library)} {shlex.quote(path)}\n"
+        f"Tables and learning curves: {directory.report}; scores: {directory.results}; "
+        f"prompts: {directory.prompts}"
     )
 
 
@@ -123,12 +125,6 @@ def report(comparison: Comparison, task: str, directory: RunDirectory, console: 
     title = f"{task}: starts from a library, and without"
     library_plot.curves_plot(comparison, directory.report / "curves.png", title=title)
     console.out(table.text(shown, console.width), highlight=False)
-    console.print(
-        f"Tables and learning curves: {directory.report}; scores: {directory.results}; "
-        f"prompts: {directory.prompts}",
-        highlight=False,
-        soft_wrap=True,
-    )
 
 
 def start_names(prompts: Sequence[Ranked]) -> dict[str, str]:

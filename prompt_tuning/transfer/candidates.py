@@ -24,28 +24,22 @@ class Candidates:
     left_out: str | None
 
     def described(self, steps: int) -> list[str]:
-        """Says in lines what there is to choose from, for a task embedding of `steps` steps.
-
-        A key is a prompt's task embedding or, where it has none, the prompt itself.
-        """
-        count = len(self.entries)
-        lines = [f"Library {self.library.path}: {count} prompts to choose from."]
+        """Says in lines what there is to choose from, for a task embedding of `steps` steps."""
+        lines = [f"Library {self.library.path}: {len(self.entries)} prompts to choose from."]
         if self.left_out:
             lines[0] += f" {self.left_out}"
-        embedded = collections.Counter(
-            entry.metadata.get("embedding_step", "unknown")
-            for entry in self.entries
-            if entry.has_embedding
-        )
-        without = count - embedded.total()
-        others = {step: of for step, of in embedded.items() if step != str(steps)}
-        unlike = [f"{without} have no task embedding and are compared themselves"] * bool(without)
-        if others:
-            unlike.append(f"{sum(others.values())} are embedded after {', '.join(sorted(others))}")
-        if unlike:
+        if not any(entry.has_embedding for entry in self.entries):
             lines.append(
-                f"The new task is embedded after {steps} steps (EMBEDDING_STEPS); of the "
-                f"library's prompts {' and '.join(unlike)}, which may blur the ranking."
+                "None of them has a task embedding: they are compared themselves, which ranks "
+                "them less surely."
+            )
+            return lines
+        found = collections.Counter(e.metadata.get("embedding_step", "?") for e in self.entries)
+        others = {step: count for step, count in found.items() if step != str(steps)}
+        if others:
+            lines.append(
+                f"{sum(others.values())} of them are embedded after {', '.join(sorted(others))} "
+                f"steps, the new task after {steps} (EMBEDDING_STEPS): they are ranked less surely."
             )
         return lines
 
@@ -54,6 +48,9 @@ def find_candidates(
     library: Library, *, backbone: str, backbone_digest: str, prompt_length: int, hidden_size: int
 ) -> Candidates:
     """Returns the prompts of a library that were tuned on a backbone, at a length and width.
+
+    Where some have task embeddings, those without are left out; where none has, the prompts
+    themselves are what they are found by.
 
     Raises:
         UserError: The library is empty, or none of its prompts fits.
@@ -79,6 +76,11 @@ def find_candidates(
             reasons[f"of another length ({length} tokens, not {prompt_length})"] += 1
         else:
             fitting.append(entry)
+    if any(entry.has_embedding for entry in fitting):  # Other keys would be of another kind.
+        embedded = [entry for entry in fitting if entry.has_embedding]
+        reasons["without a task embedding"] += len(fitting) - len(embedded)
+        fitting = embedded
+    reasons = +reasons
     why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     if not fitting:
         raise UserError(

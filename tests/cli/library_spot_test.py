@@ -137,7 +137,7 @@ def test_a_killed_run_ends_as_it_would_have_though_the_library_has_grown(
     process.communicate()
     assert process.returncode == -9
     own = files.load(started / "prompts/mini_yelp.embedding.seed0/last.safetensors")
-    Library(tmp_path / "lib").add([own])
+    Library(tmp_path / "lib").add([own.embedded(own.array, 3)])
     process = launch(*words)
     out, err = process.communicate()
     assert (process.returncode, err) == (0, "")

@@ -46,7 +46,7 @@ def test_nothing_is_said_where_all_fit_and_are_embedded_alike(tmp_path: Path):
     assert found.described(4) == [f"Library {tmp_path}: 2 prompts to choose from."]
 
 
-def test_keys_of_another_kind_are_told_of(tmp_path: Path):
+def test_keys_of_another_kind_are_left_out_or_told_of(tmp_path: Path):
     found = _find(
         tmp_path,
         prompt("a", ONES),
@@ -54,10 +54,20 @@ def test_keys_of_another_kind_are_told_of(tmp_path: Path):
         prompt("c", ONES).embedded(ONES, 8),
         prompt("d", ONES).embedded(ONES, 9),
     )
+    assert [entry.label for entry in found.entries] == ["b", "c", "d"]
+    assert found.left_out == "1 of 4 prompts are left out: 1 without a task embedding."
     assert found.described(4)[1:] == [
-        "The new task is embedded after 4 steps (EMBEDDING_STEPS); of the library's prompts 1 have "
-        "no task embedding and are compared themselves and 2 are embedded after 8, 9, which may "
-        "blur the ranking."
+        "2 of them are embedded after 8, 9 steps, the new task after 4 (EMBEDDING_STEPS): "
+        "they are ranked less surely."
+    ]
+
+
+def test_prompts_are_found_by_themselves_where_none_is_embedded(tmp_path: Path):
+    found = _find(tmp_path, prompt("a", ONES), prompt("b", ONES))
+    assert len(found.entries) == 2
+    assert found.described(4)[1:] == [
+        "None of them has a task embedding: they are compared themselves, which ranks them less "
+        "surely."
     ]
 
 
