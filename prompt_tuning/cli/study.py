@@ -191,19 +191,19 @@ def _facts(outcomes: Sequence[Outcome]) -> dict[str, str]:
 def _library_prompts(
     plan: StudyPlan, outcomes: Sequence[Outcome], directory: RunDirectory
 ) -> list[files.Prompt]:
-    """Returns the best prompts of all rows; those tuned without transfer with their embeddings."""
-    embedded = {
-        **{plan.source_name(*each): plan.embedding_name(*each) for each in plan.candidates},
-        **{plan.baseline_name(*each): plan.embedding_name(*each) for each in plan.replicates},
-    }
+    """Returns the best prompts of all rows of a task, each with the task's embedding of its seed.
+
+    Prompts of mixtures are means to an end, and are left out.
+    """
+    embeddings: dict[tuple[str, int], np.ndarray] = {}
     prompts = []
     for outcome in outcomes:
-        name = outcome.row["name"]
-        if outcome.row["method"] == EMBEDDING:
+        task, seed = outcome.row["task"], outcome.row["seed"]
+        if outcome.row["method"] == EMBEDDING or task not in plan.tasks:
             continue
-        prompt = files.load(directory.row(name) / "best.safetensors")
-        if name in embedded:
-            of = files.load(directory.row(embedded[name]) / "last.safetensors")
-            prompt = prompt.embedded(of.array, plan.embedding.steps)
-        prompts.append(prompt)
+        if (task, seed) not in embeddings:
+            row = directory.row(plan.embedding_name(task, seed))
+            embeddings[task, seed] = files.load(row / "last.safetensors").array
+        prompt = files.load(directory.row(outcome.row["name"]) / "best.safetensors")
+        prompts.append(prompt.embedded(embeddings[task, seed], plan.embedding.steps))
     return prompts
