@@ -5,7 +5,8 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from prompt_tuning.training.run_directory import RunDirectory, write_json
 from prompt_tuning.transfer.candidates import Candidates
 from prompt_tuning.transfer.library import Library
 from prompt_tuning.types import UserError
+
+_DIGITS = 6  # of a similarity that count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +71,9 @@ def rank(
 ) -> Retrieval:
     """Ranks the prompts of a library by their mean similarity to a task's embeddings.
 
-    Of prompts that are equal, the most similar entry counts.
+    Of prompts that are equal, the most similar entry counts. Of prompts of a task that are found by
+    the same embedding, such as those of a study that are tuned from different sources, the one
+    best on validation counts.
 
     Args:
         candidates: The prompts.
@@ -92,14 +97,30 @@ def rank(
         )
         for entry in candidates.entries
     ]
-    ranking.sort(key=lambda ranked: (-ranked.similarity, ranked.id))
-    distinct = {ranked.digest: ranked for ranked in reversed(ranking)}
+    validation = {
+        entry.name: entry.metrics.get("validation", -math.inf) for entry in candidates.entries
+    }
+    ranking.sort(key=lambda each: (-round(each.similarity, _DIGITS), -validation[each.id], each.id))
+    embedded = {entry.name for entry in candidates.entries if entry.has_embedding}
     return Retrieval(
         library=str(Path(candidates.library.path).absolute()),
         task=task,
         similarity=similarity,
-        ranking=tuple(ranked for ranked in ranking if distinct[ranked.digest] is ranked),
+        ranking=tuple(_distinct(ranking, embedded)),
     )
+
+
+def _distinct(ranking: Sequence[Ranked], embedded: Container[str]) -> Iterator[Ranked]:
+    """Yields the first of equal prompts, and of those of a task that have the same embedding."""
+    seen: set[object] = set()
+    for ranked in ranking:
+        marks: set[object] = {ranked.digest}
+        if ranked.id in embedded:
+            # Equal embeddings are as similar, but for the order in which sums are taken.
+            marks.add((ranked.task, round(ranked.similarity, _DIGITS)))
+        if not marks & seen:
+            yield ranked
+        seen |= marks
 
 
 def retrieve(

@@ -63,6 +63,18 @@ def test_planted_prompts_are_ranked_by_how_near_they_were_planted(tmp_path: Path
     assert found.similarity == similarity
 
 
+def test_of_prompts_of_a_task_with_one_embedding_the_best_on_validation_counts(tmp_path: Path):
+    key = _token(1, 0, 0, 0)
+    tuned = [
+        prompt(f"cb.from{i}", RNG.normal(size=(2, 4)), metrics={"validation": score})
+        for i, score in enumerate((80.0, 95.0, 90.0))
+    ]
+    other = prompt("rte", RNG.normal(size=(2, 4)), metrics={"validation": 99.0})
+    made = library(tmp_path, *(each.embedded(key, 4) for each in (*tuned, other)))
+    found = _rank(made, key, _token(1, 1, 0, 0)).ranking
+    assert [ranked.name for ranked in found] == ["rte", "cb.from1"]
+
+
 def test_equal_prompts_count_once_where_they_are_most_similar(tmp_path: Path):
     array = RNG.normal(size=(2, 4))
     made = library(
