@@ -12,9 +12,10 @@ from rich.console import Console
 
 import prompt_tuning
 from prompt_tuning.analysis import results, study_page
+from prompt_tuning.analysis import table as rendering
+from prompt_tuning.analysis.headline import headline
 from prompt_tuning.analysis.retrieval_table import retrieval_table, top_minus_random_table
 from prompt_tuning.analysis.study import ERROR_REDUCTION, MethodScores, Study
-from prompt_tuning.analysis.table import rendered
 from prompt_tuning.analysis.transfer_scores import Candidate, TransferScores
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.session import Session
@@ -91,9 +92,10 @@ def study(
     results.write(directory.results, [outcome.result() for outcome in outcomes])
     found = gather(plan, outcomes, retrieval, title=title, settings=operative_config)
     study_page.write(found, directory.report)
-    console.print(rendered(retrieval_table(found)))
-    console.print(rendered(top_minus_random_table(found)))
+    for table in (retrieval_table(found), top_minus_random_table(found)):
+        console.out(rendering.text(table, console.width), highlight=False)
     console.print(
+        f"{headline(found)}\n\n"
         f"Report: {directory.report / 'index.html'}\n"
         f"Scores: {directory.results}; prompts: {prompts.path} (prompt-tuning library list)",
         highlight=False,
