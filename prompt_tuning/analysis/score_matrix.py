@@ -31,9 +31,11 @@ class ScoreMatrix:
         """Returns the matrix of some of its targets.
 
         Raises:
-            UserError: One of them is not there.
+            UserError: One of them is not there, or is given twice.
         """
         for target in targets:
+            if targets.count(target) > 1:
+                raise UserError(f"the target '{target}' is given twice; give each once")
             if target not in self.targets:
                 raise UserError(
                     f"the matrix has no target '{target}'{nearest(target, self.targets)}; it has "
@@ -73,13 +75,18 @@ def read(path: str | os.PathLike) -> ScoreMatrix:
     path = Path(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [line for line in csv.reader(file) if line]
+            lines = [line for line in csv.reader(file) if any(map(str.strip, line))]
     except OSError as error:
-        raise UserError(f"matrix {path}: cannot read it ({error.strerror})") from error
+        raise UserError(
+            f"matrix {path}: cannot read it ({error.strerror}); give the path of a CSV file"
+        ) from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise UserError(f"matrix {path}: not a CSV file in UTF-8 ({error})") from error
-    if len(lines) < 2 or len(lines[0]) < 2:
-        raise _malformed(path, "it needs a line of sources and a line for each target")
+    if len(lines) < 2 or len(lines[0]) < 3:
+        raise _malformed(
+            path,
+            "it needs a line of sources, two at least, and a line for each target, with commas",
+        )
     sources = tuple(name.strip() for name in lines[0][1:])
     targets = tuple(line[0].strip() for line in lines[1:])
     for kind, names in (("source", sources), ("target", targets)):
@@ -102,7 +109,9 @@ def _row(path: Path, line: Sequence[str], count: int) -> list[float]:
         try:
             row.append(float(cell) if cell.strip() else math.nan)
         except ValueError:
-            raise _malformed(path, f"target {line[0]!r} has the score {cell!r}") from None
+            raise _malformed(
+                path, f"target {line[0]!r} has the score {cell!r}, which is no number"
+            ) from None
     if np.isinf(row).any():
         raise _malformed(path, f"target {line[0]!r} has a score that is not finite")
     return row

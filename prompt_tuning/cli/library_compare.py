@@ -84,7 +84,7 @@ def compare(words: Sequence[str]) -> None:
         raise UserError(
             "library compare needs a library and --matrix; see prompt-tuning library compare --help"
         )
-    matrix = score_matrix.read(flags.matrix)
+    matrix = score_matrix.read(Path(flags.matrix).expanduser())
     if flags.targets:
         matrix = matrix.restricted([name.strip() for name in flags.targets.split(",")])
     ks = _numbers(flags.k, len(matrix.sources))
@@ -94,9 +94,14 @@ def compare(words: Sequence[str]) -> None:
     for table_of in _TABLES:
         console.out(text(table_of(study), console.width), highlight=False)
     if flags.report:
-        study_page.write(study, Path(flags.report))
-        page = Path(flags.report) / "index.html"
-        console.print(f"the report is {page}", highlight=False, soft_wrap=True)
+        folder = Path(flags.report).expanduser()
+        try:
+            study_page.write(study, folder)
+        except OSError as error:
+            raise UserError(
+                f"report {folder}: cannot write it ({error.strerror}); give another directory"
+            ) from error
+        console.out(f"the report is {folder / 'index.html'}", highlight=False)
 
 
 def compared(library: Library, matrix: ScoreMatrix, ks: Sequence[int], name: str) -> Study:

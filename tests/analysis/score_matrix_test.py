@@ -30,18 +30,27 @@ def test_percentages_stay_as_they_are_and_targets_can_be_chosen(tmp_path):
     np.testing.assert_allclose(matrix.scores, [[0.5, 60]])
     with pytest.raises(UserError, match=r"has no target 'bb' \(did you mean b\?\); it has b"):
         matrix.restricted(["bb"])
+    with pytest.raises(UserError, match="the target 'b' is given twice"):
+        matrix.restricted(["b", "b"])
+
+
+def test_lines_with_nothing_in_them_are_left_out(tmp_path):
+    matrix = _read(tmp_path, f"\n,,,\n{GOOD} , ,\n\n")
+    assert matrix.targets == ("a", "b")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "it needs a line of sources and a line for each target"),
+        ("", "it needs a line of sources, two at least, and a line for each target, with commas"),
+        ("t;a;b\na;1;1\n", "it needs a line of sources, two at least, .* with commas"),
+        ("t,a\na,1\n", "it needs a line of sources, two at least"),
         ("t,a,b\n", "it needs a line of sources"),
         ("t,a,a\na,1,1\n", "source 'a' is there twice"),
         ("t,a,\na,1,1\n", "source '' is there twice, or has no name"),
         ("t,a,b\na,1,1\na,1,1\n", "target 'a' is there twice"),
         ("t,a,b\na,1\n", "target 'a' has 1 scores, not 2"),
-        ("t,a,b\na,1,x\n", "target 'a' has the score 'x'"),
+        ("t,a,b\na,1,70%\n", "target 'a' has the score '70%', which is no number"),
         ("t,a,b\na,1,inf\n", "target 'a' has a score that is not finite"),
         ("t,a,b\na,1,101\n", "scores go from 0 to 1, or to 100"),
         ("t,ant,b\naunt,1,1\n", r"target 'aunt' is not among the sources \(did you mean ant\?\)"),

@@ -112,6 +112,7 @@ def test_several_prompts_of_a_task_count_with_their_mean_similarity(planted):
         (["lib", "--matrix=m.csv", "--k=4"], "--k: '4' is not one or more whole numbers from 1 to"),
         (["lib", "--matrix=m.csv", "--k=1,x"], "--k: '1,x' is not one or more whole numbers"),
         (["lib", "--matrix=m.csv", "--targets=alpa"], "no target 'alpa' (did you mean alpha"),
+        (["lib", "--matrix=m.csv", "--targets=beta,beta"], "the target 'beta' is given twice"),
         (["lib", "--matrix=m.csv", "--rapport=x"], "unknown argument '--rapport' (did you mean"),
     ],
 )
@@ -120,6 +121,23 @@ def test_bad_input_is_told_in_one_line_and_leaves_no_report(planted, capsys, wor
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
     assert not Path("out").exists()
+
+
+def test_a_report_that_cannot_be_written_is_told_in_one_line(planted, capsys):
+    Path("file").write_text("mine")
+    assert _compare("lib", *planted, "--matrix=m.csv", "--report=file/report") == 2
+    err = capsys.readouterr().err
+    assert "report file/report: cannot write it (Not a directory); give another" in err
+    assert err.count("\n") == 1 and Path("file").read_text() == "mine"
+
+
+def test_paths_in_flags_may_be_below_the_home_directory(planted, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(Path("home").absolute()))
+    Path("home").mkdir()
+    Path("m.csv").rename("home/m.csv")
+    assert _compare("lib", *planted, "--matrix=~/m.csv", "--report=~/report") == 0
+    assert Path("home/report/index.html").exists() and not Path("~").exists()
+    assert f"the report is {Path('home/report/index.html').absolute()}\n" in capsys.readouterr().out
 
 
 def test_prompts_of_another_width_are_refused(planted, capsys):
