@@ -79,11 +79,13 @@ def rendered(table: Table) -> rich.console.Group:
     """
     plain = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for index, column in enumerate(table.columns):
+        # Text, as rich would take what stands in brackets in a string for markup.
         if column.numeric:
-            plain.add_column(_heading(column.name), justify="right", no_wrap=True)
+            heading = rich.text.Text(_heading(column.name))
+            plain.add_column(heading, justify="right", no_wrap=True)
         else:
             named = index == 0 and _widest(table, index) <= _WHOLE
-            plain.add_column(column.name, overflow="fold", no_wrap=named)
+            plain.add_column(rich.text.Text(column.name), overflow="fold", no_wrap=named)
     for line, after in itertools.zip_longest(table.lines, table.lines[1:]):
         cells = [rich.text.Text("\n".join(_parts(cell))) for cell in line.cells]
         ends = after is not None and after.strong and not line.strong

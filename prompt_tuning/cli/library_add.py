@@ -33,8 +33,8 @@ def add(words: Sequence[str]) -> None:
         words: The library's directory, paths of prompt files and runs, and flags.
 
     Raises:
-        UserError: A path leads to no prompt, or a prompt cannot be read or written; then nothing is
-            added.
+        UserError: A path leads to no prompt, or a prompt cannot be read; then nothing is added. Or
+            one cannot be written; those before it are there, each of them whole.
     """
     parser = Parser("library add")
     parser.add_argument("directory")
@@ -60,6 +60,10 @@ def _prompt_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     rows = sorted(path.glob("prompts/*/row.json"))
+    if not rows and any(path.glob("prompts/*.safetensors")):
+        raise UserError(
+            f"{path}: it is a library; give the files in it, {path / 'prompts'}/*.safetensors"
+        )
     if not rows:
         raise UserError(
             f"{path}: no row of a run has finished here; give a MODEL_DIR, or prompt files"

@@ -44,8 +44,9 @@ def import_prompts(words: Sequence[str]) -> None:
         words: The library's directory, paths of prompts, and flags.
 
     Raises:
-        UserError: A path leads to no prompt, a prompt cannot be read or written, or says of itself
-            something other than the flags; then nothing is added.
+        UserError: A path leads to no prompt, or a prompt cannot be read, or says of itself
+            something other than the flags; then nothing is added. Or one cannot be written; those
+            before it are there, each of them whole.
     """
     parser = Parser("library import")
     parser.add_argument("directory")
@@ -80,6 +81,11 @@ def _found(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
                 f"{path}: it is a run's directory, with prompts of many steps; prompt-tuning "
                 "library add takes the best ones"
             )
+        if (path / "index.safetensors").is_file() and (path / "prompts").is_dir():
+            raise UserError(
+                f"{path}: it is a library; prompt-tuning library add takes the files in it, "
+                f"{path / 'prompts'}/*.safetensors"
+            )
         found, other = forms.find(path)
         if not found:
             raise UserError(
@@ -102,8 +108,8 @@ def _prompt(path: Path, flags: argparse.Namespace) -> Prompt:
                     f"prompt file {path}: its {fact} is {prompt.metadata[fact]}; leave out "
                     f"--{fact}={value}"
                 )
-    metadata = {"name": path.stem, **prompt.metadata, **given}
-    return dataclasses.replace(prompt, metadata=metadata)
+    name = prompt.metadata.get("name") or path.stem
+    return dataclasses.replace(prompt, metadata={**prompt.metadata, "name": name, **given})
 
 
 def _forms() -> str:

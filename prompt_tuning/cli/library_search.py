@@ -69,6 +69,8 @@ def search(words: Sequence[str]) -> None:
         raise UserError(f"library {library.path} has no prompt but '{flags.like}' to compare with")
     ranking = library.search(like, others, flags.similarity)
     found = list(itertools.islice((each for each in ranking if library.has(each[0])), flags.top))
+    if not found:
+        raise UserError(f"library {library.path}: all other prompts are damaged, or gone")
     if flags.json:
         print_json([as_json(entry, similarity=value) for entry, value in found])
     else:

@@ -99,6 +99,7 @@ def study(
         f"Report: {directory.report / 'index.html'}\n"
         f"Scores: {directory.results}; prompts: {prompts.path} (prompt-tuning library list)",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
 

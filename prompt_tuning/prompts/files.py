@@ -4,6 +4,7 @@ In a library a prompt file also holds the task embedding that the prompt is foun
 row's prompt early in its tuning (Vu et al. 2022, section 4.1).
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -119,9 +120,13 @@ def save(path: str | os.PathLike, prompt: Prompt) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(f"prompt file {path}: cannot write it ({error.strerror})") from error
+        raise UserError(
+            f"prompt file {path}: cannot write it ({error.strerror}); choose a directory that is "
+            "there, has room, and can be written to"
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike) -> Prompt:

@@ -35,9 +35,15 @@ class Library:
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = Path(path).expanduser()
+        self.path = _named(path)
         self._index = library_index.empty()
-        if not self._folder.is_dir():
+        try:
+            there, is_file = self._folder.is_dir(), self.path.is_file()
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        if is_file:
+            raise UserError(f"library {self.path}: it is a file; give the directory of a library")
+        if not there:
             raise UserError(
                 f"there is no library at {self.path}; prompt-tuning library add {self.path} PATH "
                 "makes one"
@@ -50,7 +56,7 @@ class Library:
         Raises:
             UserError: It cannot be made, or something else is there.
         """
-        path = Path(path).expanduser()
+        path = _named(path)
         try:
             (path / "prompts").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -121,8 +127,10 @@ class Library:
                 of its last digits or of the prompt's digest, in 4 digits or more.
 
         Raises:
-            UserError: No prompt is meant, or several are.
+            UserError: The text is empty, or no prompt is meant, or several are.
         """
+        if not text:
+            raise UserError(f"library {self.path}: the name of a prompt is empty; give one")
         entries = self.entries()
         ways = (
             lambda entry: entry.name == text,
@@ -227,9 +235,7 @@ class Library:
                     else:
                         folders += each.is_dir()
         except OSError as error:
-            raise UserError(
-                f"library {self.path}: cannot read it ({error.strerror}); give another one"
-            ) from error
+            raise _unreadable(self.path, error) from error
         if folders and not names:
             raise UserError(
                 f"{self.path} is a run's directory, not a library; put its prompts in one with "
@@ -259,6 +265,17 @@ class Library:
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < before:
                     path.unlink()
+
+
+def _named(path: str | os.PathLike) -> Path:
+    """Returns a path; refuses an empty one, such as an unset variable of the shell leaves."""
+    if not os.fspath(path):
+        raise UserError("the path of the library is empty; give its directory")
+    return Path(path).expanduser()
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    return UserError(f"library {path}: cannot read it ({error.strerror}); give another one")
 
 
 def _warn(problem: object) -> None:

@@ -77,7 +77,7 @@ class Entry:
         try:
             metrics = json.loads(self.metadata.get("metrics", "{}"))
             values = {name: float(value) for name, value in metrics.items()}
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             return {}
         return {name: value for name, value in values.items() if math.isfinite(value)}
 

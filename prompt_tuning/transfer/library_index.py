@@ -71,7 +71,7 @@ def read(path: Path, folder: Path) -> Index:
             matrices = {name: file.get_tensor(name) for name in names}
         rows = json.loads(matrices.pop(_ENTRIES).tobytes())
         entries = [_from_json(folder, *row) for row in rows]
-    except (OSError, safetensors.SafetensorError, ValueError, TypeError, KeyError):
+    except (OSError, safetensors.SafetensorError, ValueError, TypeError, KeyError, RecursionError):
         return empty()
     shapes = {
         _matrix_name(similarity, width): (len(of_width), width)

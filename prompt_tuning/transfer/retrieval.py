@@ -155,7 +155,7 @@ def read(directory: RunDirectory, task: str, similarity: str) -> Retrieval | Non
         found = _retrieval(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise UserError(f"{path}: damaged; delete it, and prompts are ranked again") from None
     pairs = (("task", found.task, task), ("similarity", found.similarity, similarity))
     for what, value, wanted in pairs:

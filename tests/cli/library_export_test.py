@@ -68,6 +68,7 @@ def test_a_base_model_is_given_for_a_backbone_that_the_hub_does_not_have(library
 
 def test_bad_input_is_one_line_and_leaves_nothing(library, capsys):
     Path("there").mkdir()
+    Path("there/f").touch()
     for words, message in (
         (("rta", "--to=a.npy", "--format=npy"), "no prompt 'rta' (did you mean rte"),
         (("rte", "--to=a.npz", "--format=npz"), "no form 'npz' to write a prompt in (did you mean"),
@@ -76,6 +77,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(library, capsys):
         (("rte", "--to=a.npy", "--format=safetensors"), "this form ends in .safetensors"),
         (("rte", "--to=there", "--format=peft"), "there: there is something already"),
         (("rte", "--to=a/b.npy", "--format=npy"), "a/b.npy: cannot write it"),
+        (("rte", "--to=there/f/b.npy", "--format=npy"), "b.npy: cannot write it (Not a directory"),
         (("rte", "--to=a.npy", "--format=npy", "--base_model=b"), "--base_model has no effect"),
         (("rte", "--to=a"), "the following arguments are required: --format"),
     ):

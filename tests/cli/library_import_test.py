@@ -107,6 +107,12 @@ def test_prompts_are_compared_by_what_is_known_of_their_backbones(library, capsy
     assert "other is of t5_1_0_small (digest unknown, width 2)" in error
 
 
+def test_a_prompt_without_a_name_is_called_as_its_file_is(library, capsys):
+    files.save("mine.safetensors", Prompt(ARRAY, OURS | {"name": ""}))
+    assert run("import", library, "mine.safetensors") == 0
+    assert [entry.label for entry in Library(library).entries()] == ["mine"]
+
+
 def test_bad_input_is_one_line_and_nothing_is_added(library, capsys):
     np.save("good.npy", ARRAY)
     Path("cut.npy").write_bytes(Path("good.npy").read_bytes()[:-1])
@@ -114,6 +120,8 @@ def test_bad_input_is_one_line_and_nothing_is_added(library, capsys):
     Path("empty").mkdir()
     Path("run/prompts/rte").mkdir(parents=True)
     Path("run/prompts/rte/row.json").write_text("{}")
+    Library.create("other").add([Prompt(ARRAY, OURS)])
+    Library("other").entries()
     armed = torch_files.call(torch_files.name("os", "system"), torch_files.text("mkdir mark"))
     torch_files.write(Path("armed.pt"), armed)
     for words, message in (
@@ -121,6 +129,7 @@ def test_bad_input_is_one_line_and_nothing_is_added(library, capsys):
         (("good.npy", "absent"), "absent: cannot read it"),
         (("good.npy", "empty"), "empty: there is no prompt in this directory"),
         (("good.npy", "run"), "run: it is a run's directory"),
+        (("good.npy", "other"), "other: it is a library; prompt-tuning library add takes the"),
         (("good.npy", "armed.pt"), "armed.pt: not read, for its pickle"),
         (("good.npy", "good.npy", "--name=a"), "--name=a is for one prompt, and there are 2"),
         (

@@ -155,6 +155,7 @@ def test_a_search_ranks_the_others(path, run):
     ("words", "message"),
     [
         (["--like=d"], "has no prompt 'd'"),
+        (["--like="], "the name of a prompt is empty"),
         (["--like=a", "--similarity=cos"], "no similarity 'cos'; use mean_token or per_token"),
         (["--like=a", "--top=0"], "--top=0: give 1 or more"),
         (["--like=b", "--task=mini_mnli"], "has no prompt but 'b' to compare with"),
@@ -208,7 +209,7 @@ def test_what_a_file_says_does_not_steer_the_terminal(tmp_path, capsys):
     assert main(["library", "list", str(tmp_path)]) == 0
     assert main(["library", "show", str(tmp_path), "a"]) == 0
     out = capsys.readouterr().out
-    assert "\x1b" not in out and "\x07" not in out and "a?[31m[bold]?" in out
+    assert "\x1b" not in out and "\x07" not in out and out.count("a?[31m[bold]?") == 3
 
 
 def test_add_takes_files_and_says_what_is_new(path, run, tmp_path):
@@ -253,6 +254,7 @@ def test_add_takes_the_best_prompts_of_finished_rows(tmp_path, run, model_dir):
     [
         (["run", "--embedding_step=50"], "step_50.safetensors: cannot read it"),
         (["run/prompts"], "no row of a run has finished here; give a MODEL_DIR, or prompt files"),
+        (["other_library"], "it is a library; give the files in it, other_library/prompts/*.safe"),
         (["nothing.safetensors"], "nothing.safetensors: cannot read it"),
         (["bare.npy"], "does not tell its name, task and backbone; prompt-tuning library import"),
         (["run", "damaged.safetensors"], "damaged.safetensors: damaged"),
@@ -266,6 +268,7 @@ def test_add_adds_nothing_where_something_is_wrong(
     monkeypatch.chdir(tmp_path)
     files.save("bare.npy", prompt("", 0))
     (tmp_path / "damaged.safetensors").write_text("x")
+    Library.create("other_library").add([prompt("a", 0)])
     (tmp_path / "other").mkdir()
     files.save("other/best.safetensors", prompt("a", 0))
     files.save("other/step_100.safetensors", prompt("b", 0))
@@ -273,7 +276,26 @@ def test_add_adds_nothing_where_something_is_wrong(
     assert message in line and not (tmp_path / "library").exists()
 
 
+def test_a_search_that_leaves_damaged_prompts_alone_is_told(path, run):
+    library = Library(path)
+    run("list", path)
+    for name in ("b", "c"):
+        library.find(name).path.write_bytes(b"")
+    with pytest.warns(UserWarning, match="damaged, or gone"):
+        (line,) = run("search", path, "--like=a", status=2)
+    assert line.endswith("all other prompts are damaged, or gone")
+
+
+def test_metrics_that_are_nested_too_deep_are_left_out(tmp_path, run):
+    Library.create(tmp_path).add([prompt("a", 0), prompt("b", 1)])
+    deep = files.Prompt(np.eye(2), {**prompt("c", 2).metadata, "metrics": "[" * 100_000})
+    Library(tmp_path).add([deep])
+    assert [line.split()[-1] for line in run("list", tmp_path)[2:]] == ["90.0", "91.0", "-"]
+
+
 def test_an_empty_library_and_none_are_told(tmp_path, run):
+    (line,) = run("list", "", status=2)
+    assert line == "prompt-tuning: error: the path of the library is empty; give its directory"
     Library.create(tmp_path / "empty")
     for words in (["list"], ["search", "--like=a"]):
         (line,) = run(words[0], tmp_path / "empty", *words[1:], status=2)

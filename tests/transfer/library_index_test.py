@@ -103,6 +103,7 @@ BAD = {
     "another version": lambda path: rewritten(path, {"format_version": "0"}),
     "no entries": lambda path: rewritten(path, entries=np.frombuffer(b"[[]]", np.uint8)),
     "no JSON": lambda path: rewritten(path, entries=np.frombuffer(b"[[", np.uint8)),
+    "deep JSON": lambda path: rewritten(path, entries=np.full(100_000, ord("["), np.uint8)),
     "another shape": lambda path: rewritten(path, **{"per_token.8": np.eye(2, 8)}),
 }
 

@@ -260,6 +260,13 @@ def test_what_is_no_library_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot make it"):
         Library.create(tmp_path / "file")
+    with pytest.raises(UserError, match="it is a file; give the directory of a library"):
+        Library(tmp_path / "file")
+    with pytest.raises(UserError, match=r"cannot read it .*too long.*; give another one"):
+        Library(tmp_path / ("x" * 300))
+    for opened in (Library, Library.create):
+        with pytest.raises(UserError, match="the path of the library is empty"):
+            opened("")
     (tmp_path / "run" / "prompts" / "row").mkdir(parents=True)
     with pytest.raises(UserError, match="is a run's directory, not a library"):
         Library.create(tmp_path / "run").add([])

@@ -154,7 +154,8 @@ def _read_tensor(folder: Path) -> np.ndarray:
             array = file.get_tensor(TENSOR)
     except OSError as error:
         raise UserError(
-            f"PEFT adapter {folder}: cannot read its {WEIGHTS} ({error.strerror or error})"
+            f"PEFT adapter {folder}: cannot read its {WEIGHTS} ({error.strerror or 'it is missing'}"
+            "); give the directory that save_pretrained wrote"
         ) from error
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"PEFT adapter {folder}: its {WEIGHTS} is damaged") from error
