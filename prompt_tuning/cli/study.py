@@ -28,7 +28,8 @@ from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.transfer.library import Library
 from prompt_tuning.transfer.similarity import SIMILARITIES, task_similarities
-from prompt_tuning.transfer.study import AVERAGE, EMBEDDING, MIXTURE, Retrieval, StudyPlan, run
+from prompt_tuning.transfer.study import StudyRetrieval, run
+from prompt_tuning.transfer.study_plan import AVERAGE, EMBEDDING, MIXTURE, StudyPlan
 
 gin.external_configurable(StudyPlan)
 
@@ -107,7 +108,7 @@ def study(
 def gather(
     plan: StudyPlan,
     outcomes: Sequence[Outcome],
-    retrieval: Retrieval,
+    retrieval: StudyRetrieval,
     *,
     title: str,
     settings: str,
@@ -168,7 +169,7 @@ def gather(
     )
 
 
-def _of_seeds(plan: StudyPlan, retrieval: Retrieval, task: str) -> np.ndarray:
+def _of_seeds(plan: StudyPlan, retrieval: StudyRetrieval, task: str) -> np.ndarray:
     """Returns a task's embeddings of all its seeds, `[I, P, H]`."""
     seeds = plan.source_seeds if task in plan.sources else plan.target_seeds
     return retrieval.embeddings([(task, seed) for seed in seeds])

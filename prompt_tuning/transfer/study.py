@@ -1,9 +1,8 @@
 """The transfer study (Vu et al. 2022, section 4): every target from every source prompt."""
 
-import dataclasses
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,14 +10,9 @@ from prompt_tuning.prompts import files
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
-from prompt_tuning.training.schedule import Schedule
-from prompt_tuning.training.starts import FromRow, Start, WeightedAverage
+from prompt_tuning.training.starts import FromRow, WeightedAverage
 from prompt_tuning.transfer.similarity import SIMILARITIES, ranked, similarities
-from prompt_tuning.types import UserError
-
-EMBEDDING = "task_embedding"
-AVERAGE = "top_k_weighted_average"
-MIXTURE = "top_k_multitask_mixture"
+from prompt_tuning.transfer.study_plan import AVERAGE, MIXTURE, StudyPlan, study_row
 
 Tune = Callable[[Sequence[Row], Mapping[str, tuple[str, ...]]], list[Outcome]]
 """Trains rows to their ends; those it was given before are not trained again.
@@ -27,173 +21,7 @@ The second argument names the tasks of each mixture that rows train on beside re
 """
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StudyPlan:
-    """Describes a transfer study.
-
-    Attributes:
-        sources: Source tasks or mixtures, S.
-        targets: Target tasks, T.
-        embedding_start: How task embeddings begin, alike for all tasks.
-        source_start: How source prompts begin.
-        baseline: How prompts of the targets begin without transfer.
-        embedding: Training of the task embeddings, alike for all tasks.
-        source: Training of the source prompts.
-        target: Training of the targets, the same from every start.
-        mixture: Training on a target and its retrieved source tasks, before the target alone.
-        source_seeds: Seeds of each source, I; each source prompt is a candidate, C = S I.
-        target_seeds: Seeds of each target, J.
-        best_of: The k of best of top-k.
-        averages: The k of the weighted average of the top-k prompts.
-        mixtures: The k of the multi-task mixture of the tasks of the top-k prompts.
-    """
-
-    sources: tuple[str, ...]
-    targets: tuple[str, ...]
-    embedding_start: Start
-    source_start: Start
-    baseline: Start
-    embedding: Schedule
-    source: Schedule
-    target: Schedule
-    mixture: Schedule
-    source_seeds: tuple[int, ...]
-    target_seeds: tuple[int, ...]
-    best_of: tuple[int, ...]
-    averages: tuple[int, ...]
-    mixtures: tuple[int, ...]
-
-    def __post_init__(self):
-        for field in ("sources", "targets", "source_seeds", "target_seeds", "best_of"):
-            values = getattr(self, field)
-            if not values:
-                raise UserError(f"study needs at least one of {field}")
-            if len(set(values)) < len(values):
-                raise UserError(f"study has one of its {field} twice; give each once")
-        candidates = len(self.sources) * len(self.source_seeds)
-        for k in (*self.best_of, *self.averages, *self.mixtures):
-            if not 1 <= k <= candidates:
-                raise UserError(
-                    f"study retrieves the top {k}, but there are {candidates} source prompts; "
-                    f"give k in [1, {candidates}]"
-                )
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """All tasks of the study."""
-        return tuple(dict.fromkeys((*self.sources, *self.targets)))
-
-    @property
-    def candidates(self) -> list[tuple[str, int]]:
-        """Source and seed of each source prompt, C."""
-        return list(itertools.product(self.sources, self.source_seeds))
-
-    @property
-    def replicates(self) -> list[tuple[str, int]]:
-        """Target and seed of everything that is done on a target, T J."""
-        return list(itertools.product(self.targets, self.target_seeds))
-
-    @property
-    def first_rows(self) -> list[Row]:
-        """Task embeddings, source prompts, and prompts of the targets without transfer."""
-        tuned = "prompt_tuning"
-        rows = [
-            _row(self.embedding_name(*each), *each, self.embedding_start, self.embedding, EMBEDDING)
-            for each in dict.fromkeys([*self.candidates, *self.replicates])
-        ]
-        rows += [
-            _row(self.source_name(*each), *each, self.source_start, self.source, tuned)
-            for each in self.candidates
-        ]
-        rows += [
-            _row(self.baseline_name(*each), *each, self.baseline, self.target, tuned)
-            for each in self.replicates
-        ]
-        return rows
-
-    @property
-    def transfer_rows(self) -> list[Row]:
-        """Every target from every source prompt, with every seed."""
-        return [
-            _row(
-                self.transfer_name(target, seed, *candidate),
-                target,
-                seed,
-                FromRow(self.source_name(*candidate)),
-                self.target,
-                "spot",
-                source=candidate[0],
-            )
-            for target, seed in self.replicates
-            for candidate in self.candidates
-        ]
-
-    @property
-    def outline_rows(self) -> list[Row]:
-        """Rows as many and as long as all rows of the study, before anything is retrieved."""
-        later = []
-        for (target, seed), similarity in itertools.product(self.replicates, SIMILARITIES):
-            stages = [(AVERAGE, k, self.target) for k in self.averages]
-            for k in self.mixtures:
-                stages += [("mixture", k, self.mixture), (MIXTURE, k, self.target)]
-            for method, k, schedule in stages:
-                name = self.method_name(method, target, seed, similarity, k)
-                later.append(_row(name, target, seed, self.source_start, schedule, method))
-        return self.first_rows + self.transfer_rows + later
-
-    # Names of rows.
-
-    def embedding_name(self, task: str, seed: int) -> str:
-        """Names the row whose last prompt is a task's embedding."""
-        return row_name(task, "embedding", f"seed{seed}")
-
-    def source_name(self, source: str, seed: int) -> str:
-        """Names the row of a source prompt."""
-        return row_name(source, "source", f"seed{seed}")
-
-    def baseline_name(self, target: str, seed: int) -> str:
-        """Names the row of a target without transfer."""
-        return row_name(target, self.baseline.describe()["init"], f"seed{seed}")
-
-    def transfer_name(self, target: str, seed: int, source: str, source_seed: int) -> str:
-        """Names the row of a target from a source prompt."""
-        return row_name(target, "from", source, f"seed{source_seed}", f"seed{seed}")
-
-    def method_name(self, method: str, target: str, seed: int, similarity: str, k: int) -> str:
-        """Names the row of a target from the top k source prompts at once."""
-        return row_name(target, method, similarity, f"top{k}", f"seed{seed}")
-
-    def retrieved_rows(self, retrieval: "Retrieval") -> list[Row]:
-        """Targets from the weighted averages and the mixtures of their top k source prompts."""
-        rows: dict[str, Row] = {}
-        for target, seed in self.replicates:
-            for similarity in SIMILARITIES:
-                for k in self.averages:
-                    name = self.method_name(AVERAGE, target, seed, similarity, k)
-                    start = retrieval.average(target, seed, similarity, k)
-                    rows[name] = _row(
-                        name, target, seed, start, self.target, AVERAGE, _top(similarity, k)
-                    )
-                for k in self.mixtures:
-                    mixed = retrieval.mixture(target, seed, similarity, k)
-                    first = row_name(mixed, f"seed{seed}")
-                    name = self.method_name(MIXTURE, target, seed, similarity, k)
-                    rows[first] = _row(
-                        first, mixed, seed, self.source_start, self.mixture, "prompt_tuning"
-                    )
-                    rows[name] = _row(
-                        name,
-                        target,
-                        seed,
-                        FromRow(first),
-                        self.target,
-                        MIXTURE,
-                        _top(similarity, k),
-                    )
-        return list(rows.values())
-
-
-class Retrieval:
+class StudyRetrieval:
     """Finds the source prompts whose embeddings are most similar to those of the targets.
 
     Args:
@@ -214,38 +42,81 @@ class Retrieval:
         queries = self.embeddings(plan.replicates)
         queries = queries.reshape(len(plan.targets), len(plan.target_seeds), *queries.shape[1:])
         self.similarities = {name: similarities(queries, keys, name) for name in SIMILARITIES}
-        self.mixtures: dict[str, tuple[str, ...]] = {}
 
     def embeddings(self, of: Sequence[tuple[str, int]]) -> np.ndarray:
         """Returns the embeddings of tasks and seeds, `[N, P, H]`."""
-        return np.stack(
-            [
-                files.load(
-                    self._directory.row(self._plan.embedding_name(*each)) / "last.safetensors"
-                ).array
-                for each in of
-            ]
+        rows = [self._directory.row(self._plan.embedding_name(*each)) for each in of]
+        return np.stack([files.load(row / "last.safetensors").array for row in rows])
+
+    @property
+    def mixtures(self) -> dict[str, tuple[str, ...]]:
+        """The mixtures to train on: of each, the target and the tasks of its top prompts."""
+        return dict(
+            self._mixture(target, seed, similarity, k)
+            for target, seed, similarity in self._queries
+            for k in self._plan.mixtures
         )
 
-    def average(self, target: str, seed: int, similarity: str, k: int) -> WeightedAverage:
-        """Returns the start `sum_r a_r P_r` of the top k prompts, a_r = sim_r / sum sim."""
-        values, top = self._top(target, seed, similarity, k)
-        return WeightedAverage(
-            tuple(
-                str(self._directory.row(self._plan.source_name(*each)) / "best.safetensors")
+    @property
+    def rows(self) -> list[Row]:
+        """Targets from the weighted averages and the mixtures of their top k source prompts."""
+        found = [
+            row
+            for query in self._queries
+            for row in (*self._average_rows(*query), *self._mixture_rows(*query))
+        ]
+        return list({row.name: row for row in found}.values())
+
+    @property
+    def _queries(self) -> list[tuple[str, int, str]]:
+        """Target, seed and similarity of everything that is retrieved."""
+        pairs = itertools.product(self._plan.replicates, SIMILARITIES)
+        return [(target, seed, similarity) for (target, seed), similarity in pairs]
+
+    def _average_rows(self, target: str, seed: int, similarity: str) -> Iterator[Row]:
+        """Yields rows that start from `sum_r a_r P_r` of the top prompts, a_r = sim_r / sum sim."""
+        plan = self._plan
+        for k in plan.averages:
+            values, top = self._top(target, seed, similarity, k)
+            paths = [
+                str(self._directory.row(plan.source_name(*each)) / "best.safetensors")
                 for each in top
-            ),
-            tuple(values),
-        )
+            ]
+            yield study_row(
+                plan.method_name(AVERAGE, target, seed, similarity, k),
+                target,
+                seed,
+                WeightedAverage(tuple(paths), tuple(values)),
+                plan.target,
+                AVERAGE,
+                _source(similarity, k),
+            )
 
-    def mixture(self, target: str, seed: int, similarity: str, k: int) -> str:
-        """Returns the name of the mixture of the target and the tasks of the top k prompts."""
+    def _mixture_rows(self, target: str, seed: int, similarity: str) -> Iterator[Row]:
+        """Yields rows on the mixtures of the top k tasks, and those of the target from them."""
+        plan = self._plan
+        for k in plan.mixtures:
+            mixed, _ = self._mixture(target, seed, similarity, k)
+            first = row_name(mixed, f"seed{seed}")
+            yield study_row(first, mixed, seed, plan.source_start, plan.mixture, "prompt_tuning")
+            yield study_row(
+                plan.method_name(MIXTURE, target, seed, similarity, k),
+                target,
+                seed,
+                FromRow(first),
+                plan.target,
+                MIXTURE,
+                _source(similarity, k),
+            )
+
+    def _mixture(
+        self, target: str, seed: int, similarity: str, k: int
+    ) -> tuple[str, tuple[str, ...]]:
+        """Returns the name and the tasks of the mixture for the top k prompts."""
         _, top = self._top(target, seed, similarity, k)
         members = (target, *sorted({source for source, _ in top} - {target}))
         digest = hashlib.sha256("+".join(members).encode()).hexdigest()[:8]
-        name = row_name(target, "mixture", digest)
-        self.mixtures[name] = members
-        return name
+        return row_name(target, "mixture", digest), members
 
     def _top(
         self, target: str, seed: int, similarity: str, k: int
@@ -258,37 +129,19 @@ class Retrieval:
         return values[order].tolist(), [plan.candidates[i] for i in order]
 
 
-def run(plan: StudyPlan, tune: Tune, directory: RunDirectory) -> tuple[list[Outcome], Retrieval]:
+def run(
+    plan: StudyPlan, tune: Tune, directory: RunDirectory
+) -> tuple[list[Outcome], StudyRetrieval]:
     """Runs a study to its end; returns the outcomes of all its rows, and what was retrieved.
 
     The task embeddings, source prompts and baselines train first, as what is retrieved decides
     which rows follow; then everything else, side by side.
     """
     tune(plan.first_rows, {})
-    retrieval = Retrieval(plan, directory)
-    rows = plan.first_rows + plan.transfer_rows + plan.retrieved_rows(retrieval)
+    retrieval = StudyRetrieval(plan, directory)
+    rows = [*plan.first_rows, *plan.transfer_rows, *retrieval.rows]
     return tune(rows, retrieval.mixtures), retrieval
 
 
-def _top(similarity: str, k: int) -> str:
+def _source(similarity: str, k: int) -> str:
     return f"{similarity} top {k}"
-
-
-def _row(
-    name: str,
-    task: str,
-    seed: int,
-    start: Start,
-    schedule: Schedule,
-    method: str,
-    source: str | None = None,
-) -> Row:
-    return Row(
-        name=name,
-        task=task,
-        start=start,
-        seed=seed,
-        schedule=schedule,
-        method=method,
-        source=source,
-    )

@@ -1,9 +1,7 @@
-"""The transfer study: which rows it has, where they start, and a run from end to end."""
+"""The transfer study: a run from end to end, and what it retrieves."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,85 +11,18 @@ from prompt_tuning.prompts import files
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row, check_rows
 from prompt_tuning.training.run_directory import RunDirectory
-from prompt_tuning.training.starts import FromRow, SampledVocab, Uniform
 from prompt_tuning.transfer.similarity import SIMILARITIES, similarities
-from prompt_tuning.transfer.study import AVERAGE, EMBEDDING, MIXTURE, Retrieval, StudyPlan, run
-from prompt_tuning.types import UserError
+from prompt_tuning.transfer.study import StudyRetrieval, run
+from prompt_tuning.transfer.study_plan import AVERAGE, MIXTURE
 from tests.training import toy
-
-
-def _schedule(steps: int):
-    return dataclasses.replace(toy.SCHEDULE, steps=steps)
-
-
-def _plan(**changes: Any) -> StudyPlan:
-    settings: dict[str, Any] = {
-        "sources": ("near", "far"),
-        "targets": ("small", "tiny"),
-        "embedding_start": Uniform("paper"),
-        "source_start": SampledVocab(None),
-        "baseline": SampledVocab(None),
-        "embedding": _schedule(2),
-        "source": _schedule(3),
-        "target": _schedule(4),
-        "mixture": _schedule(5),
-        "source_seeds": (0, 1),
-        "target_seeds": (0, 1, 2),
-        "best_of": (1, 2),
-        "averages": (2,),
-        "mixtures": (1, 3),
-    }
-    return StudyPlan(**{**settings, **changes})
-
-
-def test_every_target_and_seed_starts_from_every_source_prompt():
-    plan = _plan()
-    assert plan.candidates == [("near", 0), ("near", 1), ("far", 0), ("far", 1)]
-    rows = plan.transfer_rows
-    assert len(rows) == 2 * 3 * 4
-    assert rows[2] == Row(
-        name="small.from.far.seed0.seed0",
-        task="small",
-        start=FromRow("far.source.seed0"),
-        seed=0,
-        schedule=plan.target,
-        method="spot",
-        source="far",
-    )
-
-
-def test_all_tasks_are_embedded_alike_and_once():
-    plan = _plan(targets=("small", "near"))
-    rows = [row for row in plan.first_rows if row.method == EMBEDDING]
-    assert [row.name for row in rows] == [
-        *(f"near.embedding.seed{seed}" for seed in (0, 1)),
-        *(f"far.embedding.seed{seed}" for seed in (0, 1)),
-        *(f"small.embedding.seed{seed}" for seed in (0, 1, 2)),
-        "near.embedding.seed2",
-    ]
-    assert {(row.start, row.schedule.steps) for row in rows} == {(Uniform("paper"), 2)}
-    check_rows([*plan.first_rows, *plan.transfer_rows], save_steps=())
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"sources": ()}, "study needs at least one of sources"),
-        ({"targets": ("small", "small")}, "study has one of its targets twice"),
-        ({"best_of": (1, 5)}, r"the top 5, but there are 4 source prompts; give k in \[1, 4\]"),
-        ({"mixtures": (0,)}, "the top 0"),
-    ],
-)
-def test_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], message: str):
-    with pytest.raises(UserError, match=message):
-        _plan(**changes)
+from tests.transfer import studies
 
 
 class _Run:
     """A study of toy tasks in a directory, with what it was asked to train."""
 
     def __init__(self, folder: Path):
-        self.plan = _plan(sources=("near", "far", "text"))
+        self.plan = studies.plan(sources=("near", "far", "text"))
         self.directory = RunDirectory(folder / "run")
         self.tasks = {name: toy.task(folder, name) for name in self.plan.tasks}
         self.folder = folder
@@ -109,7 +40,7 @@ class _Run:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Run, list[Outcome], Retrieval]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Run, list[Outcome], StudyRetrieval]:
     study = _Run(tmp_path_factory.mktemp("study"))
     return study, *run(study.plan, study.tune, study.directory)
 

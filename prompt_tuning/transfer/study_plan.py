@@ -1,0 +1,174 @@
+"""The plan of a transfer study (Vu et al. 2022, section 4): its rows, and what they are called."""
+
+import dataclasses
+import itertools
+
+from prompt_tuning.training.rows import Row, row_name
+from prompt_tuning.training.schedule import Schedule
+from prompt_tuning.training.starts import FromRow, Start
+from prompt_tuning.transfer.similarity import SIMILARITIES
+from prompt_tuning.types import UserError
+
+EMBEDDING = "task_embedding"
+AVERAGE = "top_k_weighted_average"
+MIXTURE = "top_k_multitask_mixture"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StudyPlan:
+    """Describes a transfer study.
+
+    Attributes:
+        sources: Source tasks or mixtures, S.
+        targets: Target tasks, T.
+        embedding_start: How task embeddings begin, alike for all tasks.
+        source_start: How source prompts begin.
+        baseline: How prompts of the targets begin without transfer.
+        embedding: Training of the task embeddings, alike for all tasks.
+        source: Training of the source prompts.
+        target: Training of the targets, the same from every start.
+        mixture: Training on a target and its retrieved source tasks, before the target alone.
+        source_seeds: Seeds of each source, I; each source prompt is a candidate, C = S I.
+        target_seeds: Seeds of each target, J.
+        best_of: The k of best of top-k.
+        averages: The k of the weighted average of the top-k prompts.
+        mixtures: The k of the multi-task mixture of the tasks of the top-k prompts.
+    """
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    embedding_start: Start
+    source_start: Start
+    baseline: Start
+    embedding: Schedule
+    source: Schedule
+    target: Schedule
+    mixture: Schedule
+    source_seeds: tuple[int, ...]
+    target_seeds: tuple[int, ...]
+    best_of: tuple[int, ...]
+    averages: tuple[int, ...]
+    mixtures: tuple[int, ...]
+
+    def __post_init__(self):
+        for field in ("sources", "targets", "source_seeds", "target_seeds", "best_of"):
+            values = getattr(self, field)
+            if not values:
+                raise UserError(f"study needs at least one of {field}")
+            if len(set(values)) < len(values):
+                raise UserError(f"study has one of its {field} twice; give each once")
+        candidates = len(self.sources) * len(self.source_seeds)
+        for k in (*self.best_of, *self.averages, *self.mixtures):
+            if not 1 <= k <= candidates:
+                raise UserError(
+                    f"study retrieves the top {k}, but there are {candidates} source prompts; "
+                    f"give k in [1, {candidates}]"
+                )
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All tasks of the study."""
+        return tuple(dict.fromkeys((*self.sources, *self.targets)))
+
+    @property
+    def candidates(self) -> list[tuple[str, int]]:
+        """Source and seed of each source prompt, C."""
+        return list(itertools.product(self.sources, self.source_seeds))
+
+    @property
+    def replicates(self) -> list[tuple[str, int]]:
+        """Target and seed of everything that is done on a target, T J."""
+        return list(itertools.product(self.targets, self.target_seeds))
+
+    @property
+    def first_rows(self) -> list[Row]:
+        """Task embeddings, source prompts, and prompts of the targets without transfer."""
+        tuned = "prompt_tuning"
+        rows = [
+            study_row(
+                self.embedding_name(*each), *each, self.embedding_start, self.embedding, EMBEDDING
+            )
+            for each in dict.fromkeys([*self.candidates, *self.replicates])
+        ]
+        rows += [
+            study_row(self.source_name(*each), *each, self.source_start, self.source, tuned)
+            for each in self.candidates
+        ]
+        rows += [
+            study_row(self.baseline_name(*each), *each, self.baseline, self.target, tuned)
+            for each in self.replicates
+        ]
+        return rows
+
+    @property
+    def transfer_rows(self) -> list[Row]:
+        """Every target from every source prompt, with every seed."""
+        return [
+            study_row(
+                self.transfer_name(target, seed, *candidate),
+                target,
+                seed,
+                FromRow(self.source_name(*candidate)),
+                self.target,
+                "spot",
+                source=candidate[0],
+            )
+            for target, seed in self.replicates
+            for candidate in self.candidates
+        ]
+
+    @property
+    def outline_rows(self) -> list[Row]:
+        """Rows as many and as long as all rows of the study, before anything is retrieved."""
+        later = []
+        for (target, seed), similarity in itertools.product(self.replicates, SIMILARITIES):
+            stages = [(AVERAGE, k, self.target) for k in self.averages]
+            for k in self.mixtures:
+                stages += [("mixture", k, self.mixture), (MIXTURE, k, self.target)]
+            for method, k, schedule in stages:
+                name = self.method_name(method, target, seed, similarity, k)
+                later.append(study_row(name, target, seed, self.source_start, schedule, method))
+        return self.first_rows + self.transfer_rows + later
+
+    # Names of rows.
+
+    def embedding_name(self, task: str, seed: int) -> str:
+        """Names the row whose last prompt is a task's embedding."""
+        return row_name(task, "embedding", f"seed{seed}")
+
+    def source_name(self, source: str, seed: int) -> str:
+        """Names the row of a source prompt."""
+        return row_name(source, "source", f"seed{seed}")
+
+    def baseline_name(self, target: str, seed: int) -> str:
+        """Names the row of a target without transfer."""
+        return row_name(target, self.baseline.describe()["init"], f"seed{seed}")
+
+    def transfer_name(self, target: str, seed: int, source: str, source_seed: int) -> str:
+        """Names the row of a target from a source prompt."""
+        return row_name(target, "from", source, f"seed{source_seed}", f"seed{seed}")
+
+    def method_name(self, method: str, target: str, seed: int, similarity: str, k: int) -> str:
+        """Names the row of a target from the top k source prompts at once."""
+        return row_name(target, method, similarity, f"top{k}", f"seed{seed}")
+
+
+def study_row(
+    name: str,
+    task: str,
+    seed: int,
+    start: Start,
+    schedule: Schedule,
+    method: str,
+    source: str | None = None,
+) -> Row:
+    """Returns a row of a study; `source` is the task that a retrieved prompt was tuned on."""
+    return Row(
+        name=name,
+        task=task,
+        start=start,
+        seed=seed,
+        schedule=schedule,
+        method=method,
+        source=source,
+    )
