@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from benchmarks.command import Parser, positive
 from prompt_tuning.cli import gin_config
-from prompt_tuning.cli.main import COMMANDS, register
+from prompt_tuning.cli.commands import COMMANDS, register
 from prompt_tuning.data.cached_task import CachedSplit
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.setup import Setup

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from prompt_tuning.cli import command_config, gin_config, gin_files, sweep
+from prompt_tuning.cli.commands import COMMANDS, functions, register
 from prompt_tuning.cli.configuration import flatten
-from prompt_tuning.cli.main import COMMANDS, functions, register
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
 from prompt_tuning.data.datasets.dataset import UNPREFIXED
 from prompt_tuning.data.mini.suite import SUITE

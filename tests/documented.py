@@ -3,7 +3,7 @@
 import shlex
 
 from prompt_tuning.cli import command_config, gin_config
-from prompt_tuning.cli.main import COMMANDS, PLAIN_COMMANDS, register
+from prompt_tuning.cli.commands import COMMANDS, PLAIN_COMMANDS, register
 
 
 def check_complete(text: str) -> str:

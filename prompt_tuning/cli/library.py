@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Mapping, Sequence
 
-from prompt_tuning.cli.main import Command
+from prompt_tuning.cli.commands import Command
 from prompt_tuning.types import UserError, nearest
 
 SUBCOMMANDS: Mapping[str, Command] = {

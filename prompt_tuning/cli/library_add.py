@@ -45,12 +45,30 @@ def add(words: Sequence[str]) -> None:
         print(_HELP)
         return
     paths = [file for path in flags.paths for file in _prompt_files(Path(path).expanduser())]
-    prompts = [_prompt(path, flags.embedding_step) for path in paths]
-    library = Library.create(flags.directory)
+    put(flags.directory, [_prompt(path, flags.embedding_step) for path in paths], "added")
+
+
+def put(
+    directory: str, prompts: Sequence[files.Prompt], done: str, others: Sequence[Path] = ()
+) -> None:
+    """Puts prompts into a library, and prints what is new; makes the library where it is not there.
+
+    Args:
+        directory: The library's.
+        prompts: The prompts.
+        done: What is said of a new one.
+        others: Files that were left alone, which are named too.
+
+    Raises:
+        UserError: A prompt or the library cannot be written.
+    """
+    library = Library.create(directory)
     before = {entry.name for entry in library.entries()}
     names = list(dict.fromkeys(entry.name for entry in library.add(prompts)))
     for name in names:
-        print(f"{'there already' if name in before else 'added'}  {name}")
+        print(f"{'there already' if name in before else done}  {name}")
+    for path in others:
+        print(f"not a prompt  {path}")
     new = len([name for name in names if name not in before])
     print(f"{library.path}: {len(library.entries())} prompts, {new} of them new")
 

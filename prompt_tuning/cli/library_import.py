@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prompt_tuning.cli.flags import Parser
+from prompt_tuning.cli.library_add import put
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.prompts.formats import forms
-from prompt_tuning.transfer.library import Library
 from prompt_tuning.types import UserError
 
 _HELP = """\
@@ -60,16 +60,7 @@ def import_prompts(words: Sequence[str]) -> None:
     paths, others = _found([Path(path).expanduser() for path in flags.paths])
     if flags.name and len(paths) > 1:
         raise UserError(f"--name={flags.name} is for one prompt, and there are {len(paths)}")
-    prompts = [_prompt(path, flags) for path in paths]
-    library = Library.create(flags.directory)
-    before = {entry.name for entry in library.entries()}
-    names = list(dict.fromkeys(entry.name for entry in library.add(prompts)))
-    for name in names:
-        print(f"{'there already' if name in before else 'imported'}  {name}")
-    for path in others:
-        print(f"not a prompt  {path}")
-    new = len([name for name in names if name not in before])
-    print(f"{library.path}: {len(library.entries())} prompts, {new} of them new")
+    put(flags.directory, [_prompt(path, flags) for path in paths], "imported", others)
 
 
 def _found(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:

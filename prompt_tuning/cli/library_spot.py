@@ -13,6 +13,7 @@ from prompt_tuning.analysis.library_table import Comparison, StartRows
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.session import Session
 from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.run_directory import RunDirectory, write_text
 from prompt_tuning.training.setup import Setup
@@ -58,18 +59,12 @@ def library_spot(
     """
     console = Console()
     tell = functools.partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    names = setup.named_tasks(task)
-    if len(names) != 1:
-        raise UserError(
-            f"--library: a run is of one task, and MIXTURE_OR_TASK_NAME has {len(names)}; "
-            "run one after another, as points of SWEEP"
-        )
-    (name,) = names
+    name = _one_task(setup, task)
     opened = Library(library)
     session = Session(
         setup=setup,
         tuning=tuning,
-        task_names=names,
+        task_names=(name,),
         save_steps=(),
         tfds_data_dir=tfds_data_dir,
         console=console,
@@ -98,11 +93,8 @@ def library_spot(
     kept, path = transfer.keep(best, plan, name, directory)
     report(comparison, name, directory, console)
     tell(library_table.verdict(comparison))
-    unchanged = " (a prompt of the library, unchanged)" if best.prompt and not kept.step else ""
     tell(
-        f"Kept: {path}, of {kept.row['name']} at step {kept.step}{unchanged}: "
-        f"{kept.validation:.1f} on validation, {kept.score:.1f} on {kept.split}. "
-        "To add it to the library, with its embedding:\n"
+        f"Kept: {path}, {_origin(best, kept)}. To add it to the library, with its embedding:\n"
         f"    prompt-tuning library add {shlex.quote(library)} {shlex.quote(path)}\n"
         f"Tables and learning curves: {directory.report}; scores: {directory.results}; "
         f"prompts: {directory.prompts}"
@@ -143,6 +135,25 @@ def start_names(prompts: Sequence[Ranked]) -> dict[str, str]:
             if prompt.task and counts[way(prompt)] == 1:
                 names.setdefault(prompt.id, way(prompt))
     return {prompt.id: names.get(prompt.id, prompt.id) for prompt in prompts}
+
+
+def _one_task(setup: Setup, task: str | Sequence[str] | None) -> str:
+    names = setup.named_tasks(task)
+    if len(names) != 1:
+        raise UserError(
+            f"--library: a run is of one task, and MIXTURE_OR_TASK_NAME has {len(names)}; "
+            "run one after another, as points of SWEEP"
+        )
+    return names[0]
+
+
+def _origin(best: Started, kept: Outcome) -> str:
+    """Says which row and step the prompt that is kept comes from, and what it scores."""
+    unchanged = " (a prompt of the library, unchanged)" if best.prompt and not kept.step else ""
+    return (
+        f"of {kept.row['name']} at step {kept.step}{unchanged}: "
+        f"{kept.validation:.1f} on validation, {kept.score:.1f} on {kept.split}"
+    )
 
 
 def _candidates(library: Library, setup: Setup, tuning: TuneConfig) -> Candidates:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from prompt_tuning.cli import command_config
+from prompt_tuning.cli.commands import COMMANDS, register
 from prompt_tuning.cli.configuration import Config
-from prompt_tuning.cli.main import COMMANDS, register
 from prompt_tuning.types import UserError
 
 FILE = "TASK_FILE='data/my reviews.csv'"

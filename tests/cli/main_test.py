@@ -9,7 +9,8 @@ import warnings
 import gin
 import pytest
 
-from prompt_tuning.cli.main import Command, main
+from prompt_tuning.cli.commands import Command
+from prompt_tuning.cli.main import main
 from prompt_tuning.training import starts
 from prompt_tuning.types import UserError
 

@@ -7,7 +7,7 @@ import pytest
 
 from prompt_tuning.analysis import results
 from prompt_tuning.cli import gin_config, sweep
-from prompt_tuning.cli.main import COMMANDS, register
+from prompt_tuning.cli.commands import COMMANDS, register
 from prompt_tuning.prompts import files
 from prompt_tuning.types import UserError
 from tests.cli.conftest import flags, launch, tiny, tree

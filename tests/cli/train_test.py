@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from prompt_tuning.analysis import results
-from prompt_tuning.cli.main import COMMANDS
+from prompt_tuning.cli.commands import COMMANDS
 from tests.cli.conftest import entries, flags, launch, prompts, tiny, tree
 from tests.cli.killing import run_with_interruptions
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.cli import gin_config, gin_files
-from prompt_tuning.cli.main import COMMANDS, register
+from prompt_tuning.cli.commands import COMMANDS, register
 from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.formats.hugging_face_names import is_transposed, stored_name
 from prompt_tuning.models.parameters import parameter_shapes
