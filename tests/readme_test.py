@@ -21,7 +21,7 @@ def test_a_command_of_the_readme_is_complete(line: str):
 
 
 def test_the_readme_has_the_commands_it_is_tested_for():
-    assert len([line for line in LINES if "prompt-tuning" in line]) == 3
+    assert len([line for line in LINES if "prompt-tuning" in line]) == 5
     assert {line for line in LINES if line.startswith("scripts")} == {
         "scripts/demo",
         "scripts/test",

@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import gin
 import jax
@@ -194,13 +194,12 @@ def _facts(outcomes: Sequence[Outcome]) -> dict[str, str]:
 
 def _library_prompts(
     plan: StudyPlan, outcomes: Sequence[Outcome], directory: RunDirectory
-) -> list[files.Prompt]:
-    """Returns the best prompts of all rows of a task, each with the task's embedding of its seed.
+) -> Iterator[files.Prompt]:
+    """Yields the best prompts of all rows of a task, each with the task's embedding of its seed.
 
     Prompts of mixtures are means to an end, and are left out.
     """
     embeddings: dict[tuple[str, int], np.ndarray] = {}
-    prompts = []
     for outcome in outcomes:
         task, seed = outcome.row["task"], outcome.row["seed"]
         if outcome.row["method"] == EMBEDDING or task not in plan.tasks:
@@ -209,5 +208,4 @@ def _library_prompts(
             row = directory.row(plan.embedding_name(task, seed))
             embeddings[task, seed] = files.load(row / "last.safetensors").array
         prompt = files.load(directory.row(outcome.row["name"]) / "best.safetensors")
-        prompts.append(prompt.embedded(embeddings[task, seed], plan.embedding.steps))
-    return prompts
+        yield prompt.embedded(embeddings[task, seed], plan.embedding.steps)

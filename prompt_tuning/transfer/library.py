@@ -10,7 +10,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from prompt_tuning.prompts import files
@@ -65,7 +65,7 @@ class Library:
             ) from error
         return cls(path)
 
-    def add(self, prompts: Sequence[files.Prompt]) -> list[Entry]:
+    def add(self, prompts: Iterable[files.Prompt]) -> list[Entry]:
         """Writes prompts that the library lacks, and returns the entries of all of them.
 
         Each is written whole or not at all, whatever others write at the same time.
