@@ -43,7 +43,7 @@ def check(statements: Statements) -> Config:
     """
     known = Statements(tuple(map(_with_known_names, statements.bindings)), statements.imports)
     config = configuration.merge(known)
-    _check_macros(config)
+    _check_macros(config, known)
     for binding in config.bindings.values():
         if not binding.key.is_macro:
             _check_type(config, binding)
@@ -148,7 +148,7 @@ def _check_parameter(key: Key, place: str) -> None:
         raise UserError(f"{place}: {key.name} has no parameter {key.parameter!r}{close}")
 
 
-def _check_macros(config: Config) -> None:
+def _check_macros(config: Config, statements: Statements) -> None:
     """Raises for a macro used without a value, bound without a use, or defined by itself."""
     used: set[str] = set()
     bound = [str(key) for key in config.bindings if key.is_macro]
@@ -161,10 +161,22 @@ def _check_macros(config: Config) -> None:
                     raise UserError(f"{binding.place}: the macro %{item.name} has no value{close}")
     for key, binding in config.bindings.items():
         if key.is_macro and str(key) not in used and str(key) != SWEEP:
+            _check_not_overridden(config, statements, key)
             close = nearest(str(key), used)
             raise UserError(f"{binding.place}: nothing uses the macro {key}{close}")
         if key.is_macro:
             _check_not_circular(config, binding, (str(key),))
+
+
+def _check_not_overridden(config: Config, statements: Statements, macro: Key) -> None:
+    """Raises for a parameter that took its value from a macro until a later binding set it."""
+    for before in statements.bindings:
+        now = config.bindings[before.key]
+        if now is not before and Macro(str(macro)) in flatten(before.value):
+            raise UserError(
+                f"{now.place}: {now.key} takes its value from the macro {macro}, which nothing "
+                f"else uses; set {macro} in its place"
+            )
 
 
 def _check_not_circular(config: Config, binding: Binding, path: tuple[str, ...]) -> None:

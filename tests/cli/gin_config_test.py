@@ -134,6 +134,11 @@ def test_a_mistake_in_a_file_is_one_line_with_its_place(defaults, tmp_path, line
     ("binding", "message"),
     [
         ("STEP = 3", "--gin.STEP: nothing uses the macro STEP (did you mean STEPS?)"),
+        (
+            "toy.folder='a'",
+            "--gin.toy.folder: toy.folder takes its value from the macro FOLDER, which nothing else"
+            " uses; set FOLDER in its place",
+        ),
         ("toy.stepz=3", "--gin.toy.stepz: toy has no parameter 'stepz' (did you mean steps?)"),
         (
             "NAME=plain",
