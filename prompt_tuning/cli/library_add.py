@@ -100,6 +100,8 @@ def _prompt(path: Path, embedding_step: int | None) -> files.Prompt:
     if embedding_step is None:
         return prompt
     early_path = path.with_name(f"step_{embedding_step}.safetensors")
+    if not early_path.exists():
+        raise UserError(f"{early_path} is not there; give a step that train.save_steps kept")
     early = files.load(early_path)
     same_row = early.metadata.get("name") == prompt.metadata["name"]
     if not same_row or early.array.shape != prompt.array.shape:

@@ -258,6 +258,10 @@ def test_add_takes_the_best_prompts_of_finished_rows(tmp_path, run, model_dir):
         (["nothing.safetensors"], "nothing.safetensors: cannot read it"),
         (["bare.npy"], "does not tell its name, task and backbone; prompt-tuning library import"),
         (["run", "damaged.safetensors"], "damaged.safetensors: damaged"),
+        (
+            ["other/best.safetensors", "--embedding_step=9"],
+            "step_9.safetensors is not there; give a",
+        ),
         (["other/best.safetensors", "--embedding_step=100"], "is not of the same row as best"),
         ([], "the following arguments are required: path"),
     ],
