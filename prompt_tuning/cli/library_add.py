@@ -101,7 +101,10 @@ def _prompt(path: Path, embedding_step: int | None) -> files.Prompt:
         return prompt
     early_path = path.with_name(f"step_{embedding_step}.safetensors")
     if not early_path.exists():
-        raise UserError(f"{early_path} is not there; give a step that train.save_steps kept")
+        raise UserError(
+            f"prompt file {early_path}: cannot read it, as it is not there; give a step that "
+            "train.save_steps kept"
+        )
     early = files.load(early_path)
     same_row = early.metadata.get("name") == prompt.metadata["name"]
     if not same_row or early.array.shape != prompt.array.shape:

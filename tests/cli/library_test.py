@@ -260,7 +260,7 @@ def test_add_takes_the_best_prompts_of_finished_rows(tmp_path, run, model_dir):
         (["run", "damaged.safetensors"], "damaged.safetensors: damaged"),
         (
             ["other/best.safetensors", "--embedding_step=9"],
-            "step_9.safetensors is not there; give a",
+            "as it is not there; give a step that",
         ),
         (["other/best.safetensors", "--embedding_step=100"], "is not of the same row as best"),
         ([], "the following arguments are required: path"),
