@@ -13,7 +13,7 @@ from prompt_tuning.analysis.correlation import (
 )
 from prompt_tuning.analysis.interval import CONFIDENCE
 from prompt_tuning.analysis.study import Study
-from prompt_tuning.analysis.table import Cell, Column, Decimal, Line, Table
+from prompt_tuning.analysis.table import Cell, Column, Decimal, Line, Probability, Table
 
 _METHODS = {PEARSON: "r", SPEARMAN: "rho"}
 _Found = Sequence[Correlation | MeanCorrelation | None]
@@ -63,12 +63,12 @@ def _line(similarity: str, name: str, values: _Found) -> Line:
     for each in values[: len(_METHODS)]:
         ends = each.interval if each else None
         p = each.p if isinstance(each, Correlation) else None
-        cells += [_decimal(each and each.value), _decimal(p, 3)]
+        cells += [_decimal(each and each.value), None if p is None else Probability(p)]
         cells += [_decimal(ends and ends.low), _decimal(ends and ends.high)]
     cells += [_decimal(each and each.value) for each in values[len(_METHODS) :]]
     count = values[0].n if values[0] else None
     return Line([similarity, name, count, *cells], strong=name == "mean")
 
 
-def _decimal(value: float | None, digits: int = 2) -> Decimal | None:
-    return None if value is None else Decimal(value, digits)
+def _decimal(value: float | None) -> Decimal | None:
+    return None if value is None else Decimal(value, 2)

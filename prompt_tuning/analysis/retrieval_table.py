@@ -21,7 +21,7 @@ from prompt_tuning.analysis.retrieval import (
 )
 from prompt_tuning.analysis.statistics import Spread, spread
 from prompt_tuning.analysis.study import ERROR_REDUCTION, MethodScores, Study
-from prompt_tuning.analysis.table import Cell, Column, Decimal, Line, Score, Table
+from prompt_tuning.analysis.table import Cell, Column, Line, Probability, Score, Table
 
 METHODS: Mapping[str, str] = {
     BASELINE: "own prompt alone",
@@ -118,7 +118,7 @@ def top_minus_random_table(study: Study) -> Table:
             cells = [cell for each in (found if tuned else found[1:]) for cell in _ends(each)]
             if several:
                 exchanged, p = top_minus_exchanged(study, name, k)
-                cells += [*_ends(exchanged), p and Decimal(p, 3)]
+                cells += [*_ends(exchanged), None if p is None else Probability(p)]
             lines.append(Line([name, k, *cells]))
     note = (
         f"From and to are the ends of a {CONFIDENCE:.0%} bootstrap interval, which resamples"

@@ -42,6 +42,16 @@ class Decimal:
         return f"{self.value:z.{self.digits}f}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Probability(Decimal):
+    """A p value; one too small for three decimals is shown as less than the least of them."""
+
+    digits: int = 3
+
+    def __str__(self) -> str:
+        return "<0.001" if self.value < 0.0005 else super().__str__()
+
+
 Cell = str | int | float | bool | Decimal | Score | None
 """A cell: None is missing; a float is shown with one decimal, and kept whole in CSV."""
 
@@ -212,7 +222,7 @@ def _parts(cell: Cell) -> list[str]:
     if cell is None:
         return [MISSING]
     if isinstance(cell, float):
-        return [f"{cell:.1f}"]
+        return [f"{cell:z.1f}"]
     if not isinstance(cell, Score):
         return [str(cell)]
     published = [] if cell.published is None else [f"[{cell.published:.1f}]"]

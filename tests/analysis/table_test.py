@@ -11,6 +11,7 @@ from prompt_tuning.analysis.table import (
     Column,
     Decimal,
     Line,
+    Probability,
     Score,
     Table,
     comma_separated,
@@ -140,3 +141,13 @@ def test_a_decimal_is_shown_with_its_digits_and_kept_whole_in_csv():
 @pytest.mark.parametrize("render", [markdown, html, latex, comma_separated, lambda t: text(t, 80)])
 def test_a_table_without_lines_has_its_heading(render):
     assert "task" in render(Table(TABLE.columns, []))
+
+
+def test_p_values_are_never_shown_as_nothing():
+    assert [str(Probability(p)) for p in (0.0, 0.0004, 0.0005001, 0.05)] == [
+        "<0.001",
+        "<0.001",
+        "0.001",
+        "0.050",
+    ]
+    assert comma_separated(Table([Column("p")], [Line([Probability(0.0001)])])) == "p\n0.0001\n"
