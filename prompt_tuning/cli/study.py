@@ -122,38 +122,22 @@ def gather(
         title: What the report calls it.
         settings: The resolved configuration.
     """
-    by_name = {outcome.row["name"]: outcome for outcome in outcomes}
-
-    def scores(names: Sequence[str], field: str) -> np.ndarray:
-        values = [getattr(by_name[name], field) for name in names]
-        return np.array(values).reshape(len(plan.targets), len(plan.target_seeds), -1)
-
+    score, validation = (
+        _Table(plan, {outcome.row["name"]: getattr(outcome, field) for outcome in outcomes})
+        for field in ("score", "validation")
+    )
     transfers = [plan.transfer_name(*on, *of) for on in plan.replicates for of in plan.candidates]
     baseline = [plan.baseline_name(*on) for on in plan.replicates]
-    ks = {AVERAGE: plan.averages, MIXTURE: plan.mixtures}
-    methods = [
-        MethodScores(
-            method=method,
-            similarity=similarity,
-            k=k,
-            scores=scores(
-                [plan.method_name(method, *on, similarity, k) for on in plan.replicates], "score"
-            )[..., 0],
-        )
-        for method in (AVERAGE, MIXTURE)
-        for similarity in SIMILARITIES
-        for k in ks[method]
-    ]
-    embeddings = np.stack([_of_seeds(plan, retrieval, task) for task in plan.tasks])
+    embeddings = [_of_seeds(plan, retrieval, task) for task in plan.tasks]
     return Study(
         title=title,
         transfer=TransferScores(
             targets=plan.targets,
             seeds=plan.target_seeds,
             candidates=tuple(Candidate(*each) for each in plan.candidates),
-            baseline=scores(baseline, "score")[..., 0],
-            scores=scores(transfers, "score"),
-            validation=scores(transfers, "validation"),
+            baseline=score.of(baseline)[..., 0],
+            scores=score.of(transfers),
+            validation=validation.of(transfers),
         ),
         measure=ERROR_REDUCTION,
         similarities=retrieval.similarities,
@@ -161,12 +145,41 @@ def gather(
         task_similarities={
             name: task_similarities(embeddings, embeddings, name) for name in SIMILARITIES
         },
-        methods=methods,
+        methods=_methods(plan, score),
         ks=plan.best_of,
         rows=[outcome.result() for outcome in outcomes],
         settings=settings,
         facts=_facts(outcomes),
     )
+
+
+class _Table:
+    """Looks up values of rows by their names."""
+
+    def __init__(self, plan: StudyPlan, values: Mapping[str, float]):
+        self._shape = len(plan.targets), len(plan.target_seeds), -1
+        self._values = values
+
+    def of(self, names: Sequence[str]) -> np.ndarray:
+        """Returns the values of rows in the order of targets, seeds and the rest, `[T, J, ...]`."""
+        return np.array([self._values[name] for name in names]).reshape(self._shape)
+
+
+def _methods(plan: StudyPlan, score: _Table) -> list[MethodScores]:
+    """Returns the scores of the methods that train from several prompts at once."""
+    return [
+        MethodScores(
+            method=method,
+            similarity=similarity,
+            k=k,
+            scores=score.of(
+                [plan.method_name(method, *on, similarity, k) for on in plan.replicates]
+            )[..., 0],
+        )
+        for method, ks in ((AVERAGE, plan.averages), (MIXTURE, plan.mixtures))
+        for similarity in SIMILARITIES
+        for k in ks
+    ]
 
 
 def _of_seeds(plan: StudyPlan, retrieval: StudyRetrieval, task: str) -> np.ndarray:

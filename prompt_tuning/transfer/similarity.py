@@ -5,7 +5,7 @@ Each similarity is a dot product of two *signatures*, one vector `[H]` for each 
 are compared in O(N P H), and a library of them keeps one vector a prompt.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -66,12 +66,14 @@ def similarities(queries: np.ndarray, keys: np.ndarray, similarity: str) -> np.n
     return signature(queries) @ signature(keys).T
 
 
-def task_similarities(queries: np.ndarray, keys: np.ndarray, similarity: str) -> np.ndarray:
+def task_similarities(
+    queries: Iterable[np.ndarray], keys: Iterable[np.ndarray], similarity: str
+) -> np.ndarray:
     """Returns the similarity of every task to every other: the mean over all pairs of seeds.
 
     Args:
-        queries: Task embeddings `[T, J, P, H]`, from J seeds each.
-        keys: Task embeddings `[S, I, Q, H]`, from I seeds each.
+        queries: Task embeddings of T tasks, `[J, P, H]` from J seeds each, which may differ.
+        keys: Task embeddings of S tasks, `[I, Q, H]` from I seeds each.
         similarity: A name of `SIMILARITIES`.
 
     Returns:
@@ -82,7 +84,10 @@ def task_similarities(queries: np.ndarray, keys: np.ndarray, similarity: str) ->
     """
     signature = find_similarity(similarity)
     # The mean of the dot products over seed pairs is the dot product of the means over seeds.
-    return signature(queries).mean(axis=1) @ signature(keys).mean(axis=1).T
+    first, second = (
+        np.stack([signature(task).mean(axis=0) for task in tasks]) for tasks in (queries, keys)
+    )
+    return first @ second.T
 
 
 def ranked(values: np.ndarray) -> np.ndarray:

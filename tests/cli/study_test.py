@@ -16,7 +16,7 @@ TINY_STUDY = {
     "SOURCE_TASKS": ("mini_sst2", "mini_yelp"),
     "TARGET_TASKS": ("mini_cr",),
     "SOURCE_SEEDS": (0, 1),
-    "TARGET_SEEDS": (0, 1),
+    "TARGET_SEEDS": (0,),
     "EMBEDDING_STEPS": 6,
     "SOURCE_STEPS": 16,
     "MIXTURE_STEPS": 8,
@@ -34,7 +34,7 @@ STUDY = "--gin_file=runs/study_mini.gin"
 
 @pytest.fixture(scope="module")
 def studied(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs two sources and one target of two seeds each; `output` lies beside the run."""
+    """Runs two sources of two seeds and a target of one; `output` lies beside the run."""
     folder = tmp_path_factory.mktemp("study")
     words = tiny(cache_dir, folder / "run", **TINY_STUDY)
     out = run_listing_modules(folder / "modules", "study", STUDY, *words)
@@ -49,11 +49,11 @@ def test_every_way_of_transfer_has_its_results(studied: Path):
     for row in on_target:
         counts[row["method"]] = counts.get(row["method"], 0) + 1
     assert counts == {
-        "task_embedding": 2,
-        "prompt_tuning": 2,
-        "spot": 2 * 4,
-        "top_k_weighted_average": 2 * 2,
-        "top_k_multitask_mixture": 2 * 2,
+        "task_embedding": 1,
+        "prompt_tuning": 1,
+        "spot": 4,
+        "top_k_weighted_average": 2,
+        "top_k_multitask_mixture": 2,
     }
     assert {row["source"] for row in on_target if row["method"] == "spot"} == {
         "mini_sst2",

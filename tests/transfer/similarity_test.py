@@ -64,6 +64,10 @@ def test_tasks_are_compared_by_the_mean_over_pairs_of_seeds(similarity: str):
         similarities(queries[:, j], keys[:, i], similarity) for j in range(2) for i in range(3)
     ]
     np.testing.assert_allclose(found, np.mean(pairs, axis=0), rtol=1e-12)
+    fewer = task_similarities([queries[0, :1], queries[1]], keys, similarity)
+    np.testing.assert_allclose(fewer[1], found[1], rtol=1e-12)
+    one = [similarities(queries[0, 0], keys[:, i], similarity) for i in range(3)]
+    np.testing.assert_allclose(fewer[0], np.mean(one, axis=0), rtol=1e-12)
 
 
 def test_of_equal_candidates_the_first_wins():
