@@ -121,11 +121,12 @@ class StudyRetrieval:
     def _top(
         self, target: str, seed: int, similarity: str, k: int
     ) -> tuple[list[float], list[tuple[str, int]]]:
+        """Returns the similarities and the top k candidates; prompts of the target are none."""
         plan = self._plan
         values = self.similarities[similarity][
             plan.targets.index(target), plan.target_seeds.index(seed)
         ]
-        order = ranked(values)[:k]
+        order = [i for i in ranked(values) if plan.candidates[i][0] != target][:k]
         return values[order].tolist(), [plan.candidates[i] for i in order]
 
 

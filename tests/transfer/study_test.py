@@ -83,6 +83,23 @@ def test_mixtures_are_of_the_target_and_the_tasks_of_the_top_prompts(ran):
         np.testing.assert_array_equal(study.prompt(name, "step_0"), study.prompt(first, "best"))
 
 
+def test_a_target_never_retrieves_its_own_prompts(tmp_path: Path):
+    plan = studies.plan(targets=("near",), target_seeds=(0,), averages=(2,), mixtures=(2,))
+    directory = RunDirectory(tmp_path)
+    rng = np.random.default_rng(0)
+    for row in plan.first_rows:
+        folder = directory.row(row.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("last", "best"):
+            prompt = files.Prompt(rng.normal(size=(3, 16)).astype(np.float32), {"name": row.name})
+            files.save(folder / f"{name}.safetensors", prompt)
+    retrieval = StudyRetrieval(plan, directory)
+    assert set(retrieval.mixtures.values()) == {("near", "far")}
+    starts = [row.start for row in retrieval.rows if row.method == AVERAGE]
+    paths = [path for start in starts for path in getattr(start, "paths", ())]
+    assert len(paths) == 4 and all("far.source" in path for path in paths)
+
+
 def test_a_finished_study_trains_nothing_again(ran):
     study, outcomes, _ = ran
     again, _ = run(study.plan, study.tune, study.directory)
