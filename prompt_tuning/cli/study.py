@@ -1,9 +1,9 @@
 """`prompt-tuning study`: the transfer matrix, task embeddings, retrieval, and one report page."""
 
-import collections
 import dataclasses
 import platform
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import gin
 import jax
@@ -73,8 +73,7 @@ def study(
     )
     if dry_run:
         rows = plan.outline_rows
-        counts = collections.Counter(row.method for row in rows)
-        console.print(", ".join(f"{count} rows {name}" for name, count in counts.items()))
+        console.print(plan.described(), highlight=False)
         session.dry_run(rows)
         return
     directory = RunDirectory(model_dir)
@@ -90,7 +89,7 @@ def study(
 
     outcomes, retrieval = run(plan, tune, directory)
     prompts.add(_library_prompts(plan, outcomes, directory))
-    results.write(directory.results, [outcome.result() for outcome in outcomes])
+    results.write(directory.results, _results(plan, outcomes))
     found = gather(plan, outcomes, retrieval, title=title, settings=operative_config)
     study_page.write(found, directory.report)
     for table in (retrieval_table(found), top_minus_random_table(found)):
@@ -203,6 +202,20 @@ def _facts(outcomes: Sequence[Outcome]) -> dict[str, str]:
             f"Python {platform.python_version()}"
         ),
     }
+
+
+def _results(plan: StudyPlan, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """Returns the rows of `results.json`, in which a source has its seed where it has several."""
+    several = len(plan.source_seeds) > 1
+    sources = {
+        plan.transfer_name(*on, *of): f"{of[0]} seed {of[1]}" if several else of[0]
+        for on in plan.replicates
+        for of in plan.candidates
+    }
+    return [
+        {**outcome.result(), "source": sources.get(outcome.row["name"], outcome.row["source"])}
+        for outcome in outcomes
+    ]
 
 
 def _library_prompts(

@@ -130,6 +130,26 @@ class StudyPlan:
                 later.append(study_row(name, target, seed, self.source_start, schedule, method))
         return self.first_rows + self.transfer_rows + later
 
+    def described(self) -> str:
+        """Says what is trained, a line for each kind of row."""
+        on_targets = len(self.replicates)
+        retrieved = on_targets * len(SIMILARITIES)
+        embeddings = len(self.first_rows) - len(self.candidates) - on_targets
+        kinds = [
+            (embeddings, self.embedding, "task embeddings"),
+            (len(self.candidates), self.source, "source prompts"),
+            (on_targets, self.target, "targets without transfer"),
+            (len(self.transfer_rows), self.target, "targets from source prompts"),
+            (retrieved * len(self.averages), self.target, "targets from weighted averages"),
+            (retrieved * len(self.mixtures), self.mixture, "mixtures, at most"),
+            (retrieved * len(self.mixtures), self.target, "targets from mixtures"),
+        ]
+        return "\n".join(
+            f"{count:>9,} {what}, of {schedule.steps:,} steps"
+            for count, schedule, what in kinds
+            if count
+        )
+
     # Names of rows.
 
     def embedding_name(self, task: str, seed: int) -> str:

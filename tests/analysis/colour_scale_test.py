@@ -48,7 +48,10 @@ def test_a_sequential_scale_ends_at_round_numbers(values, per_unit, ends):
     assert (scale.low, scale.high) == pytest.approx(ends)
 
 
-@pytest.mark.parametrize("palette", {name for p in SCALES.values() for name in (p.light, p.dark)})
+PALETTES = sorted({name for pair in SCALES.values() for name in (pair.light, pair.dark)})
+
+
+@pytest.mark.parametrize("palette", PALETTES)
 def test_every_colour_differs_and_text_on_it_can_be_read(palette):
     found = colours(palette)
     assert len(set(found)) == LEVELS

@@ -56,8 +56,7 @@ def test_every_way_of_transfer_has_its_results(studied: Path):
         "top_k_multitask_mixture": 2,
     }
     assert {row["source"] for row in on_target if row["method"] == "spot"} == {
-        "mini_sst2",
-        "mini_yelp",
+        f"{source} seed {seed}" for source in ("mini_sst2", "mini_yelp") for seed in (0, 1)
     }
 
 
@@ -121,10 +120,17 @@ def test_a_study_whose_settings_changed_is_refused(
     assert prompts(studied) == before
 
 
+def test_report_reads_a_study_like_any_run(studied: Path, tmp_path: Path, here: Callable[..., int]):
+    words = flags(REPORT_DIRS=str(studied), REPORT_OUTPUT=str(tmp_path / "report"))
+    assert here("report", *words) == 0
+    assert "mini_yelp seed 1" in (tmp_path / "report/tasks.md").read_text()
+
+
 def test_a_dry_run_says_how_many_rows_there_are(tmp_path: Path):
     words = flags(MODEL_DIR=str(tmp_path / "run"), CACHE_DIR=str(tmp_path / "cache"))
     process = launch("study", STUDY, "--dry_run", *words)
     out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
-    assert "1440 rows spot" in out and "300,720" in out
+    assert "1,440 targets from source prompts, of 160 steps" in out
+    assert "48 source prompts, of 400 steps" in out and "300,720" in out
     assert not list(tmp_path.iterdir())
