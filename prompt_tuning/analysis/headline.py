@@ -1,4 +1,4 @@
-"""What a transfer study found, in one paragraph."""
+"""What a transfer study found, in a few sentences."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,8 +19,11 @@ from prompt_tuning.analysis.study import ERROR_REDUCTION, Study
 Show = Callable[[RetrievalLine], str | None]
 
 
-def headline(study: Study) -> str:
-    """Returns what was studied, and how much of what the best source gives retrieval keeps."""
+def headline(study: Study) -> list[str]:
+    """Returns what was studied, and how much of what the best source gives retrieval keeps.
+
+    Each point stands for itself.
+    """
     transfer = study.transfer
     tried = int(np.isfinite(transfer.scores).sum())
     studied = (
@@ -32,7 +35,7 @@ def headline(study: Study) -> str:
     lines = retrieval_lines(study)
     found = _shares if study.measure == ERROR_REDUCTION else _performances
     differences = [_difference(study, name) for name in study.similarities]
-    return " ".join(filter(None, [studied, *found(study, lines), *differences]))
+    return list(filter(None, [studied, *found(study, lines), *differences]))
 
 
 def _shares(study: Study, lines: Sequence[RetrievalLine]) -> list[str]:

@@ -36,8 +36,15 @@ class Panel(NamedTuple):
     svg: str
 
 
-def as_html(title: str, summary: str, sections: Sequence[Section]) -> str:
-    """Returns the whole page as HTML; it has no script and asks for no other file."""
+def as_html(title: str, points: Sequence[str], sections: Sequence[Section]) -> str:
+    """Returns the whole page as HTML; it has no script and asks for no other file.
+
+    Args:
+        title: Its heading.
+        points: What it shows, in sentences.
+        sections: Its parts.
+    """
+    listed = "".join(f"<li>{escape(point)}</li>\n" for point in points)
     links = "".join(
         f'<li><a href="#{section.anchor}">{escape(section.heading)}</a></li>\n'
         for section in sections
@@ -53,18 +60,19 @@ def as_html(title: str, summary: str, sections: Sequence[Section]) -> str:
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>\n{css}{style_sheet()}</style>\n</head>\n<body>\n"
-        f'<header>\n<h1>{escape(title)}</h1>\n<p class="lead">{escape(summary)}</p>\n'
+        f'<header>\n<h1>{escape(title)}</h1>\n<ul class="lead">\n{listed}</ul>\n'
         f'<nav aria-label="contents">\n<ul>\n{links}</ul>\n</nav>\n</header>\n'
         f"<main>\n{parts}</main>\n</body>\n</html>\n"
     )
 
 
-def as_markdown(title: str, summary: str, sections: Sequence[Section]) -> str:
-    """Returns the whole page as Markdown; pictures are in files beside it."""
+def as_markdown(title: str, points: Sequence[str], sections: Sequence[Section]) -> str:
+    """Returns the whole page as Markdown; pictures are in files beside it. See `as_html`."""
+    listed = "".join(f"- {point}\n" for point in points)
     parts = "".join(
         f"\n## {section.heading}\n\n{section.words}\n\n{section.markdown}" for section in sections
     )
-    return f"# {title}\n\n{summary}\n{parts}"
+    return f"# {title}\n\n{listed}{parts}"
 
 
 def panels(shown: Sequence[Panel], *, wide: bool = False) -> str:

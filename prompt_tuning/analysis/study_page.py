@@ -17,6 +17,6 @@ def write(study: Study, folder: Path) -> None:
     """
     made = [section(study, folder) for section in SECTIONS]
     sections = [section for section in made if section]
-    summary = headline(study)
-    write_text(folder / "index.md", as_markdown(study.title, summary, sections))
-    write_text(folder / "index.html", as_html(study.title, summary, sections))
+    points = headline(study)
+    write_text(folder / "index.md", as_markdown(study.title, points, sections))
+    write_text(folder / "index.html", as_html(study.title, points, sections))

@@ -95,7 +95,7 @@ def study(
     for table in (retrieval_table(found), top_minus_random_table(found)):
         console.out(rendering.text(table, console.width), highlight=False)
     console.print(
-        f"{headline(found)}\n\n"
+        "\n".join(f"- {point}" for point in headline(found)) + "\n\n"
         f"Report: {directory.report / 'index.html'}\n"
         f"Scores: {directory.results}; prompts: {prompts.path} (prompt-tuning library list)",
         highlight=False,
