@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-import scipy.cluster.hierarchy
 
 
 class Clustering(NamedTuple):
@@ -23,7 +22,10 @@ def clustered(similarities: np.ndarray) -> Clustering:
     """
     if len(similarities) < 2:
         return Clustering(np.arange(len(similarities)), np.zeros((0, 4)))
+    # SciPy takes a while to import, which every command would wait for.
+    from scipy.cluster import hierarchy
+
     distances = np.maximum(1.0 - (similarities + similarities.T) / 2.0, 0.0)
     pairs = distances[np.triu_indices(len(distances), 1)]
-    linkage = scipy.cluster.hierarchy.linkage(pairs, "average", optimal_ordering=True)
-    return Clustering(scipy.cluster.hierarchy.leaves_list(linkage), linkage)
+    linkage = hierarchy.linkage(pairs, "average", optimal_ordering=True)
+    return Clustering(hierarchy.leaves_list(linkage), linkage)

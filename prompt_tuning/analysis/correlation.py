@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
 
 from prompt_tuning.analysis.interval import (
     RESAMPLES,
@@ -89,10 +88,13 @@ def correlation(given: Points, method: str) -> Correlation | None:
         given: The points.
         method: `PEARSON` or `SPEARMAN`.
     """
+    # SciPy's statistics take half a second to import, which every command would wait for.
+    from scipy import stats
+
     x, y = given.similarities, given.gains
     if x.size < _FEWEST or _constant(x) or _constant(y):
         return None
-    test = {PEARSON: scipy.stats.pearsonr, SPEARMAN: scipy.stats.spearmanr}[method]
+    test = {PEARSON: stats.pearsonr, SPEARMAN: stats.spearmanr}[method]
     found = test(x, y)
     return Correlation(
         float(found.statistic), float(found.pvalue), _interval(given, method), x.size

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.cluster.hierarchy
 
 from prompt_tuning.analysis import drawing
 from prompt_tuning.analysis.clustering import clustered
@@ -40,8 +39,11 @@ class Dendrogram:
 
 def task_dendrogram(study: Study, similarity: str) -> Dendrogram:
     """Returns the dendrogram of a study's tasks, in the order of their heat map."""
+    # SciPy takes a while to import, which every command would wait for.
+    from scipy.cluster import hierarchy
+
     found = clustered(study.task_similarities[similarity])
-    tree = scipy.cluster.hierarchy.dendrogram(found.linkage, no_plot=True)
+    tree = hierarchy.dendrogram(found.linkage, no_plot=True)
     distances = np.array(tree["dcoord"])
     joints = 1.0 - found.linkage[:, 2]
     end = joints.max() + max(0.05 * float(np.ptp(joints)), 1e-3)

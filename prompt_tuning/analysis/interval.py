@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import scipy.stats
 
 RESAMPLES = 2_000
 CONFIDENCE = 0.95
@@ -34,11 +33,14 @@ def percentile_interval(values: np.ndarray, n: int) -> Interval | None:
         values: What each resample gave, `[R]`; NaN where it gave nothing.
         n: How many things are resampled, at least 2.
     """
+    # SciPy's statistics take half a second to import, which every command would wait for.
+    from scipy import stats
+
     finite = values[np.isfinite(values)]
     if 2 * finite.size < max(values.size, 1):
         return None
-    quantile = scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)
-    tail = scipy.stats.norm.cdf(-quantile * (n / (n - 1)) ** 0.5)
+    quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)
+    tail = stats.norm.cdf(-quantile * (n / (n - 1)) ** 0.5)
     low, high = np.quantile(finite, [tail, 1 - tail])
     return Interval(float(low), float(high))
 
