@@ -1,7 +1,7 @@
 """Learning curves of a study's targets: without transfer, from the best source, and from others."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from prompt_tuning.analysis import drawing
 from prompt_tuning.analysis.page import Panel
-from prompt_tuning.analysis.statistics import Row
+from prompt_tuning.analysis.statistics import mean_curve
 from prompt_tuning.analysis.study import Study
 from prompt_tuning.analysis.table import Column, Line, Table
 
@@ -57,9 +57,10 @@ def target_curves(study: Study) -> list[TargetCurves]:
         transfers = [row for row in mine if row["method"] == "spot"]
         # A target that is a source too was tuned for its source prompt as well, by other steps.
         steps = {row["steps"] for row in transfers}
-        vanilla = _mean(r for r in mine if r["method"] == "prompt_tuning" and r["steps"] in steps)
+        own = [r for r in mine if r["method"] == "prompt_tuning" and r["steps"] in steps]
+        vanilla = mean_curve(dict(row["curve"]) for row in own)
         by_source = {
-            source: _mean(row for row in transfers if row["source"] == source)
+            source: mean_curve(dict(row["curve"]) for row in transfers if row["source"] == source)
             for source in _ranked_sources(study, index)
         }
         by_source = {source: curve for source, curve in by_source.items() if curve}
@@ -112,13 +113,6 @@ def _ranked_sources(study: Study, target: int) -> Iterator[str]:
         known = mine[np.isfinite(mine)]
         means[source] = float(known.mean()) if known.size else -np.inf
     yield from sorted(means, key=lambda source: -means[source])
-
-
-def _mean(rows: Iterable[Row]) -> Curve:
-    """Returns the mean of the rows' curves at the steps that all of them have."""
-    curves = [dict(row["curve"]) for row in rows]
-    steps = sorted(set.intersection(*map(set, curves))) if curves else []
-    return {step: float(np.mean([curve[step] for curve in curves])) for step in steps}
 
 
 def _inline(curves: TargetCurves, name: str) -> Panel:

@@ -3,10 +3,8 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from prompt_tuning.analysis import table as rendering
-from prompt_tuning.analysis.statistics import PairedDifference, Row, Spread, spread
+from prompt_tuning.analysis.statistics import PairedDifference, Row, Spread, mean_curve, spread
 from prompt_tuning.analysis.table import Column, Line, Score, Table
 
 
@@ -37,9 +35,7 @@ class StartRows:
     @property
     def curve(self) -> Mapping[int, float]:
         """Mean validation score over seeds, by step, where all of them have one."""
-        curves = [dict(row["curve"]) for row in self.rows]
-        steps = set.intersection(*map(set, curves))
-        return {step: float(np.mean([curve[step] for curve in curves])) for step in sorted(steps)}
+        return mean_curve(dict(row["curve"]) for row in self.rows)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from prompt_tuning.analysis.statistics import (
     SPOT,
     Condition,
     Row,
+    mean_curve,
     target_rows,
 )
 
@@ -74,11 +75,7 @@ def _mean_over_targets(rows: Sequence[Row], start: Condition, targets: Sequence[
         mine = [row for row in rows if row["target"] == target]
         for seed, curve in _curves(mine, start).items():
             by_seed.setdefault(seed, []).append(curve)
-    means = {}
-    for seed, curves in by_seed.items():
-        steps = set.intersection(*(set(curve) for curve in curves))
-        means[seed] = {step: float(np.mean([c[step] for c in curves])) for step in sorted(steps)}
-    return means
+    return {seed: mean_curve(curves) for seed, curves in by_seed.items()}
 
 
 def _draw(axes: "Axes", curves: Mapping[Condition, Curves]) -> None:

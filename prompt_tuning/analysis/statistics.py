@@ -1,7 +1,7 @@
 """Means over seeds, paired differences, and scores part of the way through training."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,13 @@ def spread(values: Sequence[float]) -> Spread | None:
         return None
     std = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return Spread(float(np.mean(values)), std, len(values))
+
+
+def mean_curve(curves: Iterable[Mapping[int, float]]) -> dict[int, float]:
+    """Returns the mean score by step, at the steps that all curves have; empty without curves."""
+    every = list(curves)
+    steps = sorted(set.intersection(*map(set, every))) if every else []
+    return {step: float(np.mean([curve[step] for curve in every])) for step in steps}
 
 
 def summarize(rows: Sequence[Row]) -> list[dict[str, Any]]:

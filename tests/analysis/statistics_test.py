@@ -8,6 +8,7 @@ from prompt_tuning.analysis.statistics import (
     PairedDifference,
     Spread,
     at_fraction,
+    mean_curve,
     paired_difference,
     spread,
     target_rows,
@@ -71,3 +72,8 @@ def test_source_tuning_is_not_a_target():
     ]
     rows.append(row(CLASS_LABELS, "a", 0, 85.0, steps=500))
     assert target_rows(rows) == rows[:2]
+
+
+def test_a_mean_curve_has_the_steps_that_all_curves_have():
+    assert mean_curve([{8: 3.0, 0: 1.0, 4: 2.0}, {0: 3.0, 8: 4.0}]) == {0: 2.0, 8: 3.5}
+    assert mean_curve([]) == {}
