@@ -27,8 +27,8 @@ from prompt_tuning.models.parameters import (
     read_whole,
 )
 from prompt_tuning.models.vocabulary_file import check_vocabulary
-from prompt_tuning.prompts.directory import write_directory
 from prompt_tuning.prompts.files import embedding_digest
+from prompt_tuning.prompts.whole import write_directory
 from prompt_tuning.types import Params, UserError, nearest
 
 SHIPPED = ("t5_mini",)

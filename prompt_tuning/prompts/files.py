@@ -4,12 +4,10 @@ In a library a prompt file also holds the task embedding that the prompt is foun
 row's prompt early in its tuning (Vu et al. 2022, section 4.1).
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +17,7 @@ import safetensors
 import safetensors.numpy
 
 import prompt_tuning
+from prompt_tuning.prompts.whole import write_file
 from prompt_tuning.types import UserError
 
 FORMAT_VERSION = "1"
@@ -109,24 +108,17 @@ def save(path: str | os.PathLike, prompt: Prompt) -> None:
     tensors = {TENSOR: np.ascontiguousarray(checked(prompt.array, path))}
     if prompt.embedding is not None:
         tensors[EMBEDDING] = np.ascontiguousarray(checked(prompt.embedding, path))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with write_file(path) as file:
             if path.suffix == ".npy":
                 np.save(file, tensors[TENSOR], allow_pickle=False)
             else:
                 file.write(safetensors.numpy.save(tensors, written_metadata(prompt)))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
         raise UserError(
             f"prompt file {path}: cannot write it ({error.strerror}); choose a directory that is "
             "there, has room, and can be written to"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike) -> Prompt:

@@ -1,5 +1,6 @@
 """Rows: the training of one soft prompt or one model each, and how far it is."""
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -85,10 +86,9 @@ def check_rows(rows: Sequence[Row], *, save_steps: Sequence[int]) -> None:
     """
     if not rows:
         raise UserError("there is nothing to train; give at least one task and one seed")
-    names = [row.name for row in rows]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"two rows are called '{twice}'; give each task, start and seed once")
+    for name, count in collections.Counter(row.name for row in rows).items():
+        if count > 1:
+            raise UserError(f"two rows are called '{name}'; give each task, start and seed once")
     longest = max(row.steps for row in rows)
     for step in save_steps:
         if not 0 <= step <= longest:

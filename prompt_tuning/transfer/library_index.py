@@ -4,10 +4,7 @@ It is a cache. The file `index.safetensors` holds the entries as JSON and, for e
 width, the matrix of the prompts' signatures. Where it is missing or of no use, it is made anew.
 """
 
-import contextlib
 import json
-import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from prompt_tuning.prompts.whole import write_file
 from prompt_tuning.transfer import library_entry
 from prompt_tuning.transfer.library_entry import SUFFIX, Entry
 from prompt_tuning.transfer.similarity import SIMILARITIES
@@ -92,16 +90,8 @@ def write(index: Index, path: Path) -> None:
     text = json.dumps(rows, separators=(",", ":")).encode()
     matrices = index.matrices(index.entries.values())
     tensors = {_ENTRIES: np.frombuffer(text, np.uint8), **matrices}
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(safetensors.numpy.save(tensors, {"format_version": FORMAT_VERSION}))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with write_file(path) as file:
+        file.write(safetensors.numpy.save(tensors, {"format_version": FORMAT_VERSION}))
 
 
 def updated(

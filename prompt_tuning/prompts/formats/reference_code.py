@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.directory import write_directory
 from prompt_tuning.prompts.files import Prompt
+from prompt_tuning.prompts.whole import write_directory
 from prompt_tuning.types import UserError
 
 FILE = "encoder.prompt.prompt.prompt"
