@@ -13,6 +13,7 @@ from prompt_tuning.analysis.interval import (
     mean_interval,
     percentile_interval,
 )
+from prompt_tuning.analysis.statistics import finite_mean
 from prompt_tuning.analysis.study import Study
 
 PEARSON, SPEARMAN = "pearson", "spearman"
@@ -69,10 +70,10 @@ def points(study: Study, similarity: str, level: str) -> list[Points]:
     groups = np.array([transfer.sources.index(source) for source in sources])
     alike, gains = study.similarities[similarity], study.gains
     if level == SOURCES:
-        alike, gains = (_mean(transfer.by_source(each), (1, 3)) for each in (alike, gains))
+        alike, gains = (finite_mean(transfer.by_source(each), (1, 3)) for each in (alike, gains))
         groups = np.arange(len(transfer.sources))
     else:
-        alike, gains = alike.mean(axis=1), _mean(gains, 1)
+        alike, gains = alike.mean(axis=1), finite_mean(gains, 1)
     same = np.array(transfer.targets)[:, None] == np.array(transfer.sources)[groups]
     every = [Points(a, g, groups, s) for a, g, s in zip(alike, gains, same, strict=True)]
     return [each.where(np.isfinite(each.gains)) for each in every]
@@ -117,14 +118,6 @@ def mean_correlation(found: Sequence[Correlation | None]) -> MeanCorrelation | N
         return None
     interval = mean_interval(np.array(values)[:, None])
     return MeanCorrelation(float(np.mean(values)), interval, len(values))
-
-
-def _mean(values: np.ndarray, axis: int | tuple[int, int]) -> np.ndarray:
-    """Returns the mean over what is finite, NaN where nothing is."""
-    finite = np.isfinite(values)
-    count = finite.sum(axis=axis)
-    total = np.where(finite, values, 0.0).sum(axis=axis)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _constant(values: np.ndarray) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from prompt_tuning.analysis import drawing
 from prompt_tuning.analysis.page import Panel
-from prompt_tuning.analysis.statistics import mean_curve
+from prompt_tuning.analysis.statistics import finite_mean, mean_curve
 from prompt_tuning.analysis.study import Study
 from prompt_tuning.analysis.table import Column, Line, Table
 
@@ -105,14 +105,12 @@ def inline(curves: Sequence[TargetCurves], name: str) -> list[Panel]:
 
 def _ranked_sources(study: Study, target: int) -> Iterator[str]:
     """Yields the sources, that with the best mean validation score on the target first."""
-    validation = study.transfer.validation[target]
-    candidates = study.transfer.candidates
-    means = {}
-    for source in study.transfer.sources:
-        mine = validation[:, [c.source == source for c in candidates]]
-        known = mine[np.isfinite(mine)]
-        means[source] = float(known.mean()) if known.size else -np.inf
-    yield from sorted(means, key=lambda source: -means[source])
+    transfer = study.transfer
+    names = np.array([candidate.source for candidate in transfer.candidates])
+    of_sources = [transfer.validation[target][:, names == source] for source in transfer.sources]
+    means = np.array([finite_mean(of_source, (0, 1)) for of_source in of_sources])
+    for place in np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable"):
+        yield transfer.sources[place]
 
 
 def _inline(curves: TargetCurves, name: str) -> Panel:

@@ -53,6 +53,14 @@ def spread(values: Sequence[float]) -> Spread | None:
     return Spread(float(np.mean(values)), std, len(values))
 
 
+def finite_mean(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
+    """Returns the mean along axes over what is finite, NaN where nothing is."""
+    finite = np.isfinite(values)
+    count = finite.sum(axis=axis)
+    total = np.where(finite, values, 0.0).sum(axis=axis)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
 def mean_curve(curves: Iterable[Mapping[int, float]]) -> dict[int, float]:
     """Returns the mean score by step, at the steps that all curves have; empty without curves."""
     every = list(curves)

@@ -5,6 +5,7 @@ import numpy as np
 from prompt_tuning.analysis.clustering import clustered
 from prompt_tuning.analysis.colour_scale import diverging, sequential
 from prompt_tuning.analysis.heat_map import HeatMap
+from prompt_tuning.analysis.statistics import finite_mean
 from prompt_tuning.analysis.study import ERROR_REDUCTION, Study
 
 MEAN = "mean"
@@ -17,10 +18,10 @@ def transfer_map(study: Study) -> HeatMap:
     """
     transfer = study.transfer
     names = np.array([candidate.source for candidate in transfer.candidates])
-    masks = [names == source for source in transfer.sources]
-    gains = np.array([[_mean(gains[:, mask]) for gains in study.gains] for mask in masks])  # [S, T]
+    of_sources = [study.gains[..., names == source] for source in transfer.sources]
+    gains = np.array([finite_mean(of_source, (1, 2)) for of_source in of_sources])  # [S, T]
     same = np.array(transfer.sources)[:, None] == np.array(transfer.targets)[None, :]
-    means = np.array([_mean(np.where(s, np.nan, g)) for g, s in zip(gains, same, strict=True)])
+    means = finite_mean(np.where(same, np.nan, gains), 1)
     order = np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable")
     values = np.concatenate([gains, means[:, None]], axis=1)[order]
     scale = diverging(values) if study.measure == ERROR_REDUCTION else sequential(values, 0.1)
@@ -61,8 +62,3 @@ def similarity_map(study: Study, similarity: str, title: str) -> HeatMap:
 def _digits(values: np.ndarray) -> int:
     """Returns how many decimals it takes to tell values apart: 1 where they span 0.3 or more."""
     return 1 + sum(float(np.ptp(values)) < limit for limit in (0.3, 0.03))
-
-
-def _mean(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else float("nan")

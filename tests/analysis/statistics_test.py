@@ -1,5 +1,6 @@
 """Means, deviations and paired differences, against numbers worked out by hand."""
 
+import numpy as np
 import pytest
 
 from prompt_tuning.analysis.statistics import (
@@ -8,6 +9,7 @@ from prompt_tuning.analysis.statistics import (
     PairedDifference,
     Spread,
     at_fraction,
+    finite_mean,
     mean_curve,
     paired_difference,
     spread,
@@ -77,3 +79,9 @@ def test_source_tuning_is_not_a_target():
 def test_a_mean_curve_has_the_steps_that_all_curves_have():
     assert mean_curve([{8: 3.0, 0: 1.0, 4: 2.0}, {0: 3.0, 8: 4.0}]) == {0: 2.0, 8: 3.5}
     assert mean_curve([]) == {}
+
+
+def test_a_finite_mean_leaves_out_what_is_missing():
+    values = np.array([[1.0, np.nan, 4.0], [3.0, np.nan, np.nan]])
+    np.testing.assert_array_equal(finite_mean(values, 0), [2.0, np.nan, 4.0])
+    assert finite_mean(values, (0, 1)) == pytest.approx(8 / 3)
