@@ -11,6 +11,7 @@ import prompt_tuning
 PACKAGE = Path(prompt_tuning.__file__).parent
 LEVELS = {
     "types": 0,
+    "storage": 0,
     "prompts": 1,
     "models": 2,
     "data": 2,
@@ -82,6 +83,7 @@ def test_packages_import_nothing_by_themselves(file):
         ("import tensorflow as tf", "data", []),
         ("import gin", "analysis", ["gin"]),
         ("from prompt_tuning import cli", "types", ["prompt_tuning.cli"]),
+        ("from prompt_tuning import types", "storage", ["prompt_tuning.types"]),
         ("from prompt_tuning.types import Array", "prompts", []),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from prompt_tuning.training.run_directory import write_bytes
+from prompt_tuning.storage import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

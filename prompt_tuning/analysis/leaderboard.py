@@ -5,11 +5,10 @@ Names and formats are those of gluebenchmark.com and super.gluebenchmark.com.
 
 import dataclasses
 import json
-import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 Answer = tuple[Mapping[str, Any], Any]
 """The fields of an example, and its answer: a class, a number or a text."""
@@ -143,17 +142,11 @@ def content(file: Submission, answers: Sequence[Answer]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(path: Path, contents: Mapping[str, str]) -> None:
-    """Writes files as a zip, at once or not at all; equal contents give equal bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, text in contents.items():
-                archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def write(file: Path | BinaryIO, contents: Mapping[str, str]) -> None:
+    """Writes files as a zip; equal contents give equal bytes."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in contents.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
 
 
 def _index(file: Submission, fields: Mapping[str, Any]) -> tuple[int, ...]:

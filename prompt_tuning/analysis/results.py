@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from prompt_tuning import storage
 from prompt_tuning.analysis.statistics import Row, summarize
-from prompt_tuning.training import run_directory
 from prompt_tuning.types import UserError
 
 COLUMNS: Mapping[str, tuple[type, ...]] = {
@@ -39,7 +39,7 @@ def write(path: Path, rows: Sequence[Row]) -> None:
         if problem:
             raise ValueError(f"row {index}: {problem}")
     content = {"rows": list(rows), "summary": summarize(rows)}
-    run_directory.write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    storage.write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read(path: Path) -> list[Row]:

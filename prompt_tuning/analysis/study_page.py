@@ -6,7 +6,7 @@ from prompt_tuning.analysis.headline import headline
 from prompt_tuning.analysis.page import as_html, as_markdown
 from prompt_tuning.analysis.study import Study
 from prompt_tuning.analysis.study_sections import SECTIONS
-from prompt_tuning.training.run_directory import write_text
+from prompt_tuning.storage import write_text
 
 
 def write(study: Study, folder: Path) -> None:

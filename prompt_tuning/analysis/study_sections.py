@@ -25,7 +25,7 @@ from prompt_tuning.analysis.study import ERROR_REDUCTION, Study
 from prompt_tuning.analysis.study_maps import similarity_map, transfer_map
 from prompt_tuning.analysis.table import Column, Line, Table
 from prompt_tuning.analysis.transfer_table import transfer_table
-from prompt_tuning.training.run_directory import write_text
+from prompt_tuning.storage import write_text
 
 
 def transfer(study: Study, folder: Path) -> Section | None:

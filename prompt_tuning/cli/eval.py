@@ -15,8 +15,9 @@ from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.data.prompt_design import PromptDesign
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.prompts.files import Prompt
+from prompt_tuning.storage import write_text
 from prompt_tuning.training.decoders import Decoder
-from prompt_tuning.training.run_directory import RunDirectory, write_text
+from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError
 

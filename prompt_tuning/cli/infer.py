@@ -13,8 +13,8 @@ from prompt_tuning.cli.prompts import open_prompts
 from prompt_tuning.data.cached_task import in_memory
 from prompt_tuning.data.postprocessors import without_prefix
 from prompt_tuning.models.decoding import EOS
+from prompt_tuning.storage import write_text
 from prompt_tuning.training.decoders import Decoder, Rank
-from prompt_tuning.training.run_directory import write_text
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError, nearest
 

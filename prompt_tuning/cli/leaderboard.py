@@ -1,7 +1,6 @@
 """`prompt-tuning leaderboard`: answers test sets without public labels, in their sites' format."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from prompt_tuning.cli.prompts import OpenPrompts, open_prompts
 from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.data.datasets.dataset import LEADERBOARD, UNPREFIXED
 from prompt_tuning.prompts import files as prompt_files
+from prompt_tuning.storage import write_file
 from prompt_tuning.training.decoders import Decoder
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError, nearest
@@ -109,19 +109,17 @@ def _finish(
         contents[file.name] = content(file, rows)
         line = f"{file.name}: {len(rows):,} answers" + (f"; {note}" if note else "")
         console.print(line, highlight=False, soft_wrap=True)
-    unchecked = path.with_name(f".{path.name}.unchecked")
-    try:
-        write(unchecked, contents)
-        told = faults(unchecked, wanted)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_file(path) as file:
+        write(file, contents)
+        file.flush()
+        told = faults(Path(file.name), wanted)
         if told:
             more = f" (and {len(told) - 1} more faults)" if len(told) > 1 else ""
             raise UserError(
                 f"the site would not take these files: {told[0]}{more}; check that the test sets "
                 "are whole and unchanged"
             )
-        os.replace(unchecked, path)
-    finally:
-        unchecked.unlink(missing_ok=True)
     console.print(f"The submission is {path}", highlight=False, soft_wrap=True)
 
 

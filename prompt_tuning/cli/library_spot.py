@@ -12,10 +12,11 @@ from prompt_tuning.analysis import library_plot, library_table, results, table
 from prompt_tuning.analysis.library_table import Comparison, StartRows
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.session import Session
+from prompt_tuning.storage import write_text
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row
-from prompt_tuning.training.run_directory import RunDirectory, write_text
+from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.transfer import library_spot as transfer
 from prompt_tuning.transfer.candidates import Candidates, find_candidates

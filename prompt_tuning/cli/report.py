@@ -16,7 +16,7 @@ from prompt_tuning.analysis.runs import Run, whole
 from prompt_tuning.analysis.summary import task_table
 from prompt_tuning.analysis.sweeps import find_sweeps
 from prompt_tuning.analysis.table import Table
-from prompt_tuning.training.run_directory import write_text
+from prompt_tuning.storage import write_text
 from prompt_tuning.types import UserError, nearest
 
 SWEEPS = "sweeps"

@@ -11,9 +11,10 @@ from prompt_tuning.analysis.statistics import target_rows
 from prompt_tuning.analysis.summary import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.session import Session
+from prompt_tuning.storage import write_text
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.outcome import Outcome
-from prompt_tuning.training.run_directory import RunDirectory, write_text
+from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.transfer.spot import SpotPlan, run
 

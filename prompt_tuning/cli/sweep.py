@@ -22,7 +22,8 @@ from prompt_tuning.analysis.table import Column, Line, Score, Table, rendered
 from prompt_tuning.cli import gin_config, gin_files
 from prompt_tuning.cli.configuration import Config
 from prompt_tuning.cli.gin_files import Binding, Key, Macro
-from prompt_tuning.training.run_directory import RunDirectory, write_json
+from prompt_tuning.storage import write_json
+from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.types import UserError
 
 _SWEEP = Key("", gin_config.SWEEP, "")

@@ -1,26 +1,18 @@
 """Writes entries of the tokenised cache, whole or not at all."""
 
 import contextlib
-import errno
 import json
-import os
-import shutil
-import tempfile
-import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from prompt_tuning import storage
 from prompt_tuning.data import entries, references
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
-
-_TEMPORARY = ".writing-"
-_ABANDONED_SECONDS = 24 * 3600
 
 
 class Tokenized(NamedTuple):
@@ -132,45 +124,27 @@ def check_writable(cache_dir: str | Path) -> None:
     Raises:
         UserError: It cannot be made or written to.
     """
-    try:
+    with _writing(Path(cache_dir)):
         Path(cache_dir).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=cache_dir, prefix=_TEMPORARY):
-            pass
-    except OSError as error:
-        raise _unwritable(cache_dir, error) from error
+        storage.check_writable(Path(cache_dir))
 
 
 @contextlib.contextmanager
 def _whole_directory(final: Path) -> Iterator[Path]:
     """Gives a directory to fill, which takes the place of `final` once it is complete."""
-    check_writable(final.parent)
-    _remove_abandoned(final.parent)
-    directory = _new_directory(final.parent)
-    try:
-        directory.mkdir()
+    with _writing(final.parent), storage.write_directory(final) as directory:
         yield directory
-        _take_place(directory, final)
+
+
+@contextlib.contextmanager
+def _writing(cache_dir: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise _unwritable(final.parent, error) from error
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _take_place(directory: Path, final: Path) -> None:
-    # A directory cannot be renamed onto one that is not empty, so the old one steps aside first.
-    # Another writer may put its own entry there in between; both are equally good.
-    for _ in range(100):
-        try:
-            os.rename(directory, final)
-            return
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-        aside = _new_directory(final.parent)
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(final, aside)
-        shutil.rmtree(aside, ignore_errors=True)
-    raise OSError(f"{final} is being replaced by others over and over")
+        raise UserError(
+            f"cache directory {cache_dir} cannot be written ({error.strerror or error}); "
+            "choose another directory or free some space"
+        ) from error
 
 
 def _write_split(directory: Path, name: str, split: Tokenized) -> dict[str, Any]:
@@ -196,22 +170,3 @@ def _write_split(directory: Path, name: str, split: Tokenized) -> dict[str, Any]
 def _write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (directory / entries.MANIFEST).write_text(text + "\n", encoding="utf-8")
-
-
-def _remove_abandoned(cache_dir: Path) -> None:
-    """Removes what writers that were killed left behind a day ago or earlier."""
-    for path in cache_dir.glob(f"{_TEMPORARY}*"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _new_directory(parent: Path) -> Path:
-    return parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
-
-
-def _unwritable(cache_dir: str | Path, error: OSError) -> UserError:
-    return UserError(
-        f"cache directory {cache_dir} cannot be written ({error.strerror or error}); "
-        "choose another directory or free some space"
-    )

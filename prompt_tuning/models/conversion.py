@@ -7,7 +7,7 @@ from pathlib import Path
 from prompt_tuning.models.formats.hugging_face import write_hugging_face
 from prompt_tuning.models.formats.native import write_native
 from prompt_tuning.models.weights import Backbone
-from prompt_tuning.prompts.whole import write_directory
+from prompt_tuning.storage import write_directory
 from prompt_tuning.types import UserError, nearest
 
 FORMS = ("prompt_tuning", "t5x", "hugging_face")

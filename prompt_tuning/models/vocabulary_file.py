@@ -1,9 +1,9 @@
 """The SentencePiece file of a backbone: where it is, and whether it is the model's."""
 
 import hashlib
-import os
 from pathlib import Path
 
+from prompt_tuning.storage import write_bytes
 from prompt_tuning.types import UserError
 
 _SENTINEL = "<extra_id_0>"
@@ -30,13 +30,7 @@ def fetch_vocabulary(path: str, cache: Path) -> Path:
         content = arrays.read_file(path)
         if content is None:
             raise UserError(f"vocabulary {path}: there is no such file; set VOCABULARY")
-        cache.mkdir(parents=True, exist_ok=True)
-        temporary = local.with_name(f".{local.name}.{os.getpid()}")
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, local)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_bytes(local, content)
     return local
 
 

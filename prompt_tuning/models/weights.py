@@ -28,7 +28,7 @@ from prompt_tuning.models.parameters import (
 )
 from prompt_tuning.models.vocabulary_file import check_vocabulary
 from prompt_tuning.prompts.files import embedding_digest
-from prompt_tuning.prompts.whole import write_directory
+from prompt_tuning.storage import write_directory
 from prompt_tuning.types import Params, UserError, nearest
 
 SHIPPED = ("t5_mini",)

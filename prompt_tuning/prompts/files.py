@@ -17,7 +17,7 @@ import safetensors
 import safetensors.numpy
 
 import prompt_tuning
-from prompt_tuning.prompts.whole import write_file
+from prompt_tuning.storage import write_file
 from prompt_tuning.types import UserError
 
 FORMAT_VERSION = "1"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from prompt_tuning.data.cached_task import scored_split
+from prompt_tuning.storage import write_json
 from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
 from prompt_tuning.training.identity import Identities
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Progress, Row
-from prompt_tuning.training.run_directory import write_json
 from prompt_tuning.training.work import Work
 from prompt_tuning.types import UserError
 

@@ -2,12 +2,13 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tensorboardX import SummaryWriter
+
+from prompt_tuning.storage import write_text
 
 
 class Journal:
@@ -76,6 +77,4 @@ def _truncate(path: Path, restored: Mapping[str, float]) -> None:
         last = math.inf if entry["kind"] == "test" else entry["step"]
         if last <= restored.get(entry["row"], math.inf):
             kept.append(line + "\n")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, "".join(kept))

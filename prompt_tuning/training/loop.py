@@ -12,6 +12,7 @@ import numpy as np
 from prompt_tuning.models.prompted import PromptedT5
 from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts.placement import find_placement
+from prompt_tuning.storage import write_text
 from prompt_tuning.training import partitioning, snapshot
 from prompt_tuning.training.checkpoints import Checkpoints
 from prompt_tuning.training.config import TuneConfig
@@ -23,7 +24,6 @@ from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.pool import make_pool
 from prompt_tuning.training.record import recording
 from prompt_tuning.training.rows import Progress, Row, check_rows
-from prompt_tuning.training.run_directory import write_text
 from prompt_tuning.training.running import Place, RunningPrompt
 from prompt_tuning.training.state import RowState, init_state
 from prompt_tuning.training.step import StepMetrics

@@ -19,6 +19,7 @@ from prompt_tuning.models.t5 import T5
 from prompt_tuning.models.weights import Backbone, Outline
 from prompt_tuning.prompts.bank import no_prompt
 from prompt_tuning.prompts.placement import prefix
+from prompt_tuning.storage import write_text
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.checkpoints import Checkpoints, flatten, unflatten
 from prompt_tuning.training.config import ModelTuneConfig
@@ -28,7 +29,6 @@ from prompt_tuning.training.model_step import init_model_state, model_step
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.record import recording
 from prompt_tuning.training.rows import Progress, Row, check_rows
-from prompt_tuning.training.run_directory import write_text
 from prompt_tuning.training.running import RunningModel
 from prompt_tuning.training.starts import FromRow, Pretrained
 from prompt_tuning.training.tuned_models import TunedModels

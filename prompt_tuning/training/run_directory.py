@@ -1,11 +1,8 @@
 """The files a run leaves under `MODEL_DIR`."""
 
-import json
-import os
-import tempfile
 from pathlib import Path
-from typing import Any
 
+from prompt_tuning import storage
 from prompt_tuning.types import UserError
 
 
@@ -20,8 +17,7 @@ class RunDirectory:
         self.path = Path(path).expanduser()
         try:
             there = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
-            with tempfile.TemporaryDirectory(prefix=".probe-", dir=there):
-                pass
+            storage.check_writable(there)
         except OSError as error:
             raise UserError(
                 f"cannot write to MODEL_DIR '{path}': {error.strerror}; give a directory you own"
@@ -75,24 +71,3 @@ class RunDirectory:
     def model(self, name: str) -> Path:
         """Returns the directory of one row's model, a backbone to start from."""
         return self.models / name
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON so that a reader sees the old file or the whole new one, never a part."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes text so that a reader sees the old file or the whole new one, never a part."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes bytes so that a reader sees the old file or the whole new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -8,18 +8,17 @@ copy of the library. The index is a cache that whoever reads brings up to date.
 import contextlib
 import math
 import os
-import time
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from prompt_tuning import storage
 from prompt_tuning.prompts import files
 from prompt_tuning.transfer import backbones, library_entry, library_index
 from prompt_tuning.transfer.library_entry import SUFFIX, Entry
 from prompt_tuning.transfer.similarity import find_similarity, ranked
 from prompt_tuning.types import UserError, nearest
 
-_ABANDONED = 24 * 3600  # seconds after which a file half written is thought of as left behind
 _FEWEST = 4  # digits of a digest that are taken for one
 _NAMED = 4  # prompts that a message names
 
@@ -74,7 +73,8 @@ class Library:
             UserError: A prompt is not a finite `[P, H]` array, or cannot be written.
         """
         self._names()
-        self._clean()
+        for folder in (self.path, self._folder):
+            storage.sweep(folder)
         return [self._add(prompt) for prompt in prompts]
 
     def entries(self) -> list[Entry]:
@@ -257,14 +257,6 @@ class Library:
         # A library that cannot be written to is read all the same.
         with contextlib.suppress(OSError):
             library_index.write(index, self._index_file)
-
-    def _clean(self) -> None:
-        """Deletes what writers that were killed long ago left half written."""
-        before = time.time() - _ABANDONED
-        for path in (*self.path.glob(".*.tmp"), *self._folder.glob(".*.tmp")):
-            with contextlib.suppress(OSError):
-                if path.stat().st_mtime < before:
-                    path.unlink()
 
 
 def _named(path: str | os.PathLike) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from prompt_tuning.prompts.whole import write_file
+from prompt_tuning.storage import write_file
 from prompt_tuning.transfer import library_entry
 from prompt_tuning.transfer.library_entry import SUFFIX, Entry
 from prompt_tuning.transfer.similarity import SIMILARITIES

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from prompt_tuning.prompts import files
-from prompt_tuning.training.run_directory import RunDirectory, write_json
+from prompt_tuning.storage import write_json
+from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.candidates import Candidates
 from prompt_tuning.transfer.library import Library
 from prompt_tuning.types import UserError

@@ -1,10 +1,10 @@
-"""The run directory: refused where it cannot be written, and files whole or absent."""
+"""The run directory: refused where it cannot be written."""
 
 from pathlib import Path
 
 import pytest
 
-from prompt_tuning.training.run_directory import RunDirectory, write_json, write_text
+from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.types import UserError
 
 
@@ -27,13 +27,3 @@ def test_the_home_directory_can_be_written_as_a_tilde(
 ):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert RunDirectory("~/run").path == tmp_path / "run"
-
-
-def test_a_file_is_replaced_whole_and_a_failure_leaves_nothing(tmp_path: Path):
-    write_text(tmp_path / "new" / "a.txt", "old")
-    write_json(tmp_path / "new" / "a.txt", {"b": [1]})
-    assert (tmp_path / "new" / "a.txt").read_text() == '{\n "b": [\n  1\n ]\n}\n'
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(OSError, match="directory"):
-        write_text(tmp_path / "taken", "text")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "taken"]
