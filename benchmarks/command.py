@@ -9,10 +9,11 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.report import Report
+from prompt_tuning.cli.flags import Parser as FlagParser
 from prompt_tuning.types import UserError
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(FlagParser):
     """Parses the flags of a benchmark.
 
     Args:
@@ -21,12 +22,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, name: str, description: str | None):
-        super().__init__(
-            prog=f"python -m benchmarks.{name}",
-            description=description,
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        super().__init__(prog=f"python -m benchmarks.{name}", description=description)
 
     def number(self, flag: str, default: int, meaning: str) -> None:
         """Adds a flag for a positive whole number."""
@@ -47,10 +43,6 @@ class Parser(argparse.ArgumentParser):
             metavar="SECONDS",
             help=f"{meaning} (default {default:g})",
         )
-
-    def error(self, message: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Raises a UserError in place of leaving."""
-        raise UserError(f"{message}; see {self.prog} --help")
 
 
 def run(

@@ -1,5 +1,6 @@
 """`prompt-tuning library compare`: whether prompts that are alike do well on each other's tasks."""
 
+import argparse
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,38 +17,11 @@ from prompt_tuning.analysis.retrieval_table import retrieval_table, top_minus_ra
 from prompt_tuning.analysis.score_matrix import ScoreMatrix
 from prompt_tuning.analysis.study import PERFORMANCE, Study
 from prompt_tuning.analysis.table import text
-from prompt_tuning.cli.flags import Parser
 from prompt_tuning.prompts.formats import forms
 from prompt_tuning.transfer.library import Library
 from prompt_tuning.transfer.library_entry import Entry
 from prompt_tuning.transfer.similarity import SIMILARITIES
 from prompt_tuning.types import UserError, nearest
-
-_HELP = r"""
-prompt-tuning library compare: relates how alike prompts are to how well they do on other tasks
-
-usage: prompt-tuning library compare DIRECTORY [PATH ...] --matrix=FILE [flags]
-
-examples:
-  prompt-tuning library compare prompts --matrix=zero_shot.csv --report=report
-  prompt-tuning library compare published t5_small --matrix=t5_small/zero_shot.csv
-
-No model is needed. The prompts at each PATH (files in any form that import reads, or directories of
-them) are put into the library first, which is made where it is not there. A prompt that does not
-name its task is of the task that its file is named for.
-
-FILE is a CSV file of scores: its first line is target\source and the names of the sources, each
-other line the name of a target and its score with the prompt of each source, used as it is. Scores
-are 0 to 1 or 0 to 100; empty is a score that there is none of. Each target has to be a source too:
-a score counts relative to that of the target's own prompt, which itself is never retrieved. Of
-several prompts of a task, similarities are means.
-
-flags:
-  --matrix=FILE     the scores
-  --report=FOLDER   writes a page, index.html, there, with its tables and pictures
-  --k=1,3           how many sources to retrieve, in place of 1,3,6,9,12,15
-  --targets=A,B     only these targets, such as those of one metric
-  --help            this text"""[1:]
 
 _KS = (1, 3, 6, 9, 12, 15)  # as in Table 3 of Vu et al. 2022
 
@@ -59,31 +33,13 @@ _TABLES = (
 )
 
 
-def compare(words: Sequence[str]) -> None:
+def compare(flags: argparse.Namespace) -> None:
     """Prints how well similarity tells which source's prompt does best on a target.
-
-    Args:
-        words: The library's directory, paths of prompts, and flags.
 
     Raises:
         UserError: The matrix is malformed, a task of it has no prompt, or prompts of different
             backbones are to be compared; then no report is written.
     """
-    parser = Parser("library compare")
-    parser.add_argument("directory", nargs="?")
-    parser.add_argument("paths", nargs="*")
-    parser.add_argument("--matrix", metavar="FILE")
-    parser.add_argument("--report", metavar="FOLDER")
-    parser.add_argument("--k", metavar="NUMBERS")
-    parser.add_argument("--targets")
-    flags = parser.flags(words)
-    if flags.help:
-        print(_HELP)
-        return
-    if not flags.directory or not flags.matrix:
-        raise UserError(
-            "library compare needs a library and --matrix; see prompt-tuning library compare --help"
-        )
     matrix = score_matrix.read(Path(flags.matrix).expanduser())
     if flags.targets:
         matrix = matrix.restricted([name.strip() for name in flags.targets.split(",")])

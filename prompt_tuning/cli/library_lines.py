@@ -1,23 +1,19 @@
-"""Prompts of a library, one a line: as a table, or as JSON."""
+"""How prompts of a library are printed: one a line, one alone, or as JSON."""
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
 from prompt_tuning.analysis.table import MISSING, Column, Line, Table, rendered, table_width
 from prompt_tuning.transfer.library_entry import Entry
+from prompt_tuning.transfer.provenance import Provenance
 
 _PIPED_WIDTH = 200  # a prompt a line, for grep
 _FOLDED = 500  # lines; rich takes a second to fold some thousands of them
 _DIGITS = 8  # of a digest that tell prompts apart
-
-
-def console() -> Console:
-    """Returns the terminal, or what stands for it in a pipe."""
-    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
 
 
 def print_table(entries: Sequence[Entry], metric: str, similarities: Sequence[float] = ()) -> None:
@@ -29,10 +25,10 @@ def print_table(entries: Sequence[Entry], metric: str, similarities: Sequence[fl
         similarities: The prompts' similarities to another, where there are any.
     """
     values = [entry.metrics.get(metric) for entry in entries]
-    scores = {printable(metric): [MISSING if v is None else f"{v:.1f}" for v in values]}
+    scores = {_printable(metric): [MISSING if v is None else f"{v:.1f}" for v in values]}
     if similarities:
         scores["similarity"] = [f"{value:.3f}" for value in similarities]
-    screen, table = console(), _wide(entries, scores)
+    screen, table = _console(), _wide(entries, scores)
     if len(entries) > _FOLDED:
         sys.stdout.writelines(_unfolded(table))
     elif table_width(table) > screen.width:
@@ -55,12 +51,25 @@ def as_json(entry: Entry, **more: Any) -> dict[str, Any]:
     }
 
 
-def print_json(values: Sequence[Mapping[str, Any]]) -> None:
+def print_json(values: Iterable[Mapping[str, Any]]) -> None:
     """Prints JSON lines."""
     sys.stdout.writelines(f"{json.dumps(value)}\n" for value in values)
 
 
-def printable(text: str) -> str:
+def print_prompt(entry: Entry, chain: Provenance) -> None:
+    """Prints all that is known of a prompt, and the prompts that it was tuned from."""
+    screen = _console()
+    screen.print(rendered(_metadata_table(entry)))
+    screen.print()
+    screen.print(rendered(_chain_table(entry, chain)))
+
+
+def _console() -> Console:
+    """Returns the terminal, or what stands for it in a pipe."""
+    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+
+
+def _printable(text: str) -> str:
     """Returns a text from a file without what would steer the terminal."""
     if text.isprintable():
         return text
@@ -94,7 +103,7 @@ def _texts(entry: Entry) -> list[str]:
     length, width = entry.shape
     steps = [entry.metadata.get(name, MISSING) for name in ("step", "embedding_step")]
     return [
-        printable(text)
+        _printable(text)
         for text in (entry.label, entry.task, entry.backbone, f"{length} x {width}", *steps)
     ]
 
@@ -108,3 +117,38 @@ def _unfolded(table: Table) -> Iterator[str]:
     shape = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
     for row in rows:
         yield f"{shape.format(*row).rstrip()}\n"
+
+
+def _metadata_table(entry: Entry) -> Table:
+    metrics = [f"{name} {value:g}" for name, value in entry.metrics.items()]
+    step = entry.metadata.get("embedding_step", "unknown")
+    facts = {
+        "id": entry.name,
+        "path": str(entry.path),
+        "digest": entry.digest,
+        **dict(sorted(entry.metadata.items())),
+        "metrics": ", ".join(metrics) or MISSING,
+        "embedding": f"after step {step}" if entry.has_embedding else "none: found by itself",
+    }
+    lines = [Line((_printable(name), _printable(value))) for name, value in facts.items()]
+    return Table([Column("prompt"), Column(_printable(entry.label))], lines)
+
+
+def _chain_table(entry: Entry, chain: Provenance) -> Table:
+    lines = []
+    for each in (entry, *chain.sources):
+        texts = (each.name, each.task, each.metadata.get("step", MISSING))
+        lines.append(Line([_printable(text) for text in texts]))
+    columns = [Column("provenance"), Column("task"), Column("step", numeric=True)]
+    return Table(columns, lines, note=_beginning(chain))
+
+
+def _beginning(chain: Provenance) -> str:
+    """Returns how the last prompt of a chain began."""
+    start = _printable(chain.start) or "unknown"
+    ends = {
+        "initializer": "",
+        "absent": ", which is not in this library",
+        "circle": ", which is above: somebody changed the metadata",
+    }
+    return f"The last one began as: {start}{ends[chain.end]}."

@@ -16,22 +16,13 @@ from prompt_tuning.data.datasets.dataset import HELD_BACK, LEADERBOARD, UNPREFIX
 from prompt_tuning.data.mini import suite
 from prompt_tuning.types import UserError, nearest
 
-_HELP = """\
-prompt-tuning tasks: lists tasks and mixtures; takes words to look for, and no gin file
-
+_EXAMPLES = """\
 examples:
   prompt-tuning tasks                      all of them
   prompt-tuning tasks glue                 those of GLUE and SuperGLUE
   prompt-tuning tasks spot_nli             a mixture, and the tasks in it
   prompt-tuning tasks su sentiment         those of Su et al. about sentiment
-  prompt-tuning tasks --data_dir=data cr   where a task's files are, or have to be
-
-A word is a paper (Lester, SPoT, Su), or a part of a task's name, family, metrics or source, or of
-the name of a mixture that the task is in; with several words, each has to be found.
-
-flags:
-  --data_dir=DIRECTORY   shows which tasks have their files there, as DATA_DIR of the other commands
-  --help                 this text"""
+  prompt-tuning tasks --data_dir=data cr   where a task's files are, or have to be"""
 
 _PAPERS = ("lester", "spot", "su")
 _SPLITS = ("train", "validation", "test")
@@ -75,12 +66,25 @@ def tasks(words: Sequence[str]) -> None:
     Raises:
         UserError: A flag is wrong, or nothing matches.
     """
-    parser = Parser("tasks")
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--data_dir")
+    parser = Parser(
+        prog="prompt-tuning tasks",
+        description="Lists tasks and mixtures; takes words to look for, and no gin file.",
+        epilog=_EXAMPLES,
+    )
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="word",
+        help="a paper (Lester, SPoT, Su), or a part of a task's name, family, metrics or source, "
+        "or of the name of a mixture that the task is in; with several, each has to be found",
+    )
+    parser.add_argument(
+        "--data_dir",
+        metavar="DIRECTORY",
+        help="shows which tasks have their files there, as DATA_DIR of the other commands",
+    )
     flags = parser.flags(words)
-    if flags.help:
-        print(_HELP)
+    if flags is None:
         return
     if flags.data_dir and not Path(flags.data_dir).is_dir():
         raise UserError(f"--data_dir={flags.data_dir} is no directory; name one, or leave it out")

@@ -104,7 +104,7 @@ def test_several_prompts_of_a_task_count_with_their_mean_similarity(planted):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["lib"], "library compare needs a library and --matrix"),
+        (["lib"], "the following arguments are required: --matrix"),
         (["lib", "--matrix=no.csv"], "matrix no.csv: cannot read it (No such file or directory)"),
         (["lib", "--matrix=m.csv"], "there is no library"),
         (["lib", "none", "--matrix=m.csv"], "none: there is no prompt; give files of prompts"),

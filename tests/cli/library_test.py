@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from prompt_tuning.cli.library import SUBCOMMANDS
+from prompt_tuning.cli.library import subcommands
 from prompt_tuning.cli.main import main
 from prompt_tuning.prompts import files
 from prompt_tuning.transfer.library import Library
@@ -330,13 +330,23 @@ def test_verify_is_content_with_a_whole_library(path, run):
     assert run("verify", path) == [f"{path}: 3 prompts, all whole"]
 
 
-@pytest.mark.parametrize("name", SUBCOMMANDS)
+@pytest.mark.parametrize("name", subcommands()[1])
 def test_every_subcommand_has_help_with_an_example(name, run):
     lines = run(name, "--help")
-    assert lines[0].startswith(f"prompt-tuning library {name}: ")
+    assert lines[0].startswith(f"usage: prompt-tuning library {name} ")
     assert sum(line.startswith(f"prompt-tuning library {name} ") for line in lines) >= 1
-    assert any(line.startswith("--help ") for line in lines)
-    assert any(line.startswith(f"{name} ") for line in run())
+    assert any(line.startswith("-h, --help ") for line in lines)
+    overview = run()
+    assert any(line.startswith(f"{name} ") for line in overview)
+    assert any(line.startswith(f"prompt-tuning library {name} ") for line in overview)
+    assert overview == run("--help") == run("help")
+
+
+def test_every_flag_says_what_it_means():
+    parser, names = subcommands()
+    (each,) = [action.choices for action in parser._actions if action.choices]
+    actions = [(name, action) for name in names for action in dict(each)[name]._actions]
+    assert [(name, action.dest) for name, action in actions if not action.help] == []
 
 
 def test_an_unknown_subcommand_is_told(run):
