@@ -10,10 +10,9 @@ from prompt_tuning.cli import library_lines
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.prompts.formats import forms, peft
-from prompt_tuning.transfer import library_entry
-from prompt_tuning.transfer.library import Library
-from prompt_tuning.transfer.library_entry import Entry
-from prompt_tuning.transfer.provenance import provenance
+from prompt_tuning.transfer.library.entry import Entry, entry_of
+from prompt_tuning.transfer.library.library import Library
+from prompt_tuning.transfer.library.provenance import provenance
 from prompt_tuning.types import UserError, nearest
 
 METRIC = "validation"
@@ -91,7 +90,7 @@ def search(flags: argparse.Namespace) -> None:
     entries = _chosen(library, flags)
     path = Path(flags.like).expanduser()
     like = files.load(path) if path.is_file() else library.load(library.find(flags.like))
-    itself = library_entry.of(like, library.path, 0).content
+    itself = entry_of(like, library.path, 0).content
     others = [entry for entry in entries if entry.content != itself]
     if not others:
         raise UserError(f"library {library.path} has no prompt but '{flags.like}' to compare with")

@@ -18,8 +18,8 @@ from prompt_tuning.analysis.score_matrix import ScoreMatrix
 from prompt_tuning.analysis.study import PERFORMANCE, Study
 from prompt_tuning.analysis.table import text
 from prompt_tuning.prompts.formats import forms
-from prompt_tuning.transfer.library import Library
-from prompt_tuning.transfer.library_entry import Entry
+from prompt_tuning.transfer.library.entry import Entry
+from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.similarity import SIMILARITIES
 from prompt_tuning.types import UserError, nearest
 

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from prompt_tuning.analysis.table import MISSING, Column, Line, Table, rendered, table_width
-from prompt_tuning.transfer.library_entry import Entry
-from prompt_tuning.transfer.provenance import Provenance
+from prompt_tuning.transfer.library.entry import Entry
+from prompt_tuning.transfer.library.provenance import Provenance
 
 _PIPED_WIDTH = 200  # a prompt a line, for grep
 _FOLDED = 500  # lines; rich takes a second to fold some thousands of them

@@ -19,10 +19,10 @@ from prompt_tuning.training.rows import Row
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.transfer import library_spot as transfer
-from prompt_tuning.transfer.candidates import Candidates, find_candidates
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.candidates import Candidates, find_candidates
+from prompt_tuning.transfer.library.library import Library
+from prompt_tuning.transfer.library.retrieval import Ranked
 from prompt_tuning.transfer.library_spot import LibrarySpotPlan, Started
-from prompt_tuning.transfer.retrieval import Ranked
 from prompt_tuning.types import UserError
 
 gin.external_configurable(LibrarySpotPlan)

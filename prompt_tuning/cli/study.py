@@ -26,7 +26,7 @@ from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.similarity import SIMILARITIES, task_similarities
 from prompt_tuning.transfer.study import StudyRetrieval, run
 from prompt_tuning.transfer.study_plan import AVERAGE, EMBEDDING, MIXTURE, StudyPlan

@@ -10,9 +10,10 @@ from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.starts import FromFile, Start
-from prompt_tuning.transfer import library_entry, retrieval
-from prompt_tuning.transfer.candidates import Candidates
-from prompt_tuning.transfer.retrieval import Ranked
+from prompt_tuning.transfer.library import retrieval
+from prompt_tuning.transfer.library.candidates import Candidates
+from prompt_tuning.transfer.library.entry import entry_of
+from prompt_tuning.transfer.library.retrieval import Ranked
 from prompt_tuning.transfer.similarity import find_similarity
 from prompt_tuning.transfer.spot import Tune
 from prompt_tuning.types import UserError
@@ -186,7 +187,7 @@ def keep(
 
 
 def _content(prompt: files.Prompt) -> str:
-    return library_entry.of(prompt, Path(), 0).content
+    return entry_of(prompt, Path(), 0).content
 
 
 def _last(directory: RunDirectory, row: Row) -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.formats import forms
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.library import Library
 
 TEXT = (Path(__file__).parents[2] / "docs" / "library.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    prompt-tuning (library .*)$", TEXT, re.MULTILINE)

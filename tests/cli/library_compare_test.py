@@ -13,7 +13,7 @@ from prompt_tuning.analysis.retrieval_table import retrieval_lines
 from prompt_tuning.cli import library_compare
 from prompt_tuning.cli.main import main
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.library import Library
 
 TASKS = ("alpha", "beta", "gamma", "delta")
 

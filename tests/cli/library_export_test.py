@@ -9,7 +9,7 @@ import pytest
 from prompt_tuning.cli.main import main
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.prompts.formats import forms
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.library import Library
 
 ARRAY = np.arange(6, dtype=np.float32).reshape(3, 2) / 7
 KNOWN = {"name": "rte", "task": "glue_rte", "backbone": "t5_1_1_lm100k_base", "step": "400"}

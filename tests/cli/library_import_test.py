@@ -11,7 +11,7 @@ from prompt_tuning.cli.main import main
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.prompts.formats import forms
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.library import Library
 from tests.prompts.formats import torch_files
 
 ARRAY = torch_files.ARRAY

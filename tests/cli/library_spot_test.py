@@ -14,8 +14,8 @@ from prompt_tuning.analysis import results
 from prompt_tuning.cli.library import library
 from prompt_tuning.cli.library_spot import start_names
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer.library import Library
-from prompt_tuning.transfer.retrieval import Ranked
+from prompt_tuning.transfer.library.library import Library
+from prompt_tuning.transfer.library.retrieval import Ranked
 from tests.cli.conftest import TINY, flags, launch, prompts, run_listing_modules, tiny, tree
 from tests.cli.task_file_test import REVIEWS_CSV
 

@@ -10,7 +10,7 @@ import pytest
 from prompt_tuning.cli.library import subcommands
 from prompt_tuning.cli.main import main
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.library import Library
 
 
 def prompt(name, first, **changes):

@@ -8,7 +8,7 @@ import pytest
 
 from prompt_tuning.analysis import results
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.library import Library
 from tests.cli.conftest import flags, launch, prompts, run_listing_modules, tiny, tree
 from tests.cli.killing import run_with_interruptions
 

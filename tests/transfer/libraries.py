@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.library import Library
 
 BACKBONE = {"backbone": "toy", "backbone_digest": "d" * 64}
 

@@ -13,10 +13,10 @@ from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.starts import SampledVocab, Uniform
-from prompt_tuning.transfer.candidates import find_candidates
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.candidates import find_candidates
+from prompt_tuning.transfer.library.library import Library
+from prompt_tuning.transfer.library.retrieval import Ranked
 from prompt_tuning.transfer.library_spot import LibrarySpotPlan, Started, keep, run
-from prompt_tuning.transfer.retrieval import Ranked
 from prompt_tuning.types import UserError
 from tests.training import toy
 from tests.transfer.libraries import library, prompt

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.transfer.candidates import Candidates, find_candidates
+from prompt_tuning.transfer.library.candidates import Candidates, find_candidates
 from prompt_tuning.types import UserError
 from tests.transfer.libraries import BACKBONE, library, prompt
 

@@ -13,8 +13,7 @@ import safetensors
 import safetensors.numpy
 
 from prompt_tuning.storage import write_file
-from prompt_tuning.transfer import library_entry
-from prompt_tuning.transfer.library_entry import SUFFIX, Entry
+from prompt_tuning.transfer.library.entry import SUFFIX, Entry, read_entry, search_key
 from prompt_tuning.transfer.similarity import SIMILARITIES
 from prompt_tuning.types import UserError
 
@@ -54,33 +53,33 @@ class Index:
         }
 
 
-def empty() -> Index:
+def empty_index() -> Index:
     """Returns the index of no prompts."""
     return Index([], {})
 
 
-def read(path: Path, folder: Path) -> Index:
+def read_index(path: Path, folder: Path) -> Index:
     """Reads the index of the prompt files of `folder`; an empty one where there is none of use."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             if (file.metadata() or {}).get("format_version") != FORMAT_VERSION:
-                return empty()
+                return empty_index()
             names = file.keys()
             matrices = {name: file.get_tensor(name) for name in names}
         rows = json.loads(matrices.pop(_ENTRIES).tobytes())
         entries = [_from_json(folder, *row) for row in rows]
     except (OSError, safetensors.SafetensorError, ValueError, TypeError, KeyError, RecursionError):
-        return empty()
+        return empty_index()
     shapes = {
         _matrix_name(similarity, width): (len(of_width), width)
         for width, of_width in _by_width(entries).items()
         for similarity in SIMILARITIES
     }
     fits = shapes == {name: matrix.shape for name, matrix in matrices.items()}
-    return Index(entries, matrices) if fits else empty()
+    return Index(entries, matrices) if fits else empty_index()
 
 
-def write(index: Index, path: Path) -> None:
+def write_index(index: Index, path: Path) -> None:
     """Writes an index, whole or not at all.
 
     Raises:
@@ -94,7 +93,7 @@ def write(index: Index, path: Path) -> None:
         file.write(safetensors.numpy.save(tensors, {"format_version": FORMAT_VERSION}))
 
 
-def updated(
+def updated_index(
     index: Index, names: Iterable[str], folder: Path, left_out: Callable[[UserError], None]
 ) -> Index:
     """Returns the index of the prompts that are there now; reads only the files that it lacks.
@@ -112,14 +111,14 @@ def updated(
     signatures: dict[str, list[np.ndarray]] = {}
     for path in _shown([folder / f"{name}{SUFFIX}" for name in sorted(there - {*index.entries})]):
         try:
-            entry, prompt = library_entry.read(path)
+            entry, prompt = read_entry(path)
         except UserError as error:
             left_out(error)
             continue
         new.append(entry)
         for name, signature in SIMILARITIES.items():
             rows = signatures.setdefault(_matrix_name(name, entry.shape[1]), [])
-            rows.append(signature(library_entry.key(prompt)))
+            rows.append(signature(search_key(prompt)))
     if not new and len(kept) == len(index.entries):
         return index
     matrices = index.matrices(kept)

@@ -3,8 +3,8 @@
 import pytest
 
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer.library import Library
-from prompt_tuning.transfer.provenance import provenance
+from prompt_tuning.transfer.library.library import Library
+from prompt_tuning.transfer.library.provenance import provenance
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer import library_index
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.index import Index, write_index
+from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.similarity import SIMILARITIES, similarities
 from prompt_tuning.types import UserError
 
@@ -227,8 +227,8 @@ def test_verify_tells_what_the_index_was_wrong_about(library):
     entries = library.entries()
     swapped = {"mean_token.4": np.eye(3, 4, dtype=np.float32), "per_token.4": np.eye(3, 4)}
     wrong = dataclasses.replace(entries[0], metadata={"name": "x"})
-    index = library_index.Index([wrong, *entries[1:]], swapped)
-    library_index.write(index, library.path / "index.safetensors")
+    index = Index([wrong, *entries[1:]], swapped)
+    write_index(index, library.path / "index.safetensors")
     assert names(Library(library.path)) == ["x", "b", "c"]
     told = [problem.split()[-1] for problem in library.verify()]
     assert sorted(told) == [entry.name for entry in entries]
@@ -276,8 +276,7 @@ WRITER = """
 import sys
 import numpy as np
 from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.transfer import library_index
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.library import Library
 
 library = Library.create(sys.argv[1])
 for i in range(int(sys.argv[2]), int(sys.argv[3])):

@@ -14,8 +14,16 @@ from pathlib import Path
 
 from prompt_tuning import storage
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer import backbones, library_entry, library_index
-from prompt_tuning.transfer.library_entry import SUFFIX, Entry
+from prompt_tuning.transfer.library.backbones import check_alike
+from prompt_tuning.transfer.library.entry import SUFFIX, Entry, entry_of, read_entry, search_key
+from prompt_tuning.transfer.library.index import (
+    Index,
+    differences,
+    empty_index,
+    read_index,
+    updated_index,
+    write_index,
+)
 from prompt_tuning.transfer.similarity import find_similarity, ranked
 from prompt_tuning.types import UserError, nearest
 
@@ -35,7 +43,7 @@ class Library:
 
     def __init__(self, path: str | os.PathLike):
         self.path = _named(path)
-        self._index = library_index.empty()
+        self._index = empty_index()
         try:
             there, is_file = self._folder.is_dir(), self.path.is_file()
         except OSError as error:
@@ -85,8 +93,8 @@ class Library:
         names = self._names()
         if self._index.entries.keys() != names:
             if not self._index.entries:
-                self._index = library_index.read(self._index_file, self._folder)
-            index = library_index.updated(self._index, names, self._folder, _warn)
+                self._index = read_index(self._index_file, self._folder)
+            index = updated_index(self._index, names, self._folder, _warn)
             if index is not self._index:
                 self._keep(index)
         return [self._index.entries[name] for name in sorted(self._index.entries)]
@@ -161,7 +169,7 @@ class Library:
         Raises:
             UserError: Its file is gone, or damaged.
         """
-        return library_entry.read(entry.path)[1]
+        return read_entry(entry.path)[1]
 
     def search(
         self, like: files.Prompt, entries: Sequence[Entry], similarity: str
@@ -182,10 +190,10 @@ class Library:
         signature = find_similarity(similarity)
         if not entries:
             return []
-        backbones.check_alike(like, entries)
+        check_alike(like, entries)
         if any(entry.name not in self._index.entries for entry in entries):
             self.entries()
-        values = self._index.signatures(entries, similarity) @ signature(library_entry.key(like))
+        values = self._index.signatures(entries, similarity) @ signature(search_key(like))
         return [(entries[i], float(values[i])) for i in ranked(values)]
 
     def has(self, entry: Entry) -> bool:
@@ -202,16 +210,16 @@ class Library:
     def verify(self) -> list[str]:
         """Reads every prompt file, makes the index anew, and returns what was wrong with them."""
         problems: list[str] = []
-        index = library_index.updated(
-            library_index.empty(),
+        index = updated_index(
+            empty_index(),
             self._names(),
             self._folder,
             lambda error: problems.append(str(error)),
         )
-        old = library_index.read(self._index_file, self._folder)
+        old = read_index(self._index_file, self._folder)
         problems += [
             f"index {self._index_file}: it was wrong about {name}"
-            for name in library_index.differences(old, index)
+            for name in differences(old, index)
         ]
         self._keep(index)
         return problems
@@ -244,19 +252,19 @@ class Library:
         return names
 
     def _add(self, prompt: files.Prompt) -> Entry:
-        entry = library_entry.of(prompt, self._folder, 0)
+        entry = entry_of(prompt, self._folder, 0)
         try:
-            found = library_entry.read(entry.path)[0]
+            found = read_entry(entry.path)[0]
         except UserError:  # It is not there yet, or is damaged: then this mends it.
             files.save(entry.path, prompt)
             found = entry
         return found
 
-    def _keep(self, index: library_index.Index) -> None:
+    def _keep(self, index: Index) -> None:
         self._index = index
         # A library that cannot be written to is read all the same.
         with contextlib.suppress(OSError):
-            library_index.write(index, self._index_file)
+            write_index(index, self._index_file)
 
 
 def _named(path: str | os.PathLike) -> Path:

@@ -13,8 +13,8 @@ from typing import Any
 from prompt_tuning.prompts import files
 from prompt_tuning.storage import write_json
 from prompt_tuning.training.run_directory import RunDirectory
-from prompt_tuning.transfer.candidates import Candidates
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.candidates import Candidates
+from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.types import UserError
 
 _DIGITS = 6  # of a similarity that count

@@ -7,8 +7,16 @@ import pytest
 import safetensors.numpy
 
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer import library_entry, library_index
-from prompt_tuning.transfer.library import Library
+from prompt_tuning.transfer.library.entry import entry_of
+from prompt_tuning.transfer.library.index import (
+    Index,
+    differences,
+    empty_index,
+    read_index,
+    updated_index,
+    write_index,
+)
+from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.similarity import SIMILARITIES
 
 
@@ -29,8 +37,8 @@ def complain(error):
 
 
 def test_the_file_holds_entries_and_a_matrix_for_each_similarity_and_width(folder, make):
-    index = library_index.updated(library_index.empty(), stems(folder), folder, complain)
-    library_index.write(index, folder.parent / "index.safetensors")
+    index = updated_index(empty_index(), stems(folder), folder, complain)
+    write_index(index, folder.parent / "index.safetensors")
     tensors = safetensors.numpy.load_file(folder.parent / "index.safetensors")
     assert {name: tensor.shape for name, tensor in tensors.items() if name != "entries"} == {
         "mean_token.4": (1, 4),
@@ -48,9 +56,9 @@ def test_the_file_holds_entries_and_a_matrix_for_each_similarity_and_width(folde
 
 def test_what_is_written_is_read_back(folder):
     path = folder.parent / "index.safetensors"
-    index = library_index.updated(library_index.empty(), stems(folder), folder, complain)
-    library_index.write(index, path)
-    found = library_index.read(path, folder)
+    index = updated_index(empty_index(), stems(folder), folder, complain)
+    write_index(index, path)
+    found = read_index(path, folder)
     assert found.entries.keys() == index.entries.keys()
     for name, entry in index.entries.items():
         other = found.entries[name]
@@ -62,16 +70,16 @@ def test_what_is_written_is_read_back(folder):
         np.testing.assert_array_equal(
             found.signatures([other], "per_token"), index.signatures([entry], "per_token")
         )
-    assert library_index.updated(found, stems(folder), folder, complain) is found
-    assert library_index.differences(index, found) == []
+    assert updated_index(found, stems(folder), folder, complain) is found
+    assert differences(index, found) == []
 
 
 def test_only_files_that_it_lacks_are_read(folder, make):
-    index = library_index.updated(library_index.empty(), stems(folder), folder, complain)
+    index = updated_index(empty_index(), stems(folder), folder, complain)
     Library(folder.parent).add([make("c", 3), make("d", 4, width=8)])
     for name in index.entries:
         (folder / f"{name}.safetensors").write_bytes(b"unreadable")
-    index = library_index.updated(index, stems(folder), folder, complain)
+    index = updated_index(index, stems(folder), folder, complain)
     by_label = {entry.label: entry for entry in index.entries.values()}
     for label, seed, width in (("a", 1, 4), ("b", 2, 8), ("c", 3, 4), ("d", 4, 8)):
         np.testing.assert_array_equal(
@@ -82,7 +90,7 @@ def test_only_files_that_it_lacks_are_read(folder, make):
 
 def test_signatures_come_in_the_order_that_is_asked_for(folder, make):
     Library(folder.parent).add([make("c", 3), make("d", 4)])
-    index = library_index.updated(library_index.empty(), stems(folder), folder, complain)
+    index = updated_index(empty_index(), stems(folder), folder, complain)
     a, _, c, d = index.entries.values()
     found = index.signatures([d, a], "mean_token")
     np.testing.assert_array_equal(found[0], index.signatures([d], "mean_token")[0])
@@ -112,22 +120,22 @@ BAD = {
 def test_an_index_of_no_use_is_made_anew(folder, bad):
     path = folder.parent / "index.safetensors"
     assert len(Library(folder.parent).entries()) == 2
-    before = library_index.read(path, folder)
+    before = read_index(path, folder)
     assert len(before.entries) == 2
     BAD[bad](path)
-    assert not library_index.read(path, folder).entries
+    assert not read_index(path, folder).entries
     assert len(Library(folder.parent).entries()) == 2
-    assert library_index.differences(before, library_index.read(path, folder)) == []
+    assert differences(before, read_index(path, folder)) == []
 
 
 def test_an_index_cannot_name_what_is_not_there(folder, make):
     path = folder.parent / "index.safetensors"
-    liar = library_entry.of(make("../../a", 3), folder, 1)
-    index = library_index.updated(library_index.empty(), stems(folder), folder, complain)
+    liar = entry_of(make("../../a", 3), folder, 1)
+    index = updated_index(empty_index(), stems(folder), folder, complain)
     width_4 = next(iter(index.entries.values()))
     signatures = {name: index.signatures([width_4], name) for name in SIMILARITIES}
     wrong = {f"{name}.4": signature for name, signature in signatures.items()}
-    library_index.write(library_index.Index([liar], wrong), path)
+    write_index(Index([liar], wrong), path)
     assert [entry.label for entry in Library(folder.parent).entries()] == ["a", "b"]
 
 

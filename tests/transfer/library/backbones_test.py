@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer import backbones, library_entry
+from prompt_tuning.transfer.library.backbones import check_alike
+from prompt_tuning.transfer.library.entry import entry_of
 from prompt_tuning.types import UserError
 
 
 def entries(*prompts):
-    return [library_entry.of(prompt, Path(), 0) for prompt in prompts]
+    return [entry_of(prompt, Path(), 0) for prompt in prompts]
 
 
 @pytest.mark.parametrize(
@@ -25,17 +26,17 @@ def test_both_prompts_are_named_with_what_differs(make, changes, message):
     others = entries(make("b", 2), make("c", 3, **changes))
     ours = r"^prompt a is of t5_mini \(digest abababababab, width 4\), but prompt c is of "
     with pytest.raises(UserError, match=ours + message):
-        backbones.check_alike(make("a", 1), others)
+        check_alike(make("a", 1), others)
 
 
 def test_one_backbone_may_have_two_names(make):
     others = entries(make("b", 2, backbone="t5_renamed"), make("c", 3, backbone_digest=""))
-    backbones.check_alike(make("a", 1), others)
+    check_alike(make("a", 1), others)
 
 
 def test_a_prompt_that_does_not_tell_its_backbone_is_compared_with_those_of_one(make):
     bare = files.Prompt(make("", 1).array, {})
-    backbones.check_alike(bare, entries(make("b", 2), bare))
-    backbones.check_alike(make("b", 2), entries(bare))
+    check_alike(bare, entries(make("b", 2), bare))
+    check_alike(make("b", 2), entries(bare))
     with pytest.raises(UserError, match=r"prompt b is of .* but prompt c is of .*cdcdcdcdcdcd"):
-        backbones.check_alike(bare, entries(make("b", 2), make("c", 3, backbone_digest="cd" * 32)))
+        check_alike(bare, entries(make("b", 2), make("c", 3, backbone_digest="cd" * 32)))

@@ -4,8 +4,8 @@ import collections
 import dataclasses
 from collections.abc import Sequence
 
-from prompt_tuning.transfer.library import Library
-from prompt_tuning.transfer.library_entry import Entry
+from prompt_tuning.transfer.library.entry import Entry
+from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.types import UserError
 
 

@@ -82,12 +82,12 @@ class Entry:
         return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
-def key(prompt: files.Prompt) -> np.ndarray:
+def search_key(prompt: files.Prompt) -> np.ndarray:
     """Returns what a prompt is found by, `[P, H]`: its task embedding, or else itself."""
     return prompt.array if prompt.embedding is None else prompt.embedding
 
 
-def of(prompt: files.Prompt, folder: Path, size: int) -> Entry:
+def entry_of(prompt: files.Prompt, folder: Path, size: int) -> Entry:
     """Returns the entry of a prompt whose file in `folder` has `size` bytes.
 
     Its name has `_` for what is no plain letter, digit or one of `.+=-_`, so that it never leads
@@ -116,14 +116,14 @@ def of(prompt: files.Prompt, folder: Path, size: int) -> Entry:
     )
 
 
-def read(path: Path) -> tuple[Entry, files.Prompt]:
+def read_entry(path: Path) -> tuple[Entry, files.Prompt]:
     """Reads a prompt file of a library.
 
     Raises:
         UserError: It cannot be read, is damaged, or holds something other than its name says.
     """
     prompt = files.load(path)
-    entry = of(prompt, path.parent, path.stat().st_size)
+    entry = entry_of(prompt, path.parent, path.stat().st_size)
     if not path.name.endswith(f"-{entry.content}{SUFFIX}"):
         raise UserError(
             f"prompt file {path}: it is damaged, or not from a library: its name should end in "

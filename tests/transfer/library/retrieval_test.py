@@ -8,9 +8,9 @@ import pytest
 
 from prompt_tuning.prompts import files
 from prompt_tuning.training.run_directory import RunDirectory
-from prompt_tuning.transfer.candidates import Candidates
-from prompt_tuning.transfer.library import Library
-from prompt_tuning.transfer.retrieval import Retrieval, rank, read, retrieve
+from prompt_tuning.transfer.library.candidates import Candidates
+from prompt_tuning.transfer.library.library import Library
+from prompt_tuning.transfer.library.retrieval import Retrieval, rank, read, retrieve
 from prompt_tuning.types import UserError
 from tests.transfer.libraries import library, prompt
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer import library_entry
-from prompt_tuning.transfer.library_entry import Entry
+from prompt_tuning.transfer.library.entry import Entry, entry_of
 from prompt_tuning.types import UserError
 
 _SHORT = 12  # digits of a digest that are shown
@@ -21,7 +20,7 @@ def check_alike(like: files.Prompt, entries: Sequence[Entry]) -> None:
     Raises:
         UserError: Two are not; both are named.
     """
-    known = [library_entry.of(like, Path(), 0)]
+    known = [entry_of(like, Path(), 0)]
     for entry in entries:
         other = next((each for each in known if _differ(each, entry)), None)
         if other is not None:

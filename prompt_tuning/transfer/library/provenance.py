@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from prompt_tuning.transfer.library_entry import Entry
+from prompt_tuning.transfer.library.entry import Entry
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 
