@@ -4,13 +4,16 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from prompt_tuning import storage
-from prompt_tuning.data import entries, references
+from prompt_tuning.data import entries
+from prompt_tuning.data.entries import DataFile
 from prompt_tuning.data.ragged import Ragged
+from prompt_tuning.data.references import Scoring
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
@@ -33,12 +36,28 @@ class Origin(NamedTuple):
     """Says what an entry was made from.
 
     Attributes:
-        sources: SHA-256 of each module's source, by module name.
-        data_files: Path, size and time of change of each local file its examples came from.
+        declared_in: The module of the package that declares the task; None for a user's own.
+        version: The version of its tokens; None for a user's task that has none.
+        token_modules: SHA-256 of the files of a user's modules that decide the tokens, by module.
+        scoring_modules: The same of those with metrics and postprocessors alone.
+        data_files: The local files that its examples came from, or would if they were there.
     """
 
-    sources: Mapping[str, str]
-    data_files: Sequence[tuple[str, int, int]] = ()
+    declared_in: str | None = None
+    version: str | None = None
+    token_modules: Mapping[str, str] = MappingProxyType({})
+    scoring_modules: Mapping[str, str] = MappingProxyType({})
+    data_files: Sequence[DataFile] = ()
+
+    def fields(self) -> dict[str, Any]:
+        """Returns it as fields of a manifest."""
+        return {
+            "declared_in": self.declared_in,
+            "version": self.version,
+            "token_modules": dict(self.token_modules),
+            "scoring_modules": dict(self.scoring_modules),
+            "data_files": list(self.data_files),
+        }
 
 
 def write_task(
@@ -48,9 +67,7 @@ def write_task(
     lengths: Mapping[str, int],
     *,
     splits: Mapping[str, Tokenized],
-    labels: Sequence[str],
-    metrics: Sequence[references.Reference],
-    postprocessor: references.Reference | None,
+    scoring: Scoring,
     origin: Origin,
     stream: str | None = None,
 ) -> Path:
@@ -62,9 +79,7 @@ def write_task(
         vocabulary: What it is tokenised with.
         lengths: The most tokens kept, by feature.
         splits: Its splits, but for a streamed one.
-        labels: The label words by class.
-        metrics: References of its metrics.
-        postprocessor: Reference of its postprocessor.
+        scoring: Its metrics, its postprocessor and with it the label words.
         origin: What it was made from.
         stream: Where the examples of its training split are from, where that is streamed.
 
@@ -81,11 +96,8 @@ def write_task(
             "lengths": dict(lengths),
             "stream": stream,
             "splits": {split: _write_split(directory, split, splits[split]) for split in splits},
-            "metrics": list(metrics),
-            "postprocessor": postprocessor,
-            "labels": list(labels),
-            "sources": dict(origin.sources),
-            "data_files": list(origin.data_files),
+            **entries.scoring_fields(scoring),
+            **origin.fields(),
         }
         manifest["digest"] = entries.task_digest(manifest)
         _write_manifest(directory, manifest)
@@ -111,11 +123,40 @@ def write_mixture(
             "vocabulary": vocabulary.digest,
             "lengths": dict(lengths),
             "rates": dict(rates),
-            "sources": dict(origin.sources),
-            "data_files": [],
+            **origin.fields(),
         }
         _write_manifest(directory, manifest)
     return final
+
+
+def renew_task(
+    cache_dir: str | Path,
+    name: str,
+    vocabulary: Vocabulary,
+    lengths: Mapping[str, int],
+    *,
+    scoring: Scoring,
+    origin: Origin,
+) -> None:
+    """Notes the present scoring and modules in an entry whose tokens they do not change, if any.
+
+    They do not where the source of a user's task has the same version, or where the modules that
+    decide its tokens are the same.
+    """
+    directory = entries.entry_directory(cache_dir, name, vocabulary, lengths)
+    try:
+        manifest = entries.read_manifest(directory)
+        same_modules = manifest["token_modules"] == origin.token_modules
+        same_tokens = manifest["version"] == origin.version and (origin.version or same_modules)
+        if not same_tokens or manifest["digest"] != entries.task_digest(manifest):
+            return
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # there is none, or it is damaged
+    manifest |= entries.scoring_fields(scoring)
+    manifest["token_modules"] = dict(origin.token_modules)
+    manifest["scoring_modules"] = dict(origin.scoring_modules)
+    manifest["digest"] = entries.task_digest(manifest)
+    _write_manifest(directory, manifest)
 
 
 def check_writable(cache_dir: str | Path) -> None:
@@ -168,5 +209,5 @@ def _write_split(directory: Path, name: str, split: Tokenized) -> dict[str, Any]
 
 
 def _write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
-    text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    (directory / entries.MANIFEST).write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    storage.write_bytes(directory / entries.MANIFEST, text.encode())

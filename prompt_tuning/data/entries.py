@@ -1,10 +1,12 @@
-"""Entries of the tokenised cache: a SeqIO task as plain arrays on disk.
+"""Entries of the tokenized cache: a SeqIO task as plain arrays on disk.
 
 An entry is a directory `<cache_dir>/<name>-<key>/`. The key is a digest of the task's name, the
-vocabulary and the feature lengths. It holds, for each split and feature, the flat token ids and
-their offsets (`.npy`), for evaluation splits the other fields as JSON lines, and `manifest.json`:
-the digests of these files, the metrics and postprocessor by name, the label words, and the digests
-of the source files all this was made from. A mixture's entry names its tasks and their rates.
+vocabulary, the feature lengths and the version of the format. It holds, for each split and feature,
+the flat token ids and their offsets (`.npy`), for evaluation splits the other fields as JSON lines,
+and `manifest.json`: the digests of these files, how the task is scored, and what must not have
+changed for the entry to be used: the version of a task that the package declares, the files of a
+user's task modules, the local files that examples came from. A mixture's entry names its tasks and
+their rates.
 """
 
 import hashlib
@@ -17,14 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from prompt_tuning.data import sources
+from prompt_tuning.data import declarations, references, sources
 from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask
+from prompt_tuning.data.declarations import Declaration
 from prompt_tuning.data.proportional import mixture_digest
 from prompt_tuning.data.ragged import Ragged
+from prompt_tuning.data.references import Scoring
 from prompt_tuning.data.stream import StreamedSplit
 from prompt_tuning.data.vocabulary import Vocabulary
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Raise it where entries are laid out differently, or where any task gives other tokens."""
 MANIFEST = "manifest.json"
 FEATURES = ("inputs", "targets")
 _HASHED_BYTES = 64 * 2**20  # larger files are checked by their size alone
@@ -46,7 +51,7 @@ def load(
         lengths: The most tokens kept, by feature (`inputs`, `targets`).
 
     Raises:
-        UnusableError: The entry is damaged, or was made from other sources than there are now.
+        UnusableError: The entry is damaged, or what it was made from has changed.
     """
     directory = entry_directory(cache_dir, name, vocabulary, lengths)
     try:
@@ -84,14 +89,29 @@ def file_record(path: Path) -> tuple[int, str]:
     return size, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def data_file_record(path: str) -> tuple[str, int, int]:
-    """Returns the path, size and time of change of a file that a task reads its examples from."""
-    return (path, *_stamp(path))
+DataFile = tuple[str, int | None, int | None]
+"""The path, size and time of change of a file that a task reads; None for one that is not there."""
+
+
+def data_file_record(path: str) -> DataFile:
+    """Returns the record of a file that a task reads, or would read if it were there."""
+    size, time = _stamp(path) if os.path.exists(path) else (None, None)
+    return path, size, time
+
+
+def scoring_fields(scoring: Scoring) -> dict[str, Any]:
+    """Returns how a task is scored as fields of a manifest."""
+    return {
+        "metrics": list(scoring.metrics),
+        "postprocessor": scoring.postprocessor,
+        "labels": list(scoring.labels),
+    }
 
 
 def task_digest(manifest: Mapping[str, Any]) -> str:
-    """Returns the SHA-256 of what a task's entry holds, whatever code it was made by."""
-    what = {key: manifest[key] for key in ("name", "splits", "metrics", "postprocessor", "labels")}
+    """Returns the SHA-256 of a task's tokens and scoring, whatever code they were made by."""
+    names = ("name", "splits", "metrics", "postprocessor", "labels")
+    what = {name: manifest[name] for name in names}
     if manifest.get("stream"):
         what["stream"] = manifest["stream"]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
@@ -105,26 +125,52 @@ def listed(names: Sequence[str]) -> str:
 def _open(
     directory: Path, cache_dir: str | Path, vocabulary: Vocabulary, lengths: Mapping[str, int]
 ) -> CachedTask | CachedMixture:
-    manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    manifest = read_manifest(directory)
     if manifest["format_version"] != FORMAT_VERSION:
         raise UnusableError("it has another format")
-    changed = sources.changed(manifest["sources"])
+    declared = _declaration(manifest)
+    changed = sources.changed(manifest["token_modules"] | manifest["scoring_modules"])
     if changed:
         raise UnusableError(f"{listed(changed)} changed since it was made")
     for path, size, time in manifest["data_files"]:
+        # A file that is gone may have been left on the machine that tokenized it.
         if os.path.exists(path) and _stamp(path) != (size, time):
             raise UnusableError(f"{path} changed since it was made")
     if manifest["kind"] == "mixture":
         return _open_mixture(cache_dir, manifest, vocabulary, lengths)
-    return _open_task(directory, manifest, vocabulary)
+    return _open_task(directory, manifest, vocabulary, declared)
 
 
-def _open_task(directory: Path, manifest: Mapping[str, Any], vocabulary: Vocabulary) -> CachedTask:
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Returns what an entry says of itself, unchecked."""
+    return json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+
+
+def _declaration(manifest: Mapping[str, Any]) -> Declaration | None:
+    """Returns what the package declares of a task of its own, if it still has that version."""
+    if manifest["declared_in"] is None:
+        return None
+    declared = declarations.declaration(manifest["declared_in"], manifest["name"])
+    if declared is None or declared.version != manifest["version"]:
+        raise UnusableError("the package has another version of it")
+    return declared
+
+
+def _open_task(
+    directory: Path,
+    manifest: dict[str, Any],
+    vocabulary: Vocabulary,
+    declared: Declaration | None,
+) -> CachedTask:
     if manifest["digest"] != task_digest(manifest):
         raise UnusableError(f"its {MANIFEST} is damaged")
+    if declared is not None:
+        owner = f"task {manifest['name']}"
+        scoring = references.refer_scoring(declared.metrics, declared.postprocessor, owner)
+        manifest = manifest | scoring_fields(scoring)
     return CachedTask(
         name=manifest["name"],
-        digest=manifest["digest"],
+        digest=task_digest(manifest),
         splits={
             name: _open_split(directory, name, split) for name, split in manifest["splits"].items()
         },

@@ -5,9 +5,7 @@ import json
 from collections.abc import Iterable
 
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
-
-CAP = 2**19
-"""The most examples of a task that count towards its rate (Vu et al. 2022, section 2.1)."""
+from prompt_tuning.data.datasets.dataset import CAP
 
 
 def mixture_digest(parts: Iterable[tuple[CachedTask, float]]) -> str:

@@ -2,9 +2,10 @@
 
 import functools
 import importlib
+import inspect
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from prompt_tuning.types import UserError
 
@@ -13,6 +14,38 @@ Reference = dict[str, Any]
 
 SCORES = "scores"
 """What a metric is of that takes log-likelihoods in place of predictions, as in SeqIO."""
+
+
+class Scoring(NamedTuple):
+    """Names how a task is scored.
+
+    Attributes:
+        metrics: Its metrics.
+        postprocessor: What turns decoded text into what the metrics compare, if there is one.
+    """
+
+    metrics: tuple[Reference, ...]
+    postprocessor: Reference | None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label words by class, which the postprocessor binds; empty for open answers."""
+        bound = self.postprocessor["kwargs"] if self.postprocessor else {}
+        return tuple(bound.get("labels") or bound.get("label_classes") or ())
+
+
+def refer_scoring(
+    metrics: Iterable[Callable[..., Any]], postprocessor: Callable[..., Any] | None, owner: str
+) -> Scoring:
+    """Returns the references of a task's functions.
+
+    Raises:
+        UserError: As `refer`, or a metric is of something else than predictions or scores.
+    """
+    return Scoring(
+        tuple(_refer_metric(metric, owner) for metric in metrics),
+        refer(postprocessor, owner) if postprocessor else None,
+    )
 
 
 def refer(function: Callable[..., Any], owner: str) -> Reference:
@@ -72,3 +105,14 @@ def resolve(reference: Reference, owner: str) -> functools.partial:
             "put its module on PYTHONPATH, or rebuild the cache"
         ) from error
     return functools.partial(found, **reference["kwargs"])
+
+
+def _refer_metric(function: Callable[..., Any], owner: str) -> Reference:
+    parameters = inspect.signature(function).parameters.values()
+    needed = [parameter.name for parameter in parameters if parameter.default is parameter.empty]
+    if needed not in (["targets", "predictions"], ["targets", SCORES]):
+        raise UserError(
+            f"{owner} has a metric of ({', '.join(needed)}); "
+            "metrics of (targets, predictions) or (targets, scores) can be used"
+        )
+    return refer(function, owner) | {"of": needed[1]}

@@ -1,36 +1,29 @@
-"""The source files a cached task was made from, so that a change of them is noticed."""
+"""The source files of a user's task modules, so that a change of them is noticed."""
 
-import ast
 import functools
 import hashlib
 import importlib.util
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+_PACKAGE = __name__.partition(".")[0]
 
-def digests(modules: Iterable[str], packages: Iterable[str]) -> dict[str, str]:
-    """Returns the SHA-256 of the source of each module and of all they import, by module name.
+
+def digests(modules: Iterable[str], packages: Collection[str]) -> dict[str, str]:
+    """Returns the SHA-256 of the source file of each module, by module name.
 
     Args:
-        modules: Where to start.
-        packages: Top-level packages to follow wherever they are. Anything outside Python's library
-            directories is followed too; other installed packages are not.
+        modules: Names of modules. This package's own are left out, as its tasks have versions.
+        packages: Top-level packages that count wherever they are. Of all others, those in Python's
+            library directories are left out.
     """
-    waiting, own = list(modules), set(packages)
-    seen: set[str] = set()
-    found: dict[str, str] = {}
-    while waiting:
-        module = waiting.pop()
-        if module in seen:
-            continue
-        seen.add(module)
-        path = locate(module)
-        if path is None or not _followed(module, path, own):
-            continue
-        found[module] = _digest(path, path.stat().st_mtime_ns)
-        waiting.extend(_imports(module, path, path.stat().st_mtime_ns))
-    return dict(sorted(found.items()))
+    by_module = {}
+    for module in sorted(set(modules)):
+        top, path = module.partition(".")[0], locate(module)
+        if path is not None and top != _PACKAGE and (top in packages or not _is_installed(path)):
+            by_module[module] = _digest(path)
+    return by_module
 
 
 def changed(recorded: dict[str, str]) -> list[str]:
@@ -38,7 +31,7 @@ def changed(recorded: dict[str, str]) -> list[str]:
     changed_modules = []
     for module, digest in recorded.items():
         path = locate(module)
-        if path is None or _digest(path, path.stat().st_mtime_ns) != digest:
+        if path is None or _digest(path) != digest:
             changed_modules.append(module)
     return changed_modules
 
@@ -63,36 +56,11 @@ def locate(module: str) -> Path | None:
     return None
 
 
-@functools.lru_cache(maxsize=4096)
-def _digest(path: Path, changed_ns: int) -> str:
-    del changed_ns  # only makes a changed file another entry of the cache
+def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _followed(module: str, path: Path, own: set[str]) -> bool:
-    return module.partition(".")[0] in own or not _installed(path)
-
-
-@functools.lru_cache(maxsize=4096)
-def _installed(path: Path) -> bool:
+@functools.cache
+def _is_installed(path: Path) -> bool:
     libraries = [sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")]
     return any(path.resolve().is_relative_to(Path(root).resolve()) for root in libraries)
-
-
-@functools.lru_cache(maxsize=4096)
-def _imports(module: str, path: Path, changed_ns: int) -> tuple[str, ...]:
-    del changed_ns
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    names = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            names.extend(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = package.split(".")
-                anchor = ".".join(above[: len(above) - node.level + 1])
-                base = f"{anchor}.{base}" if base else anchor
-            names.append(base)
-            names.extend(f"{base}.{alias.name}" for alias in node.names)
-    return tuple(names)

@@ -13,14 +13,12 @@ import seqio
 import tensorflow as tf
 
 import prompt_tuning
-from prompt_tuning.data import metrics, postprocessors
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
-from prompt_tuning.data.datasets.dataset import LEADERBOARD, UNPREFIXED, Dataset
+from prompt_tuning.data.datasets.dataset import CAP, LEADERBOARD, UNPREFIXED, Dataset
 from prompt_tuning.data.datasets.source import DatasetSource
 from prompt_tuning.data.mini.suite import MIXTURES as SUITE_MIXTURES
 from prompt_tuning.data.mini.suite import SUITE, MiniTask
 from prompt_tuning.data.prefix_lm import prefix_lm
-from prompt_tuning.data.proportional import CAP
 
 T5_VOCABULARY = "gs://t5-data/vocabs/cc_all.32000.100extra/sentencepiece.model"
 """The vocabulary of T5 1.0 and 1.1, for use of the tasks outside this package.
@@ -29,13 +27,6 @@ Here a task is tokenised with the vocabulary of the model, and this one is never
 """
 
 _T5_MINI = Path(prompt_tuning.__file__).parent / "models" / "t5_mini"
-
-_METRICS: dict[str, Callable[..., dict[str, float]]] = {
-    "accuracy": metrics.accuracy,
-    "f1": functools.partial(metrics.f1, positive=0),  # class 0 is the affirmative one
-    "matthews": metrics.matthews,
-    "token_f1": metrics.token_f1,
-}
 
 
 def proportional_rate(maximum: int) -> Callable[[seqio.Task], float]:
@@ -59,11 +50,6 @@ def _mini_dataset(
 
 
 def _add_mini_task(task: MiniTask, feature: seqio.Feature) -> None:
-    postprocessor = (
-        functools.partial(postprocessors.label_index, labels=task.labels)
-        if task.labels
-        else postprocessors.text
-    )
     seqio.TaskRegistry.add(
         task.name,
         source=seqio.FunctionDataSource(
@@ -73,8 +59,8 @@ def _add_mini_task(task: MiniTask, feature: seqio.Feature) -> None:
         ),
         preprocessors=[seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim],
         output_features={"inputs": feature, "targets": feature},
-        postprocess_fn=postprocessor,
-        metric_fns=[_METRICS[task.metric]],
+        postprocess_fn=task.postprocessor,
+        metric_fns=[task.metric_function],
     )
 
 

@@ -5,7 +5,6 @@ and at most one error as JSON lines to its output (`prompt_tuning.data.cache` is
 """
 
 import importlib
-import inspect
 import json
 import os
 import sys
@@ -16,14 +15,13 @@ from typing import Any, NamedTuple
 
 import seqio
 
-from prompt_tuning.data import cache_writer, entries, references, sources, task_arrays
+from prompt_tuning.data import cache_writer, declarations, entries, references, sources, task_arrays
 from prompt_tuning.data.cache_writer import Origin
 from prompt_tuning.data.datasets.source import DIRECTORIES, DatasetSource
+from prompt_tuning.data.references import Scoring
 from prompt_tuning.data.task_arrays import TRAINING_SPLIT
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError, nearest
-
-OWN_TASKS = "prompt_tuning.data.tasks"
 
 
 class _Where(NamedTuple):
@@ -38,11 +36,6 @@ class _Where(NamedTuple):
             return entries.load(self.cache_dir, name, self.vocabulary, self.lengths) is not None
         except entries.UnusableError:
             return False
-
-
-class _Functions(NamedTuple):
-    metrics: list[references.Reference]
-    postprocessor: references.Reference | None
 
 
 def build(
@@ -77,7 +70,7 @@ def build(
     DIRECTORIES.data_dir, DIRECTORIES.tfds_data_dir = data_dir, tfds_data_dir
     if tfds_data_dir is not None:
         seqio.set_tfds_data_dir_override(tfds_data_dir)
-    registered = _import_modules([OWN_TASKS, *modules])
+    registered = _import_modules([*dict.fromkeys(declarations.REGISTRARS.values()), *modules])
     providers = [_provider(name) for name in names]
     tasks = {
         task.name: task
@@ -85,15 +78,30 @@ def build(
         for task in (provider.tasks if isinstance(provider, seqio.Mixture) else [provider])
     }
     where = _Where(cache_dir, vocabulary, lengths)
-    missing = [task for task in tasks.values() if not where.holds(task.name)]
-    functions = {task.name: _task_functions(task) for task in missing}
+    scorings = {name: _scoring(task) for name, task in tasks.items() if not where.holds(name)}
+    origins = {name: _task_origin(tasks[name], registered) for name in scorings}
+    for name, scoring in scorings.items():
+        if origins[name].declared_in is None:
+            cache_writer.renew_task(
+                cache_dir, name, vocabulary, lengths, scoring=scoring, origin=origins[name]
+            )
+    missing = [tasks[name] for name in scorings if not where.holds(name)]
     awaited = [task.name for task in missing if _awaits_download(task)]
     if awaited:
         report(f"TensorFlow Datasets fetches {entries.listed(awaited)} first")
     start = time.monotonic()
     tokenized = task_arrays.run(missing, vocabulary, lengths) if missing else {}
     for task in missing:
-        _write_task(where, task, functions[task.name], tokenized[task.name], registered)
+        cache_writer.write_task(
+            cache_dir,
+            task.name,
+            vocabulary,
+            lengths,
+            splits=tokenized[task.name],
+            scoring=scorings[task.name],
+            origin=origins[task.name],
+            stream=None if TRAINING_SPLIT in tokenized[task.name] else _stream_origin(task),
+        )
     for provider in providers:
         if isinstance(provider, seqio.Mixture):
             _write_mixture(where, provider, registered)
@@ -168,38 +176,14 @@ def _provider(name: str) -> seqio.Task | seqio.Mixture:
     )
 
 
-def _task_functions(task: seqio.Task) -> _Functions:
+def _scoring(task: seqio.Task) -> Scoring:
     owner = f"task {task.name}"
     with task_arrays.naming(owner):
-        metrics = [_metric_reference(function, owner) for function in task.metric_fns]
-        if task.metric_objs and not metrics:
+        if task.metric_objs and not task.metric_fns:
             raise UserError(
                 f"{owner} has metric objects alone; give it metric_fns of (targets, predictions)"
             )
-    postprocessor = references.refer(task.postprocessor, owner) if task.postprocessor else None
-    return _Functions(metrics, postprocessor)
-
-
-def _write_task(
-    where: _Where,
-    task: seqio.Task,
-    functions: _Functions,
-    splits: Mapping[str, cache_writer.Tokenized],
-    registered: Mapping[str, str],
-) -> None:
-    bound = functions.postprocessor["kwargs"] if functions.postprocessor else {}
-    cache_writer.write_task(
-        where.cache_dir,
-        task.name,
-        where.vocabulary,
-        where.lengths,
-        splits=splits,
-        labels=bound.get("labels") or bound.get("label_classes") or [],
-        metrics=functions.metrics,
-        postprocessor=functions.postprocessor,
-        origin=Origin(_digests(_modules(task, registered), registered), _data_files(task)),
-        stream=None if TRAINING_SPLIT in splits else _stream_origin(task),
-    )
+        return references.refer_scoring(task.metric_fns, task.postprocessor, owner)
 
 
 def _stream_origin(task: seqio.Task) -> str | None:
@@ -211,60 +195,62 @@ def _stream_origin(task: seqio.Task) -> str | None:
 
 
 def _write_mixture(where: _Where, mixture: seqio.Mixture, registered: Mapping[str, str]) -> None:
-    modules = {module for task in mixture.tasks for module in _modules(task, registered)}
-    if mixture.name in registered:
-        modules.add(registered[mixture.name])
     with task_arrays.naming(f"mixture {mixture.name}"):
         rates = {task.name: mixture.get_rate(task) for task in mixture.tasks}
+    origin = _declared_origin(mixture.name) or Origin(
+        token_modules=_digests({registered.get(mixture.name)}, registered)
+    )
     cache_writer.write_mixture(
         where.cache_dir,
         mixture.name,
         where.vocabulary,
         where.lengths,
         rates=rates,
-        origin=Origin(_digests(modules, registered)),
+        origin=origin,
     )
 
 
-def _metric_reference(function: Callable[..., Any], owner: str) -> references.Reference:
-    parameters = inspect.signature(function).parameters.values()
-    needed = [each.name for each in parameters if each.default is each.empty]
-    if needed not in (["targets", "predictions"], ["targets", references.SCORES]):
-        raise UserError(
-            f"{owner} has a metric of ({', '.join(needed)}); "
-            "metrics of (targets, predictions) or (targets, scores) can be used"
+def _task_origin(task: seqio.Task, registered: Mapping[str, str]) -> Origin:
+    """Returns what a task is made from, as its files stand now."""
+    origin = _declared_origin(task.name)
+    if origin is None:
+        version = getattr(task.source, "version", None)
+        scoring = [*task.metric_fns, task.postprocessor]
+        makers = [*task.preprocessors, getattr(task.source, "_dataset_fn", None)]
+        if isinstance(task.source, DatasetSource):
+            makers.append(task.source.dataset.format)
+        modules = {registered.get(task.name), type(task.source).__module__, *map(_module, makers)}
+        origin = Origin(
+            version=None if version is None else str(version),
+            token_modules=_digests(modules, registered),
+            scoring_modules=_digests({*map(_module, scoring)} - modules, registered),
         )
-    return references.refer(function, owner) | {"of": needed[1]}
+    return origin._replace(data_files=_data_files(task))
 
 
-def _modules(task: seqio.Task, registered: Mapping[str, str]) -> set[str]:
-    """Returns the modules that say what a task is."""
-    if isinstance(task.source, DatasetSource):
-        functions = [task.source.dataset.format, *task.metric_fns, task.postprocessor]
-        functions += task.preprocessors
-        return {DatasetSource.__module__, *filter(None, map(_module, functions))}
-    functions = [*task.preprocessors, *task.metric_fns, task.postprocessor]
-    functions.append(getattr(task.source, "_dataset_fn", None))
-    modules = {_module(function) for function in functions if function is not None}
-    return {module for module in (*modules, registered.get(task.name)) if module}
+def _declared_origin(name: str) -> Origin | None:
+    """Returns the origin of a task or mixture that the package declares; None of another."""
+    module = declarations.declaring_module(name)
+    declared = declarations.declaration(module, name) if module is not None else None
+    return None if declared is None else Origin(module, declared.version)
 
 
-def _digests(modules: Iterable[str], registered: Mapping[str, str]) -> dict[str, str]:
+def _digests(modules: Iterable[str | None], registered: Mapping[str, str]) -> dict[str, str]:
     packages = {module.partition(".")[0] for module in registered.values()}
-    return sources.digests(sorted(modules), packages)
+    return sources.digests(filter(None, modules), packages)
 
 
 def _module(function: Any) -> str | None:
     return getattr(getattr(function, "func", function), "__module__", None)
 
 
-def _data_files(task: seqio.Task) -> list[tuple[str, int, int]]:
+def _data_files(task: seqio.Task) -> list[entries.DataFile]:
     files: Iterable[str] = ()
     if isinstance(task.source, DatasetSource):
-        files = task.source.files
+        files = task.source.possible_files
     elif isinstance(task.source, seqio.FileDataSource):
         files = {file for split in task.splits for file in task.source.list_shards(split)}
-    return [entries.data_file_record(file) for file in sorted(files) if os.path.exists(file)]
+    return [entries.data_file_record(file) for file in sorted(files)]
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import prompt_tuning
 from prompt_tuning.data import (
     cache,
     cache_writer,
+    declarations,
     entries,
-    postprocessors,
     ragged,
     references,
     sources,
@@ -41,13 +41,14 @@ def write(cache_dir, vocabulary, name="films", *, labels=("bad", "good"), **chan
             "train": cache_writer.Tokenized(tokens, targets, None),
             "validation[:50%]": cache_writer.Tokenized(tokens, targets, fields),
         },
-        "labels": labels,
-        "metrics": [references.refer(task_metrics.accuracy, name)],
-        "postprocessor": {
-            "fn": "prompt_tuning.data.postprocessors:label_index",
-            "kwargs": {"labels": list(labels)},
-        },
-        "origin": cache_writer.Origin(sources.digests([postprocessors.__name__], packages=())),
+        "scoring": references.Scoring(
+            (references.refer(task_metrics.accuracy, name),),
+            {
+                "fn": "prompt_tuning.data.postprocessors:label_index",
+                "kwargs": {"labels": list(labels)},
+            },
+        ),
+        "origin": cache_writer.Origin(),
     }
     return cache_writer.write_task(cache_dir, name, vocabulary, LENGTHS, **(settings | changes))
 
@@ -86,7 +87,7 @@ def test_other_lengths_vocabulary_or_name_is_another_entry(tmp_path, vocabulary)
 
 def test_digest_follows_the_content_alone(tmp_path, vocabulary):
     write(tmp_path / "a", vocabulary)
-    write(tmp_path / "b", vocabulary, origin=cache_writer.Origin({}))
+    write(tmp_path / "b", vocabulary, origin=cache_writer.Origin(version="2"))
     write(tmp_path / "c", vocabulary, labels=("poor", "good"))
     a, b, c = (opened(tmp_path / name, vocabulary).digest for name in "abc")
     assert a == b != c
@@ -115,23 +116,106 @@ def test_damage_is_noticed(tmp_path, vocabulary, damage):
     assert cache.find(tmp_path, "films", vocabulary, LENGTHS) is None
 
 
-def test_changed_sources_and_data_files_are_noticed(tmp_path, vocabulary):
-    data = tmp_path / "data.tsv"
+def test_changed_data_files_are_noticed(tmp_path, vocabulary):
+    data, later = tmp_path / "data.tsv", tmp_path / "later.tsv"
     data.write_text("one\n")
     gone = (str(tmp_path / "elsewhere.tsv"), 4, 1)  # data need not be on a training machine
-    record = entries.data_file_record(str(data))
-    write(tmp_path, vocabulary, origin=cache_writer.Origin({}, [record, gone]))
+    records = [entries.data_file_record(str(path)) for path in (data, later)]
+    write(tmp_path, vocabulary, origin=cache_writer.Origin(data_files=[*records, gone]))
     assert opened(tmp_path, vocabulary).name == "films"
+    later.write_text("one\n")
+    with pytest.raises(entries.UnusableError, match=r"later\.tsv changed since it was made"):
+        entries.load(tmp_path, "films", vocabulary, LENGTHS)
+    later.unlink()
     data.write_text("one\ntwo\n")
     with pytest.raises(entries.UnusableError, match=r"data\.tsv changed since it was made"):
         entries.load(tmp_path, "films", vocabulary, LENGTHS)
-    write(tmp_path, vocabulary, origin=cache_writer.Origin({postprocessors.__name__: "0" * 64}))
-    with pytest.raises(entries.UnusableError, match="postprocessors changed since it was made"):
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Returns the file of a user's module `cinema`."""
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    path = tmp_path / "modules" / "cinema.py"
+    path.parent.mkdir()
+    path.write_text("GENRE = 'western'\n")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["token_modules", "scoring_modules"])
+def test_a_changed_module_of_a_user_is_noticed(tmp_path, vocabulary, module, kind):
+    origin = cache_writer.Origin()._replace(**{kind: sources.digests(["cinema"], ())})
+    write(tmp_path, vocabulary, origin=origin)
+    assert opened(tmp_path, vocabulary).name == "films"
+    module.write_text("GENRE = 'noir'\n")
+    with pytest.raises(entries.UnusableError, match="cinema changed since it was made"):
+        entries.load(tmp_path, "films", vocabulary, LENGTHS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after", "renewed"),
+    [
+        ("scoring_modules", None, None, True),
+        ("token_modules", None, None, False),
+        ("token_modules", "3", "3", True),
+        ("token_modules", "3", "4", False),
+        ("token_modules", None, "3", False),
+        ("token_modules", "3", None, False),
+        ("scoring_modules", "3", "4", False),
+    ],
+)
+def test_tokens_stay_while_nothing_changes_them(
+    tmp_path, vocabulary, module, kind, before, after, renewed
+):
+    def origin(version):
+        digests = sources.digests(["cinema"], packages=())
+        return cache_writer.Origin(version=version)._replace(**{kind: digests})
+
+    write(tmp_path, vocabulary, origin=origin(before))
+    module.write_text("GENRE = 'noir'\n")
+    scoring = references.Scoring((references.refer(task_metrics.matthews, "films"),), None)
+    cache_writer.renew_task(
+        tmp_path, "films", vocabulary, LENGTHS, scoring=scoring, origin=origin(after)
+    )
+    task = cache.find(tmp_path, "films", vocabulary, LENGTHS)
+    assert (task is not None) == renewed
+    if isinstance(task, CachedTask):
+        assert task.metric_functions == scoring.metrics
+        assert [row.tolist() for row in task.split("train").inputs] == [[5, 6, 1], [7, 1]]
+
+
+def test_a_damaged_manifest_is_not_renewed(tmp_path, vocabulary):
+    manifest = write(tmp_path, vocabulary) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"examples": 2', '"examples": 3'))
+    scoring = references.Scoring((), None)
+    cache_writer.renew_task(
+        tmp_path, "films", vocabulary, LENGTHS, scoring=scoring, origin=cache_writer.Origin()
+    )
+    assert cache.find(tmp_path, "films", vocabulary, LENGTHS) is None
+
+
+def test_a_task_of_the_package_has_its_version_and_the_scoring_of_today(
+    tmp_path, vocabulary, monkeypatch
+):
+    module = next(iter(declarations.REGISTRARS))
+    declared = declarations.Declaration("1", [task_metrics.matthews], None)
+    monkeypatch.setattr(f"{module}.declared", lambda name: declared)
+    write(tmp_path, vocabulary, origin=cache_writer.Origin(module, "1"))
+    task = opened(tmp_path, vocabulary)
+    assert task.metric_functions == (
+        references.refer(task_metrics.matthews, "") | {"of": "predictions"},
+    )
+    assert task.evaluate("validation[:50%]", ["bad", "good"]) == {"matthews": 100.0}
+    declared = declared._replace(version="2")
+    with pytest.raises(entries.UnusableError, match="another version"):
+        entries.load(tmp_path, "films", vocabulary, LENGTHS)
+    write(tmp_path, vocabulary, origin=cache_writer.Origin("os", "1"))
+    with pytest.raises(entries.UnusableError, match="damaged"):
         entries.load(tmp_path, "films", vocabulary, LENGTHS)
 
 
 def test_a_mixture_opens_its_tasks(tmp_path, vocabulary):
-    origin = cache_writer.Origin({})
+    origin = cache_writer.Origin()
     rates = {"films": 3.0, "books": 1.0}
     cache_writer.write_mixture(tmp_path, "all", vocabulary, LENGTHS, rates=rates, origin=origin)
     with pytest.raises(entries.UnusableError, match="its task films is missing"):

@@ -11,6 +11,7 @@ import pytest
 import prompt_tuning
 from prompt_tuning.data import cache
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.mini import suite
 from prompt_tuning.data.mini.suite import SUITE
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
@@ -171,6 +172,29 @@ print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}})))
     assert not {"tensorflow", "seqio", "gin", "clu", "own_tasks"} & set(json.loads(line))
 
 
+def test_metrics_may_change_without_tokenizing_again(built, folder, vocabulary):
+    metrics = folder / "own_metrics.py"
+    metrics.write_text(metrics.read_text() + "# a comment\n")
+    messages = []
+    (own,) = ensure(folder, vocabulary, ["own_task"], messages.append)
+    assert messages == ["tokenising own_task again: own_metrics changed since it was made"]
+    assert isinstance(own, CachedTask)
+    assert own.evaluate("validation", ["going"]) == {"starts": 100.0, "count": 1.0}
+
+
+def test_the_packages_own_modules_are_no_part_of_an_entry(built, folder):
+    manifests = {
+        path.parent.name.rpartition("-")[0]: json.loads(path.read_text())
+        for path in (folder / "cache").glob("*/manifest.json")
+    }
+    for name in ("mini_cb", "mini_text"):
+        assert manifests[name]["version"] == str(suite.VERSION)
+        assert manifests[name]["token_modules"] == manifests[name]["scoring_modules"] == {}
+    assert manifests["own_task"]["version"] is None
+    assert set(manifests["own_task"]["token_modules"]) == {"own_tasks"}
+    assert set(manifests["own_task"]["scoring_modules"]) == {"own_metrics"}
+
+
 def test_changes_and_damage_are_repaired_with_a_message(built, folder, vocabulary):
     entry = next((folder / "cache").glob("mini_cb-*"))
     (entry / "train.inputs.tokens.npy").write_bytes(b"damaged")
@@ -187,6 +211,39 @@ def test_changes_and_damage_are_repaired_with_a_message(built, folder, vocabular
     messages.clear()
     ensure(folder, vocabulary, ["own_task", "mini_cb"], messages.append)
     assert messages == []
+
+
+def test_a_raised_version_tokenizes_again(built, folder, vocabulary, monkeypatch):
+    entry = next((folder / "cache").glob("mini_text-*")) / "manifest.json"
+    manifest = json.loads(entry.read_text())
+    entry.write_text(json.dumps(manifest | {"version": "0"}))
+    messages = []
+    ensure(folder, vocabulary, ["mini_text"], messages.append)
+    assert messages[0] == "tokenising mini_text again: the package has another version of it"
+    assert messages[1].startswith("tokenised mini_text in")
+    assert json.loads(entry.read_text())["version"] == manifest["version"]
+
+
+def test_a_source_with_a_version_is_tokenized_again_where_that_changes(folder, vocabulary):
+    tasks = folder / "versioned_tasks.py"
+    text = OWN_TASKS.replace("own_task", "versioned").partition("seqio.MixtureRegistry")[0]
+    text += "\nseqio.TaskRegistry.get('versioned').source.version = 1\n"
+    tasks.write_text(text)
+
+    def messages():
+        lines = []
+        options = {"modules": ("versioned_tasks",)}
+        ensure(folder, vocabulary, ["versioned"], lines.append, **options)
+        return lines
+
+    changed = "tokenising versioned again: versioned_tasks changed since it was made"
+    assert messages()[0].startswith("tokenised versioned")
+    tasks.write_text(f"# a comment\n{text}")
+    assert messages() == [changed]
+    assert messages() == []
+    tasks.write_text(text.replace("version = 1", "version = 2"))
+    first, second = messages()
+    assert first == changed and second.startswith("tokenised versioned")
 
 
 def test_the_other_process_reports_its_error(folder, vocabulary, monkeypatch):

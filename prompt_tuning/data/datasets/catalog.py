@@ -17,7 +17,8 @@ from prompt_tuning.data.datasets import (
     translation,
     unlabelled,
 )
-from prompt_tuning.data.datasets.dataset import Dataset, Mixture
+from prompt_tuning.data.datasets.dataset import CAP, LEADERBOARD, UNPREFIXED, Dataset, Mixture
+from prompt_tuning.data.declarations import Declaration
 
 _FAMILIES = (
     unlabelled,
@@ -68,3 +69,14 @@ def _all_of_spot() -> Mixture:
 
 
 MIXTURES: Mapping[str, Mixture] = {**_OF_FAMILIES, "spot_all": _all_of_spot()}
+
+
+def declared(name: str) -> Declaration | None:
+    """Returns what is declared of a task or mixture, in any of its forms; None for another."""
+    base = name.removesuffix(LEADERBOARD).removesuffix(UNPREFIXED)
+    if base in DATASETS:
+        dataset = DATASETS[base]
+        return Declaration(str(dataset.version), dataset.metrics, dataset.postprocess)
+    if base in MIXTURES:
+        return Declaration(f"{CAP}: {', '.join(MIXTURES[base].members)}")
+    return None

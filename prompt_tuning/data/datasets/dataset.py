@@ -25,6 +25,9 @@ HELD_BACK = "leaderboard"
 LEADERBOARD = f"_{HELD_BACK}"
 UNPREFIXED = "_unprefixed"
 
+CAP = 2**19
+"""The most examples of a task that count towards its rate (Vu et al. 2022, section 2.1)."""
+
 
 class BadRowError(ValueError):
     """Says what is wrong with a row; who reads it adds where it stands."""
@@ -58,6 +61,8 @@ class Dataset:
             on; each row gives one example then.
         unlabelled: Whether `targets` is running text, to be cut in two for the prefix LM objective.
         obtain: Where to get the files, for a dataset that TensorFlow Datasets cannot download.
+        version: Of the examples it gives. Raise it where they change, and they are tokenized again;
+            how answers are scored is no part of it.
     """
 
     name: str
@@ -79,6 +84,7 @@ class Dataset:
     streamed: bool = False
     unlabelled: bool = False
     obtain: str = ""
+    version: int = 1
 
     def __post_init__(self):
         if not self.folder:

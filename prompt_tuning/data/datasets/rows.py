@@ -56,6 +56,21 @@ class Reader:
             return []
         return [self._file(name) for split in splits for name in self._names(split)]
 
+    def possible_files(self, *, leaderboard: bool) -> list[Path]:
+        """Returns where files of the dataset are looked for, on which its splits depend too.
+
+        Args:
+            leaderboard: Whether for the split that is held back alone.
+        """
+        if self._data_dir is None:
+            return []
+        names = [*self._dataset.leaderboard]
+        if not leaderboard:
+            names += itertools.chain.from_iterable(self._dataset.splits.values())
+            names += ["validation"] if self._dataset.holdout else []
+        folder = Path(self._data_dir, self._dataset.folder)
+        return [folder / f"{name}.jsonl" for name in dict.fromkeys(names)]
+
     @property
     def awaits_download(self) -> bool:
         """Whether TensorFlow Datasets has yet to fetch the rows."""

@@ -64,6 +64,11 @@ class DatasetSource(seqio.DataSource):
         return [str(path) for path in reader.files(splits)]
 
     @property
+    def possible_files(self) -> list[str]:
+        """The local files that would be looked at, whether they are there or not."""
+        return [str(path) for path in self._reader().possible_files(leaderboard=self._leaderboard)]
+
+    @property
     def awaits_download(self) -> bool:
         """Whether TensorFlow Datasets has yet to fetch the examples."""
         return self._reader().awaits_download

@@ -8,10 +8,14 @@ skill; some of their words and one sentence template occur nowhere in pre-traini
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+from prompt_tuning.data import metrics, postprocessors
+from prompt_tuning.data.datasets.dataset import CAP
+from prompt_tuning.data.declarations import Declaration
 from prompt_tuning.data.mini import labels as words_for
 from prompt_tuning.data.mini import skills
 from prompt_tuning.data.mini.draw import Draw
@@ -22,6 +26,15 @@ from prompt_tuning.types import UserError
 
 Example = dict[str, str | int]
 
+VERSION = 1
+"""Of all examples of the suite. Raise it where any change, and they are tokenized again."""
+
+_METRICS: Mapping[str, Callable[..., dict[str, float]]] = {
+    "accuracy": metrics.accuracy,
+    "f1": functools.partial(metrics.f1, positive=0),  # class 0 is the affirmative one
+    "matthews": metrics.matthews,
+    "token_f1": metrics.token_f1,
+}
 _SEED = 20
 _SOURCE_SIZES = MappingProxyType({"train": 2000, "validation": 128, "test": 256})
 _TARGET_SIZES = MappingProxyType({"train": 32, "validation": 128, "test": 256})
@@ -56,6 +69,18 @@ class MiniTask:
     sizes: Mapping[str, int]
     skill: skills.Skill
     layout: Layout
+
+    @property
+    def metric_function(self) -> Callable[..., dict[str, float]]:
+        """The metric."""
+        return _METRICS[self.metric]
+
+    @property
+    def postprocessor(self) -> Callable[..., Any]:
+        """What turns decoded text into what the metric compares: the class, or the text."""
+        if self.labels:
+            return functools.partial(postprocessors.label_index, labels=self.labels)
+        return postprocessors.text
 
     def examples(self, split: str) -> list[Example]:
         """Returns the examples of a split, each with `inputs`, `targets` and, if any, `label`.
@@ -289,3 +314,12 @@ def _source_mixtures() -> dict[str, tuple[str, ...]]:
 
 
 MIXTURES: Mapping[str, tuple[str, ...]] = {"mini_sources": SOURCES, **_source_mixtures()}
+
+
+def declared(name: str) -> Declaration | None:
+    """Returns what is declared of a task or mixture of the suite; None for another."""
+    if name in SUITE:
+        return Declaration(str(VERSION), [SUITE[name].metric_function], SUITE[name].postprocessor)
+    if name in MIXTURES:
+        return Declaration(f"{CAP}: {', '.join(MIXTURES[name])}")
+    return None

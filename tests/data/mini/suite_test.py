@@ -1,11 +1,13 @@
 """Tests of the mini suite."""
 
 import hashlib
+import json
 from collections import Counter
 
 import pytest
 
-from prompt_tuning.data.mini.suite import SOURCES, SUITE, TARGETS
+from prompt_tuning.data import metrics, references
+from prompt_tuning.data.mini.suite import SOURCES, SUITE, TARGETS, VERSION, declared
 from prompt_tuning.types import UserError
 
 
@@ -54,12 +56,26 @@ def test_texts_are_short():
     assert sum(lengths) / len(lengths) < 24
 
 
-def test_examples_are_those_of_every_machine():
+def test_examples_are_those_of_every_machine_and_of_their_version():
     digest = hashlib.sha256()
     for task in SUITE.values():
-        for row in task.examples("validation"):
-            digest.update(f"{row['inputs']}\t{row['targets']}\n".encode())
-    assert digest.hexdigest()[:16] == "a349bcadbceed2cf"
+        for split in task.sizes:
+            digest.update(f"{task.name} {split}\n".encode())
+            for example in task.examples(split):
+                digest.update(f"{json.dumps(example, sort_keys=True)}\n".encode())
+    assert (VERSION, digest.hexdigest()[:16]) == (1, "bf0e86011d14f197"), (
+        "raise VERSION where examples changed on purpose, or caches keep the old ones"
+    )
+
+
+def test_declarations_are_of_the_suite():
+    task = declared("mini_cb")
+    assert task is not None and task.version == str(VERSION)
+    scoring = references.refer_scoring(task.metrics, task.postprocessor, "mini_cb")
+    assert (task.metrics, scoring.labels) == ([metrics.accuracy], SUITE["mini_cb"].labels)
+    mixture = declared("mini_inference_sources")
+    assert mixture is not None and mixture.version.endswith(": mini_docnli, mini_mnli, mini_qnli")
+    assert declared("glue_cola") is None
 
 
 def test_callers_cannot_change_a_task():
