@@ -30,7 +30,7 @@ setup(
     package_data={
         "prompt_tuning.configs": ["*.gin", "*/*.gin"],
         "prompt_tuning.analysis": ["page.css", "published/*"],
-        "prompt_tuning.models": ["t5_mini/*"],
+        "prompt_tuning.mini": ["t5_mini/*"],
     },
     entry_points={"console_scripts": ["prompt-tuning = prompt_tuning.cli.main:main"]},
     install_requires=[

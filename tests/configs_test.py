@@ -12,7 +12,7 @@ from prompt_tuning.cli.commands import COMMANDS, functions, register
 from prompt_tuning.cli.configuration import flatten
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
 from prompt_tuning.data.datasets.dataset import UNPREFIXED
-from prompt_tuning.data.mini.suite import SUITE
+from prompt_tuning.mini.suite import SUITE
 from prompt_tuning.types import UserError
 
 CONFIGS = gin_files.configs_directory()

@@ -25,7 +25,7 @@ BLOCKS = [
         r"(?:^    .*\n)+", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL), re.M
     )
 ]
-MODEL = Path(prompt_tuning.__file__).parent / "models" / "t5_mini" / "sentencepiece.model"
+MODEL = Path(prompt_tuning.__file__).parent / "mini" / "t5_mini" / "sentencepiece.model"
 
 
 def line(dataset):

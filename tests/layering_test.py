@@ -16,6 +16,7 @@ LEVELS = {
     "models": 2,
     "data": 2,
     "training": 3,
+    "mini": 3,
     "transfer": 4,
     "projection": 4,
     "analysis": 4,

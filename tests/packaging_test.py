@@ -40,7 +40,7 @@ def test_the_wheel_has_every_file(installed, pattern):
     assert [name for name in sorted(files) if not (package / name).is_file()] == []
 
 
-@pytest.mark.parametrize("folder", ["models/t5_mini", "analysis/published"])
+@pytest.mark.parametrize("folder", ["mini/t5_mini", "analysis/published"])
 def test_the_wheel_has_the_files_beside_the_code(installed, folder):
     shipped = {path.name for path in (ROOT / "prompt_tuning" / folder).iterdir()}
     inside = {path.name for path in (installed / "prompt_tuning" / folder).iterdir()}

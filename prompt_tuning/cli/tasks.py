@@ -13,7 +13,7 @@ from prompt_tuning.analysis.table import Column, Line, Table, rendered, table_wi
 from prompt_tuning.cli.flags import Parser
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
 from prompt_tuning.data.datasets.dataset import HELD_BACK, LEADERBOARD, UNPREFIXED, Dataset
-from prompt_tuning.data.mini import suite
+from prompt_tuning.mini import suite
 from prompt_tuning.types import UserError, nearest
 
 _EXAMPLES = """\

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 REGISTRARS: Mapping[str, str] = {
-    "prompt_tuning.data.mini.suite": "prompt_tuning.data.tasks",
+    "prompt_tuning.mini.suite": "prompt_tuning.mini.tasks",
     "prompt_tuning.data.datasets.catalog": "prompt_tuning.data.tasks",
 }
 """The modules that declare tasks (each has a function `declared`), and what registers them."""

@@ -1,23 +1,16 @@
-"""The project's SeqIO tasks and mixtures; importing this module registers them."""
+"""The published datasets as SeqIO tasks and mixtures; importing this module registers them."""
 
 # The type stubs of TensorFlow and SeqIO lack or contradict much of what the libraries do.
 # pyright: reportArgumentType=false, reportInvalidTypeForm=false
 
 import functools
-import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import seqio
-import tensorflow as tf
 
-import prompt_tuning
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
 from prompt_tuning.data.datasets.dataset import CAP, LEADERBOARD, UNPREFIXED, Dataset
 from prompt_tuning.data.datasets.source import DatasetSource
-from prompt_tuning.data.mini.suite import MIXTURES as SUITE_MIXTURES
-from prompt_tuning.data.mini.suite import SUITE, MiniTask
 from prompt_tuning.data.prefix_lm import prefix_lm
 
 T5_VOCABULARY = "gs://t5-data/vocabs/cc_all.32000.100extra/sentencepiece.model"
@@ -25,8 +18,6 @@ T5_VOCABULARY = "gs://t5-data/vocabs/cc_all.32000.100extra/sentencepiece.model"
 
 Here a task is tokenised with the vocabulary of the model, and this one is never opened.
 """
-
-_T5_MINI = Path(prompt_tuning.__file__).parent / "models" / "t5_mini"
 
 
 def proportional_rate(maximum: int) -> Callable[[seqio.Task], float]:
@@ -39,42 +30,6 @@ def _capped_examples(task: seqio.Task, maximum: int) -> float:
     if count is None:
         raise ValueError(f"the source of task {task.name} does not tell how many examples it has")
     return float(min(count, maximum))
-
-
-def _mini_dataset(
-    name: str, split: str, shuffle_files: bool, seed: int | None = None
-) -> tf.data.Dataset:
-    del shuffle_files, seed  # the pipeline shuffles
-    rows: list[dict[str, Any]] = SUITE[name].examples(split)
-    return tf.data.Dataset.from_tensor_slices({key: [row[key] for row in rows] for key in rows[0]})
-
-
-def _add_mini_task(task: MiniTask, feature: seqio.Feature) -> None:
-    seqio.TaskRegistry.add(
-        task.name,
-        source=seqio.FunctionDataSource(
-            functools.partial(_mini_dataset, task.name),
-            splits=tuple(task.sizes),
-            num_input_examples=dict(task.sizes),
-        ),
-        preprocessors=[seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim],
-        output_features={"inputs": feature, "targets": feature},
-        postprocess_fn=task.postprocessor,
-        metric_fns=[task.metric_function],
-    )
-
-
-def _add_mini_suite() -> None:
-    facts = json.loads((_T5_MINI / "config.json").read_text(encoding="utf-8"))["vocabulary"]
-    vocabulary = seqio.SentencePieceVocabulary(
-        str(_T5_MINI / "sentencepiece.model"), facts["extra_ids"]
-    )
-    feature = seqio.Feature(vocabulary, add_eos=True)
-    for task in SUITE.values():
-        _add_mini_task(task, feature)
-    rate = proportional_rate(CAP)
-    for name, members in SUITE_MIXTURES.items():
-        seqio.MixtureRegistry.add(name, list(members), default_rate=rate)
 
 
 def _add_dataset(dataset: Dataset, name: str, source: DatasetSource, feature: seqio.Feature):
@@ -108,5 +63,4 @@ def _add_datasets() -> None:
             seqio.MixtureRegistry.add(mixture.name + suffix, members, default_rate=rate)
 
 
-_add_mini_suite()
 _add_datasets()

@@ -12,6 +12,7 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 from jax.sharding import Sharding
 
+import prompt_tuning
 from prompt_tuning.models import parameters as stored_parameters
 from prompt_tuning.models.architecture import check_parameters, outline
 from prompt_tuning.models.config import T5Config
@@ -182,7 +183,7 @@ def save_backbone(
 
 def _open(name_or_path: str) -> Stored:
     if name_or_path in SHIPPED:
-        return open_native(Path(__file__).parent / name_or_path)
+        return open_native(Path(prompt_tuning.__file__).parent / "mini" / name_or_path)
     path = Path(name_or_path).expanduser()
     if name_or_path.startswith("gs://"):
         from prompt_tuning.models.formats import t5x

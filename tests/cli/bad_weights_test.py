@@ -14,7 +14,7 @@ from prompt_tuning.models.weights import open_backbone
 from tests.cli.conftest import flags, tiny
 
 TRAIN = ("train", "--gin_file=runs/train_mini.gin")
-T5_MINI = Path(prompt_tuning.__file__).parent / "models" / "t5_mini"
+T5_MINI = Path(prompt_tuning.__file__).parent / "mini" / "t5_mini"
 
 
 def _fails(here: Callable[..., int], capsys: pytest.CaptureFixture, *words: str) -> str:

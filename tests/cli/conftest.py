@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.cli.main import main
-from prompt_tuning.data.mini.suite import SUITE
+from prompt_tuning.mini.suite import SUITE
 from prompt_tuning.prompts import files
 
 TASKS = ("mini_sst2", "mini_cr", "mini_yelp")

@@ -8,7 +8,7 @@ import pytest
 
 from prompt_tuning.cli.main import main
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
-from prompt_tuning.data.mini import suite
+from prompt_tuning.mini import suite
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ LENGTHS = {"inputs": 16, "targets": 4}
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    model = Path(prompt_tuning.__file__).parent / "models" / "t5_mini" / "sentencepiece.model"
+    model = Path(prompt_tuning.__file__).parent / "mini" / "t5_mini" / "sentencepiece.model"
     return Vocabulary(model, 16)
 
 

@@ -29,7 +29,7 @@ from prompt_tuning.data.target_prefix import with_target_prefix
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
-MINI = Path(prompt_tuning.__file__).parent / "models" / "t5_mini"
+MINI = Path(prompt_tuning.__file__).parent / "mini" / "t5_mini"
 LENGTHS = {"inputs": 16, "targets": 12}
 ROWS = 300
 

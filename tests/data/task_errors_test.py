@@ -13,7 +13,7 @@ from prompt_tuning.data import metrics, tokenize
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
-MODEL = Path(prompt_tuning.__file__).parent / "models" / "t5_mini" / "sentencepiece.model"
+MODEL = Path(prompt_tuning.__file__).parent / "mini" / "t5_mini" / "sentencepiece.model"
 FEATURE = seqio.Feature(seqio.SentencePieceVocabulary(str(MODEL), 16), add_eos=True)
 
 

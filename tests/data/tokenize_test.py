@@ -11,9 +11,9 @@ import pytest
 import prompt_tuning
 from prompt_tuning.data import cache
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
-from prompt_tuning.data.mini import suite
-from prompt_tuning.data.mini.suite import SUITE
 from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.mini import suite
+from prompt_tuning.mini.suite import SUITE
 from prompt_tuning.types import UserError
 
 ROOT = Path(prompt_tuning.__file__).parents[1]
@@ -75,7 +75,7 @@ seqio.MixtureRegistry.add("own_mixture", [("own_task", 1), ("mini_cb", 3.0)])
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    return Vocabulary(ROOT / "prompt_tuning" / "models" / "t5_mini" / "sentencepiece.model", 16)
+    return Vocabulary(ROOT / "prompt_tuning" / "mini" / "t5_mini" / "sentencepiece.model", 16)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import prompt_tuning
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
-T5_MINI = Path(prompt_tuning.__file__).parent / "models" / "t5_mini" / "sentencepiece.model"
+T5_MINI = Path(prompt_tuning.__file__).parent / "mini" / "t5_mini" / "sentencepiece.model"
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from prompt_tuning.data.pipeline import Batches
 from prompt_tuning.data.vocabulary import Vocabulary
 
 FIXTURES = Path(__file__).parent / "fixtures"
-MINI = Path(prompt_tuning.__file__).parent / "models" / "t5_mini"
+MINI = Path(prompt_tuning.__file__).parent / "mini" / "t5_mini"
 LENGTHS = {"inputs": 32, "targets": 16}
 
 

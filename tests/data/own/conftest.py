@@ -40,8 +40,8 @@ REVIEWS = [
 @pytest.fixture(scope="module")
 def mini() -> Vocabulary:
     """Returns the vocabulary of t5_mini, which knows no capitals."""
-    models = Path(prompt_tuning.__file__).parent / "models"
-    return Vocabulary(models / "t5_mini" / "sentencepiece.model", 16)
+    folder = Path(prompt_tuning.__file__).parent / "mini" / "t5_mini"
+    return Vocabulary(folder / "sentencepiece.model", 16)
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from typing import Any
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
-from prompt_tuning.data.mini import labels, lexicon
-from prompt_tuning.data.mini.corpus import INSTRUCTIONS, Exercise, example
-from prompt_tuning.data.mini.draw import Draw
-from prompt_tuning.data.mini.skills import SKILLS
-from prompt_tuning.data.mini.suite import SUITE
+from prompt_tuning.mini import labels, lexicon
+from prompt_tuning.mini.corpus import INSTRUCTIONS, Exercise, example
+from prompt_tuning.mini.draw import Draw
+from prompt_tuning.mini.skills import SKILLS
+from prompt_tuning.mini.suite import SUITE
 
 EXTRA_IDS = 16
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from prompt_tuning.data.mini.draw import Draw
-from prompt_tuning.data.mini.facts import (
+from prompt_tuning.mini.draw import Draw
+from prompt_tuning.mini.facts import (
     Fact,
     changed,
     different_facts,
@@ -19,7 +19,7 @@ from prompt_tuning.data.mini.facts import (
     slots,
     some_fact,
 )
-from prompt_tuning.data.mini.lexicon import (
+from prompt_tuning.mini.lexicon import (
     CARE_VERBS,
     CAUSES,
     DEGREES,
@@ -34,7 +34,7 @@ from prompt_tuning.data.mini.lexicon import (
     TAKER_TRAITS,
     Words,
 )
-from prompt_tuning.data.mini.links import Link, different_links, told
+from prompt_tuning.mini.links import Link, different_links, told
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from prompt_tuning.data.mini.draw import Draw
-from prompt_tuning.data.mini.lexicon import JOBS, QUALITIES, Words
+from prompt_tuning.mini.draw import Draw
+from prompt_tuning.mini.lexicon import JOBS, QUALITIES, Words
 
 # The last way of each list goes with sentence template 4, which is held out from pre-training.
 _THINGS = (

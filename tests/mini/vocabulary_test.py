@@ -6,10 +6,10 @@ import pytest
 import sentencepiece
 
 import prompt_tuning
-from prompt_tuning.data.mini import vocabulary
-from prompt_tuning.data.mini.suite import SUITE
+from prompt_tuning.mini import vocabulary
+from prompt_tuning.mini.suite import SUITE
 
-SHIPPED = Path(prompt_tuning.__file__).parent / "models" / "t5_mini" / "sentencepiece.model"
+SHIPPED = Path(prompt_tuning.__file__).parent / "mini" / "t5_mini" / "sentencepiece.model"
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,12 @@
 
 import pytest
 
-from prompt_tuning.data.mini.corpus import INSTRUCTIONS, Exercise, example, passage
-from prompt_tuning.data.mini.curriculum import FINAL, STAGES
-from prompt_tuning.data.mini.draw import Draw
-from prompt_tuning.data.mini.labels import corpus_labels, held_out_labels
-from prompt_tuning.data.mini.lexicon import HELD_OUT
-from prompt_tuning.data.mini.suite import SUITE
+from prompt_tuning.mini.corpus import INSTRUCTIONS, Exercise, example, passage
+from prompt_tuning.mini.curriculum import FINAL, STAGES
+from prompt_tuning.mini.draw import Draw
+from prompt_tuning.mini.labels import corpus_labels, held_out_labels
+from prompt_tuning.mini.lexicon import HELD_OUT
+from prompt_tuning.mini.suite import SUITE
 
 EXERCISES = sorted({e for stage in STAGES for e in stage.adds}, key=str)
 

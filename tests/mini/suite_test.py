@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from prompt_tuning.data import metrics, references
-from prompt_tuning.data.mini.suite import SOURCES, SUITE, TARGETS, VERSION, declared
+from prompt_tuning.mini.suite import SOURCES, SUITE, TARGETS, VERSION, declared
 from prompt_tuning.types import UserError
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prompt_tuning.data.mini.draw import Draw
+from prompt_tuning.mini.draw import Draw
 
 
 def test_numbers_depend_on_the_keys_alone():

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prompt_tuning.data.mini.corpus import Exercise
-from prompt_tuning.data.mini.labels import corpus_labels
+from prompt_tuning.mini.corpus import Exercise
+from prompt_tuning.mini.labels import corpus_labels
 
 E = Exercise
 

@@ -16,12 +16,12 @@ from typing import Any
 from prompt_tuning.data import metrics, postprocessors
 from prompt_tuning.data.datasets.dataset import CAP
 from prompt_tuning.data.declarations import Declaration
-from prompt_tuning.data.mini import labels as words_for
-from prompt_tuning.data.mini import skills
-from prompt_tuning.data.mini.draw import Draw
-from prompt_tuning.data.mini.facts import SUITE_STATEMENTS
-from prompt_tuning.data.mini.layouts import Layout, laid_out
-from prompt_tuning.data.mini.lexicon import CORPUS_WORDS, SENSES, SUITE_WORDS
+from prompt_tuning.mini import labels as words_for
+from prompt_tuning.mini import skills
+from prompt_tuning.mini.draw import Draw
+from prompt_tuning.mini.facts import SUITE_STATEMENTS
+from prompt_tuning.mini.layouts import Layout, laid_out
+from prompt_tuning.mini.lexicon import CORPUS_WORDS, SENSES, SUITE_WORDS
 from prompt_tuning.types import UserError
 
 Example = dict[str, str | int]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from prompt_tuning.data.mini.draw import Draw
-from prompt_tuning.data.mini.lexicon import QUALITIES, VERBS, Words
+from prompt_tuning.mini.draw import Draw
+from prompt_tuning.mini.lexicon import QUALITIES, VERBS, Words
 
 # Clauses of a statement by template; the last is held out from pre-training text.
 STATEMENTS = (

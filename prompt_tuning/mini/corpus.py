@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prompt_tuning.data.mini.draw import Draw
-from prompt_tuning.data.mini.facts import CORPUS_STATEMENTS
-from prompt_tuning.data.mini.labels import corpus_labels, first_labels
-from prompt_tuning.data.mini.layouts import corpus_layouts, laid_out
-from prompt_tuning.data.mini.lexicon import CORPUS_WORDS
-from prompt_tuning.data.mini.skills import SKILLS, Item
+from prompt_tuning.mini.draw import Draw
+from prompt_tuning.mini.facts import CORPUS_STATEMENTS
+from prompt_tuning.mini.labels import corpus_labels, first_labels
+from prompt_tuning.mini.layouts import corpus_layouts, laid_out
+from prompt_tuning.mini.lexicon import CORPUS_WORDS
+from prompt_tuning.mini.skills import SKILLS, Item
 
 # Ways to ask for a skill. Where the answer is a class, the label words follow.
 INSTRUCTIONS = {

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.data.mini.corpus import Exercise
-from prompt_tuning.data.mini.draw import Draw
-from prompt_tuning.training import pretraining
+from prompt_tuning.mini import pretraining
+from prompt_tuning.mini.corpus import Exercise
+from prompt_tuning.mini.draw import Draw
 from tests.training import toy
 
 CONFIG = dataclasses.replace(toy.T5_CONFIG, vocab_size=24, num_heads=6, head_dim=4)

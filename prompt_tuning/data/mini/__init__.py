@@ -1,1 +1,0 @@
-"""The embedded world: a small grammar, its tasks, its pre-training text, its vocabulary."""
