@@ -10,11 +10,12 @@ from prompt_tuning.analysis import results
 from prompt_tuning.analysis.summary import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts, open_without_prompt
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask, scored_split
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask, labels_of, scored_split
 from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.data.prompt_design import PromptDesign
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.prompts.files import Prompt
+from prompt_tuning.prompts.usage import check_labels
 from prompt_tuning.storage import write_text
 from prompt_tuning.training.decoders import Decoder
 from prompt_tuning.training.run_directory import RunDirectory
@@ -32,7 +33,7 @@ def evaluate(
     split: str | None,
     decoder: Decoder,
     batch_size: int,
-    placement: str,
+    placement: str | None,
     setup: Setup,
     tfds_data_dir: str | None,
     operative_config: str,
@@ -47,7 +48,7 @@ def evaluate(
         split: Split to score on; None for test, or validation where test labels are not public.
         decoder: How answers are read off the model.
         batch_size: Examples decoded together.
-        placement: Where prompts stand among the inputs.
+        placement: Where prompts stand among the inputs; None for where they were tuned to stand.
         setup: Frozen model and data.
         tfds_data_dir: Where TensorFlow Datasets are kept.
         operative_config: The resolved configuration, for the directory.
@@ -67,17 +68,21 @@ def evaluate(
                 "and needs MIXTURE_OR_TASK_NAME; add --gin_file=methods/prompt_design.gin"
             )
         opened = open_without_prompt(setup)
+    for line in opened.remarks:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     pairs = [
         (i, task)
         for i, (name, prompt) in enumerate(zip(opened.names, opened.prompts, strict=True))
         for task in _tasks(name, prompt, tasks)
     ]
-    cached = setup.open_tasks(
+    cached = opened.setup.open_tasks(
         [name for _, name in pairs],
         opened.vocabulary,
         tfds_data_dir=tfds_data_dir,
         console=console,
     )
+    for i, name in pairs:
+        check_labels(opened.prompts[i], name, labels_of(cached[name]))
     if design is not None:
         cached = _with_design(design, cached, split, opened.vocabulary, console)
     evaluator = opened.evaluator(decoder, batch_size=batch_size, shapes=setup.choose_shapes(cached))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gin
 import numpy as np
@@ -11,6 +12,9 @@ from rich.console import Console
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts
 from prompt_tuning.data.cached_task import in_memory
+from prompt_tuning.data.own import template
+from prompt_tuning.data.own.table import BadValueError, Row
+from prompt_tuning.data.own.template import Template
 from prompt_tuning.data.postprocessors import without_prefix
 from prompt_tuning.models.decoding import EOS
 from prompt_tuning.storage import write_text
@@ -29,30 +33,41 @@ def infer(
     decoder: Decoder,
     max_target_tokens: int,
     batch_size: int,
-    placement: str,
+    placement: str | None,
     setup: Setup,
 ) -> None:
     """Answers the lines of a file with one or several prompts.
 
     Args:
-        input_file: JSON lines, each with `inputs` (text). A line with `prompt` is answered by the
-            prompt of that name, others by every prompt.
+        input_file: JSON lines, each with `inputs` (text), or with the columns of the user's own
+            file that the prompt was tuned on. A line with `prompt` is answered by the prompt of
+            that name, others by every prompt.
         output_file: JSON lines with `inputs`, `prompt` and `prediction`.
         prompt_files: Prompt file, or several.
-        labels: Label strings, for a decoder that ranks them.
+        labels: Label strings, for a decoder that ranks them; None for those of each prompt's task.
         decoder: How answers are read off the model.
         max_target_tokens: Tokens to decode at most, end of sequence included.
         batch_size: Examples decoded together, whatever their prompts.
-        placement: Where prompts stand among the inputs.
+        placement: Where prompts stand among the inputs; None for where they were tuned to stand.
         setup: Frozen model; its tasks are not used.
     """
     console = Console()
-    if isinstance(decoder, Rank) and not labels:
-        raise UserError("@Rank() chooses among labels, and there are none; set CLASS_LABELS")
     if max_target_tokens < 1:
         raise UserError(f"infer.max_target_tokens must be at least 1, not {max_target_tokens}")
     opened = open_prompts(prompt_files, setup, placement)
-    requests = _read_requests(Path(input_file), opened.names)
+    for line in opened.remarks:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    words = [tuple(labels or prompt.label_words) for prompt in opened.prompts]
+    if isinstance(decoder, Rank) and not all(words):
+        raise UserError(
+            f"@Rank() chooses among labels, and prompt {opened.names[words.index(())]} knows none; "
+            "set CLASS_LABELS"
+        )
+    templates = [
+        template.parse(text) if (text := prompt.metadata.get("input_template")) else None
+        for prompt in opened.prompts
+    ]
+    requests = _read_requests(Path(input_file), opened.names, templates)
     longest = setup.feature_lengths["inputs"]
     tokens = [opened.vocabulary.encode(text) for text, _ in requests]
     cut = sum(len(ids) + 1 > longest for ids in tokens)
@@ -74,9 +89,12 @@ def infer(
         shapes=setup.shapes_of([splits[prompt] for prompt in used]),
     )
     items = [(prompt, splits[prompt]) for prompt in used]
-    prefix = setup.target_prefix
-    choices = tuple(f"{prefix} {label}" if prefix else label for label in labels or ())
-    answers = evaluator.predict(opened.bank, items, [choices] * len(items))
+    prefix = opened.setup.target_prefix or ""
+    choices = [
+        tuple(f"{prefix} {label}" if prefix else label for label in words[prompt])
+        for prompt in used
+    ]
+    answers = evaluator.predict(opened.bank, items, choices)
     predictions = np.empty(len(requests), object)
     for prompt, texts in zip(used, answers, strict=True):
         predictions[of_prompt[prompt]] = [without_prefix(text, prefix) for text in texts]
@@ -88,8 +106,17 @@ def infer(
     console.print(f"{len(lines)} answers are in {output_file}", highlight=False)
 
 
-def _read_requests(path: Path, names: Sequence[str]) -> list[tuple[str, int]]:
-    """Returns each text to answer, with the index of its prompt."""
+def _read_requests(
+    path: Path, names: Sequence[str], templates: Sequence[Template | None]
+) -> list[tuple[str, int]]:
+    """Returns each text to answer, with the index of its prompt.
+
+    Args:
+        path: The file.
+        names: The names of the prompts.
+        templates: How columns become the inputs of each prompt, where it was tuned on a file.
+    """
+    columns = {column for each in templates if each for column in each.columns}
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
@@ -107,14 +134,34 @@ def _read_requests(path: Path, names: Sequence[str]) -> list[tuple[str, int]]:
             entry = json.loads(line)
         except json.JSONDecodeError as error:
             raise UserError(f"{place}: not JSON ({error.msg}); write one object a line") from None
-        if not isinstance(entry, dict) or not isinstance(entry.get("inputs"), str):
-            raise UserError(f'{place}: no text under "inputs"; write {{"inputs": "..."}}')
+        if not isinstance(entry, dict):
+            raise UserError(f'{place}: not an object; write {{"inputs": "..."}}')
         prompt = entry.get("prompt")
+        if prompt not in names and "prompt" in columns:  # It is a column, as of the training file.
+            prompt = None
         if prompt is not None and prompt not in names:
             known = f"{nearest(str(prompt), names)}; the prompts are {', '.join(names)}"
             raise UserError(f"{place}: no prompt is called {prompt!r}{known}")
         wanted = range(len(names)) if prompt is None else [names.index(prompt)]
-        requests += [(entry["inputs"], index) for index in wanted]
+        requests += [(_text(entry, number, templates[i], place), i) for i in wanted]
     if not requests:
         raise UserError(f"input_file '{path}' holds no lines to answer")
     return requests
+
+
+def _text(entry: dict[str, Any], number: int, form: Template | None, place: str) -> str:
+    """Returns the input of a line: its `inputs`, or its columns in the prompt's template.
+
+    Where `inputs` is a column of the training file, it is that.
+    """
+    if form is not None and ("inputs" in form.columns or "inputs" not in entry):
+        try:
+            return form.fill(Row(number, entry))
+        except BadValueError as error:
+            raise UserError(
+                f"{place}: {error}; the prompt was tuned on '{form}', so write "
+                f'{", ".join(form.columns)}, or the whole text under "inputs"'
+            ) from None
+    if not isinstance(entry.get("inputs"), str):
+        raise UserError(f'{place}: no text under "inputs"; write {{"inputs": "..."}}')
+    return entry["inputs"]

@@ -40,7 +40,7 @@ def leaderboard(
     output_file: str,
     decoder: Decoder,
     batch_size: int,
-    placement: str,
+    placement: str | None,
     setup: Setup,
     tfds_data_dir: str | None,
 ) -> None:
@@ -55,7 +55,7 @@ def leaderboard(
         output_file: The zip.
         decoder: How answers are read off the model.
         batch_size: Examples decoded together.
-        placement: Where prompts stand among the inputs.
+        placement: Where prompts stand among the inputs; None for where they were tuned to stand.
         setup: Frozen model and data.
         tfds_data_dir: Where TensorFlow Datasets are kept.
     """
@@ -70,8 +70,10 @@ def leaderboard(
     for task, path in chosen.items():
         console.print(f"{task}: {path}", highlight=False, soft_wrap=True)
     opened = open_prompts([str(path) for path in chosen.values()], setup, placement)
+    for line in opened.remarks:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     tasks = _tasks(opened, list(chosen), wanted)
-    cached = setup.open_tasks(
+    cached = opened.setup.open_tasks(
         [name for _, name in tasks.values()],
         opened.vocabulary,
         tfds_data_dir=tfds_data_dir,

@@ -10,7 +10,7 @@ from prompt_tuning.cli import library_lines
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.prompts.formats import forms, peft
-from prompt_tuning.transfer.library.entry import Entry, entry_of
+from prompt_tuning.transfer.library.entry import Entry, entry_of, placements
 from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.library.provenance import provenance
 from prompt_tuning.types import UserError, nearest
@@ -141,7 +141,8 @@ def verify(flags: argparse.Namespace) -> None:
             f"library {library.path}: {len(problems)} problem{'s' * (len(problems) > 1)}, named "
             "above; the other prompts are whole"
         )
-    print(f"{library.path}: {len(library.entries())} prompts, all whole")
+    entries = library.entries()
+    print(f"{library.path}: {len(entries)} prompts, all whole{placements(entries)}")
 
 
 def _chosen(library: Library, flags: argparse.Namespace) -> list[Entry]:

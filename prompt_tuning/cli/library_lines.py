@@ -100,11 +100,10 @@ def _narrow(entries: Sequence[Entry], scores: Mapping[str, Sequence[str]]) -> Ta
 
 def _texts(entry: Entry) -> list[str]:
     """Returns name, task, backbone, size, step and the step of the task embedding."""
-    length, width = entry.shape
     steps = [entry.metadata.get(name, MISSING) for name in ("step", "embedding_step")]
     return [
         _printable(text)
-        for text in (entry.label, entry.task, entry.backbone, f"{length} x {width}", *steps)
+        for text in (entry.label, entry.task, entry.backbone, entry.size_text, *steps)
     ]
 
 

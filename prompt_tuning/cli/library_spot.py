@@ -165,6 +165,8 @@ def _candidates(library: Library, setup: Setup, tuning: TuneConfig) -> Candidate
         backbone_digest=backbone.digest,
         prompt_length=tuning.prompt_length,
         hidden_size=backbone.config.emb_dim,
+        placement=tuning.placement,
+        target_prefix=setup.target_prefix or "",
     )
 
 

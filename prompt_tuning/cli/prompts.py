@@ -12,6 +12,7 @@ from prompt_tuning.models.t5 import T5
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.bank import no_prompt
 from prompt_tuning.prompts.placement import find_placement, prefix
+from prompt_tuning.prompts.usage import PREFIX, agreed, remarks
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.decoders import Decoder
 from prompt_tuning.training.evaluation import Evaluator
@@ -31,6 +32,8 @@ class OpenPrompts:
         frozen: Its parameters on each layout.
         layouts: Where forward passes can run.
         vocabulary: Its vocabulary.
+        setup: Frozen model and data, as the prompts were tuned with them.
+        remarks: What differs from their runs and may change scores a little, in lines.
     """
 
     prompts: Sequence[files.Prompt]
@@ -40,6 +43,8 @@ class OpenPrompts:
     frozen: Mapping[str, Params]
     layouts: Sequence[partitioning.Layout]
     vocabulary: Vocabulary
+    setup: Setup
+    remarks: Sequence[str] = ()
 
     def evaluator(
         self, decoder: Decoder, *, batch_size: int, shapes: Sequence[tuple[int, int]]
@@ -74,24 +79,32 @@ def open_without_prompt(setup: Setup) -> OpenPrompts:
         frozen=partitioning.load(backbone, layouts),
         layouts=layouts,
         vocabulary=open_vocabulary(backbone),
+        setup=setup,
     )
 
 
-def open_prompts(paths: str | Sequence[str], setup: Setup, placement: str) -> OpenPrompts:
+def open_prompts(paths: str | Sequence[str], setup: Setup, placement: str | None) -> OpenPrompts:
     """Opens prompt files and their frozen model.
 
     Args:
         paths: Prompt file, or several; all of one length.
         setup: Frozen model and data.
-        placement: Where prompts stand among the inputs.
+        placement: Where prompts stand among the inputs; None for where they were tuned to stand.
 
     Raises:
-        UserError: A file is missing or damaged, or is for another model, length or width.
+        UserError: A file is missing or damaged, is for another model, length or width, or was tuned
+            with other settings than another one or than are set.
     """
     paths = [paths] if isinstance(paths, str) else list(paths)
     if not paths:
         raise UserError("no prompt files are given; set PROMPT_FILES")
     prompts = [files.load(path) for path in paths]
+    placement = agreed(paths, prompts, "placement", chosen=placement, default=PREFIX)
+    try:
+        combine = find_placement(placement)
+    except UserError as error:
+        raise UserError(f"{paths[0]}: {error}") from None
+    setup = _as_tuned(setup, paths, prompts)
     partitioning.use_cpu_cores(len(paths))
     setup.keep_compiled_programs()
     backbone = setup.open_backbone()
@@ -116,10 +129,45 @@ def open_prompts(paths: str | Sequence[str], setup: Setup, placement: str) -> Op
                 for p, path in zip(prompts, paths, strict=True)
             ]
         ),
-        model=PromptedT5(T5(backbone.config), find_placement(placement)),
+        model=PromptedT5(T5(backbone.config), combine),
         frozen=partitioning.load(backbone, layouts),
         layouts=layouts,
         vocabulary=open_vocabulary(backbone),
+        setup=setup,
+        remarks=remarks(
+            paths,
+            prompts,
+            {
+                "feature_lengths": files.lengths_text(setup.feature_lengths),
+                "compute_dtype": setup.dtype,
+                "param_dtype": setup.param_dtype,
+            },
+        ),
+    )
+
+
+def _as_tuned(setup: Setup, paths: Sequence[str], prompts: Sequence[files.Prompt]) -> Setup:
+    """Returns a setup with the target prefix of prompts, and their template of the user's file."""
+    prefix = agreed(paths, prompts, "target_prefix", chosen=setup.target_prefix, default="")
+    setup = dataclasses.replace(setup, target_prefix=prefix)
+    name = setup.task_file.task_name
+    own = [
+        (path, prompt)
+        for path, prompt in zip(paths, prompts, strict=True)
+        if prompt.metadata.get("task") == name and "input_template" in prompt.metadata
+    ]
+    if not own:
+        return setup
+    chosen = setup.task_file.chosen_template
+    template = agreed(
+        [path for path, _ in own],
+        [prompt for _, prompt in own],
+        "input_template",
+        chosen=chosen,
+        default="",
+    )
+    return dataclasses.replace(
+        setup, task_file=dataclasses.replace(setup.task_file, template=template)
     )
 
 

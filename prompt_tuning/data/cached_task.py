@@ -73,6 +73,8 @@ class CachedTask:
         lengths: The most tokens kept of each feature.
         target_prefix: Text that all targets begin with and that is no part of the answers.
         stream: Its training split, where that is too large to be among `splits`.
+        template: How columns of the user's own file became inputs, as `TaskFile.template` has it;
+            None for a task of no such file.
     """
 
     name: str
@@ -84,6 +86,7 @@ class CachedTask:
     lengths: Mapping[str, int]
     target_prefix: str = ""
     stream: StreamedSplit | None = None
+    template: str | None = None
 
     @property
     def training(self) -> CachedSplit | StreamedSplit:
@@ -225,6 +228,11 @@ class CachedMixture:
 def scored_split(task: CachedTask | CachedMixture) -> str:
     """Returns the split that final scores are of; `test+validation` where its parts differ."""
     return "+".join(sorted({part.scored_split for part, _ in task.parts}))
+
+
+def labels_of(task: CachedTask | CachedMixture) -> tuple[str, ...]:
+    """Returns the label words of a task, or the different ones of a mixture's tasks."""
+    return tuple(dict.fromkeys(label for part, _ in task.parts for label in part.labels))
 
 
 def _of_scores(reference: references.Reference) -> bool:

@@ -1,14 +1,15 @@
 """Prompt files: one soft prompt `[P, H]` float32 with its provenance, as safetensors or `.npy`.
 
 In a library a prompt file also holds the task embedding that the prompt is found by: the same
-row's prompt early in its tuning (Vu et al. 2022, section 4.1).
+row's prompt early in its tuning (Vu et al. 2022, section 4.1). It records what the prompt has to be
+used with to do as it did in its run, and may hold the arrays that its tuning trained.
 """
 
 import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +24,8 @@ from prompt_tuning.types import UserError
 FORMAT_VERSION = "1"
 TENSOR = "prompt"
 EMBEDDING = "embedding"
+TRAINABLE = "trainable."
+"""What the names of tensors begin with that a parameterization trained."""
 NPY_MAGIC = b"\x93NUMPY"
 
 
@@ -34,19 +37,41 @@ class Prompt:
         array: `[P, H]` float32.
         metadata: Strings: `format_version`, `name`, `task`, `backbone`, `backbone_digest`,
             `prompt_length`, `hidden_size`, `step`, `seed`, `init`, `metrics` (JSON), `created`,
-            `version`, `embedding_step` where there is an embedding, and `imported_from` where it
-            came in another form. Empty for a prompt from `.npy`, which has no room for them.
+            `version`, `embedding_step` where there is an embedding, `parameterization` where there
+            is a trainable, and `imported_from` where it came in another form; and, as far as they
+            are known, `placement`, `target_prefix`, `label_words` (JSON list), `input_template`,
+            `feature_lengths` (JSON), `compute_dtype` and `param_dtype` of its run. Empty for a
+            prompt from `.npy`, which has no room for them.
         embedding: Its task embedding `[P, H]` float32, or None.
+        trainable: What was trained where that is not the prompt itself, such as the factors whose
+            product it is: arrays by their paths in the tree. None for a plain prompt.
     """
 
     array: np.ndarray
     metadata: dict[str, str]
     embedding: np.ndarray | None = None
+    trainable: Mapping[str, np.ndarray] | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called; "without metadata" where its file does not say."""
+        return self.metadata.get("name", "without metadata")
+
+    @property
+    def label_words(self) -> tuple[str, ...]:
+        """The label words of its task; none where there are none or the file does not say."""
+        try:
+            words = json.loads(self.metadata.get("label_words", "[]"))
+        except (ValueError, RecursionError):
+            return ()
+        valid = isinstance(words, list) and all(isinstance(word, str) for word in words)
+        return tuple(words) if valid else ()
 
     def embedded(self, embedding: np.ndarray, step: int) -> "Prompt":
         """Returns the prompt with its task embedding, the prompt `[P, H]` after `step` steps."""
         metadata = {**self.metadata, "embedding_step": str(step)}
-        return Prompt(self.array, metadata, np.asarray(embedding, np.float32))
+        embedding = np.asarray(embedding, np.float32)
+        return dataclasses.replace(self, metadata=metadata, embedding=embedding)
 
 
 def describe(
@@ -61,8 +86,17 @@ def describe(
     init: str,
     metrics: Mapping[str, float],
     created: str,
+    placement: str | None = None,
+    target_prefix: str | None = None,
+    label_words: Sequence[str] = (),
+    input_template: str | None = None,
+    feature_lengths: Mapping[str, int] | None = None,
+    compute_dtype: str | None = None,
+    param_dtype: str | None = None,
+    trainable: Mapping[str, np.ndarray] | None = None,
+    parameterization: str | None = None,
 ) -> Prompt:
-    """Returns the prompt `[P, H]` with all metadata of a prompt file.
+    """Returns the prompt `[P, H]` with all metadata of a prompt file; what is None is not in it.
 
     Args:
         array: The prompt.
@@ -75,6 +109,15 @@ def describe(
         init: How it was initialised; for a transferred prompt, the `digest` of its source.
         metrics: Scores on validation.
         created: Time of creation, ISO 8601.
+        placement: Where it stands among the inputs, a name of `placement.PLACEMENTS`.
+        target_prefix: Text that all targets began with, "" for none.
+        label_words: Label words of the task; empty where answers are open.
+        input_template: How columns of the user's own file became inputs.
+        feature_lengths: Tokens kept of inputs and targets.
+        compute_dtype: What the model computed in.
+        param_dtype: What its parameters were kept as.
+        trainable: What was trained, by path, where that is not the prompt itself.
+        parameterization: Names what gives the prompt from `trainable`.
     """
     length, width = array.shape
     metadata = {
@@ -92,7 +135,23 @@ def describe(
         "created": created,
         "version": prompt_tuning.__version__,
     }
-    return Prompt(np.asarray(array, np.float32), metadata)
+    recorded = {
+        "placement": placement,
+        "target_prefix": target_prefix,
+        "label_words": json.dumps(list(label_words)) if label_words else None,
+        "input_template": input_template,
+        "feature_lengths": lengths_text(feature_lengths) if feature_lengths else None,
+        "compute_dtype": compute_dtype,
+        "param_dtype": param_dtype,
+        "parameterization": parameterization,
+    }
+    metadata |= {key: value for key, value in recorded.items() if value is not None}
+    return Prompt(np.asarray(array, np.float32), metadata, trainable=trainable)
+
+
+def lengths_text(feature_lengths: Mapping[str, int]) -> str:
+    """Returns how metadata writes the tokens kept of each feature."""
+    return json.dumps(dict(feature_lengths), sort_keys=True)
 
 
 def save(path: str | os.PathLike, prompt: Prompt) -> None:
@@ -100,7 +159,7 @@ def save(path: str | os.PathLike, prompt: Prompt) -> None:
 
     Raises:
         UserError: The name ends in neither `.safetensors` nor `.npy`, the prompt is not a finite
-            `[P, H]` array, or the file cannot be written.
+            `[P, H]` array, what was trained is not finite, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix not in (".safetensors", ".npy"):
@@ -108,6 +167,9 @@ def save(path: str | os.PathLike, prompt: Prompt) -> None:
     tensors = {TENSOR: np.ascontiguousarray(checked(prompt.array, path))}
     if prompt.embedding is not None:
         tensors[EMBEDDING] = np.ascontiguousarray(checked(prompt.embedding, path))
+    for name, value in (prompt.trainable or {}).items():
+        _check_finite(value, path)
+        tensors[TRAINABLE + name] = np.array(value, order="C")
     try:
         with write_file(path) as file:
             if path.suffix == ".npy":
@@ -155,11 +217,27 @@ def written_metadata(prompt: Prompt) -> dict[str, str]:
 
 
 def check(
-    prompt: Prompt, *, backbone: str, backbone_digest: str, prompt_length: int, hidden_size: int
+    prompt: Prompt,
+    *,
+    backbone: str,
+    backbone_digest: str,
+    prompt_length: int,
+    hidden_size: int,
+    placement: str | None = None,
+    target_prefix: str | None = None,
 ) -> None:
-    """Refuses a prompt that is for another model or has another shape.
+    """Refuses a prompt that is for another model, has another shape, or was tuned otherwise.
 
-    A prompt without metadata (from `.npy`) is checked by shape alone.
+    What a prompt does not record is not checked: one from `.npy` is checked by shape alone.
+
+    Args:
+        prompt: The prompt.
+        backbone: The frozen model's name.
+        backbone_digest: `embedding_digest` of the frozen model's table.
+        prompt_length: Tokens that it must have, P.
+        hidden_size: Width that it must have, H.
+        placement: Where it must have stood among the inputs; None for anywhere.
+        target_prefix: What targets must have begun with, "" for nothing; None for anything.
 
     Raises:
         UserError: Something differs; the message names everything that does.
@@ -177,14 +255,17 @@ def check(
         "prompt length": prompt_length,
         "hidden size": hidden_size,
     }
+    for key, value in (("placement", placement), ("target_prefix", target_prefix)):
+        if value is not None and key in prompt.metadata:
+            found[key.replace("_", " ")] = prompt.metadata[key] or "none"
+            wanted[key.replace("_", " ")] = value or "none"
     differ = [
         f"{key} {found[key]} (need {wanted[key]})" for key in found if found[key] != wanted[key]
     ]
     if differ:
-        name = prompt.metadata.get("name", "without metadata")
         raise UserError(
-            f"prompt {name} is not for this run: it has {', '.join(differ)};"
-            " use a prompt tuned on this backbone, at this length"
+            f"prompt {prompt.name} is not for this run: it has {', '.join(differ)};"
+            " use a prompt tuned on this backbone, at this length and placement"
         )
 
 
@@ -200,8 +281,7 @@ def checked(array: np.ndarray, path: str | os.PathLike) -> np.ndarray:
             " [P, H] of floats; give a prompt file"
         )
     array = array.astype(np.float32)
-    if not np.isfinite(array).all():
-        raise UserError(f"prompt file {path}: holds numbers that are not finite; use another one")
+    _check_finite(array, path)
     return array
 
 
@@ -213,6 +293,11 @@ def digest(array: np.ndarray) -> str:
 def embedding_digest(table: np.ndarray) -> str:
     """Returns the `digest` of an embedding table `[V, H]`, by which prompts know their backbone."""
     return digest(table)
+
+
+def _check_finite(array: np.ndarray, path: str | os.PathLike) -> None:
+    if not np.isfinite(array).all():
+        raise UserError(f"prompt file {path}: holds numbers that are not finite; use another one")
 
 
 def _read_npy(file: BinaryIO, path: Path) -> np.ndarray:
@@ -245,6 +330,11 @@ def _read_safetensors(path: Path) -> Prompt:
                 )
             array = file.get_tensor(TENSOR)
             embedding = file.get_tensor(EMBEDDING) if EMBEDDING in tensors else None
+            trainable = {
+                name.removeprefix(TRAINABLE): file.get_tensor(name)
+                for name in sorted(tensors)
+                if name.startswith(TRAINABLE)
+            }
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
         raise _damaged(path) from error
     array = checked(array, path)
@@ -258,7 +348,9 @@ def _read_safetensors(path: Path) -> Prompt:
         embedding = checked(embedding, path)
         if embedding.shape != array.shape:
             raise _damaged(path)
-    return Prompt(array, metadata, embedding)
+    for value in trainable.values():
+        _check_finite(value, path)
+    return Prompt(array, metadata, embedding, trainable or None)
 
 
 def _damaged(path: Path) -> UserError:

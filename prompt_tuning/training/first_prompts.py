@@ -18,12 +18,14 @@ class FirstPrompts:
         work: What the rows are trained with.
         embeddings: The frozen model's embedding table, `[V, H]`.
         prompt_length: Their tokens, P.
+        placement: Where they stand among the inputs.
     """
 
-    def __init__(self, work: Work, embeddings: Array, prompt_length: int):
+    def __init__(self, work: Work, embeddings: Array, prompt_length: int, placement: str):
         self._work = work
         self._embeddings = np.asarray(embeddings)
         self._labels = work.labels
+        self._placement = placement
         self.shape = (prompt_length, work.backbone.config.emb_dim)
 
     def make(self, row: Row, best_prompts: dict[str, Path]) -> np.ndarray:
@@ -42,6 +44,8 @@ class FirstPrompts:
             labels=self._labels[row.task],
             backbone=self._work.backbone.config.name,
             backbone_digest=self._work.backbone.digest,
+            placement=self._placement,
+            target_prefix=self._work.tasks[row.task].parts[0][0].target_prefix,
             best_prompts=best_prompts,
         )
         return row.start.prompt(start_key(row.seed), self.shape, context)

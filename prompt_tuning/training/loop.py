@@ -90,7 +90,7 @@ class _Session:
         self._finished = self._prompts.finished
         self._checkpoints = Checkpoints(work.directory.checkpoints)
         embeddings = frozen[layouts[0].name]["token_embedder"]["embedding"]
-        self._first = FirstPrompts(work, embeddings, config.prompt_length)
+        self._first = FirstPrompts(work, embeddings, config.prompt_length, config.placement)
         stepper = Stepper(model, frozen, config.step)
         self._pool = make_pool(stepper, layouts, rows, work.backbone.outline, config, work.shapes)
         self._running: list[RunningPrompt] = []

@@ -42,7 +42,7 @@ class Setup:
         task_file: A file of the user's own that makes a task; its path may be None.
         feature_lengths: Tokens kept of `inputs` and `targets`, EOS included.
         target_prefix: Text that all targets begin with, in training and decoding; scores are of
-            answers without it.
+            answers without it. None for that of the prompts in use, or none in training.
         cache_dir: Where tokenised tasks and compiled programs are kept; `~` is the home directory.
         shape_count: Padded shapes of batches, at most; each is compiled once.
     """
@@ -56,7 +56,7 @@ class Setup:
     data_dir: str | None
     task_file: TaskFile
     feature_lengths: dict[str, int]
-    target_prefix: str
+    target_prefix: str | None
     cache_dir: str
     shape_count: int
 

@@ -30,6 +30,8 @@ class StartContext:
             open.
         backbone: Name of the frozen model.
         backbone_digest: Digest of its embedding table.
+        placement: Where prompts of the run stand among the inputs.
+        target_prefix: Text that all targets of the row's task begin with, "" for none.
         best_prompts: Prompt files of finished rows, by row name.
     """
 
@@ -38,6 +40,8 @@ class StartContext:
     labels: tuple[str, ...]
     backbone: str
     backbone_digest: str
+    placement: str
+    target_prefix: str
     best_prompts: dict[str, Path]
 
 
@@ -161,7 +165,7 @@ class FromText(_Initialized):
 
 @dataclasses.dataclass(frozen=True)
 class FromFile:
-    """Takes a prompt file, of the same backbone, length and width."""
+    """Takes a prompt file, of the same backbone, length, width, placement and target prefix."""
 
     path: str
 
@@ -180,6 +184,8 @@ class FromFile:
                 backbone_digest=context.backbone_digest,
                 prompt_length=shape[0],
                 hidden_size=shape[1],
+                placement=context.placement,
+                target_prefix=context.target_prefix,
             )
         except UserError as error:
             raise UserError(f"{self.path}: {error}") from None
@@ -213,7 +219,7 @@ class WeightedAverage:
     """Takes the weighted average of prompt files (Vu et al. 2022, section 4.3).
 
     Attributes:
-        paths: Prompt files, of the same backbone, length and width.
+        paths: Prompt files, each as of `FromFile`.
         weights: Their weights, which are divided by their sum; negative ones count as 0, and where
             none is positive all count the same.
     """

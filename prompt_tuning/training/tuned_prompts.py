@@ -3,9 +3,11 @@
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.prompts import files
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.finished import FinishedRows
@@ -31,6 +33,8 @@ class TunedPrompts:
     def __init__(self, rows: Sequence[Row], work: Work, config: TuneConfig):
         self._directory = work.directory
         self._backbone = work.backbone
+        self._work = work
+        self._placement = config.placement
         self.finished = FinishedRows(
             rows,
             work,
@@ -59,6 +63,8 @@ class TunedPrompts:
             init=self._provenance(row),
             metrics={"validation": score},
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            placement=self._placement,
+            **used_with(self._work, row.task),
         )
         path = self._directory.row(row.name) / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,3 +97,23 @@ class TunedPrompts:
             return self.finished[row.start.after].best
         described = row.start.describe()
         return described.get("digest", described["init"])
+
+
+def used_with(work: Work, name: str) -> dict[str, Any]:
+    """Returns what `files.describe` records of a task and a model that a prompt is tuned with.
+
+    Args:
+        work: What the prompt is tuned with.
+        name: Its task or mixture.
+    """
+    task = work.tasks[name]
+    part, _ = task.parts[0]
+    prefix = len(work.vocabulary.encode(part.target_prefix)) if part.target_prefix else 0
+    return {
+        "target_prefix": part.target_prefix,
+        "label_words": work.labels[name],
+        "input_template": task.template if isinstance(task, CachedTask) else None,
+        "feature_lengths": {**part.lengths, "targets": part.lengths["targets"] - prefix},
+        "compute_dtype": work.backbone.config.dtype,
+        "param_dtype": work.backbone.param_dtype,
+    }

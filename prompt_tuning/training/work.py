@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask, labels_of
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.weights import Backbone
 from prompt_tuning.training.run_directory import RunDirectory
@@ -39,7 +39,4 @@ class Work:
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
         """The label words of each task; those of all its tasks for a mixture."""
-        return {
-            name: tuple(dict.fromkeys(label for part, _ in task.parts for label in part.labels))
-            for name, task in self.tasks.items()
-        }
+        return {name: labels_of(task) for name, task in self.tasks.items()}

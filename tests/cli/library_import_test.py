@@ -46,6 +46,7 @@ def test_an_adapter_of_peft_says_its_backbone_and_where_it_is_from(library, caps
         "task": "glue_sst2",
         "backbone": "hf_t5_1_0",
         "base_model": "hf_t5_1_0",
+        "placement": "prefix",
         "prompt_length": "3",
         "hidden_size": "16",
         "imported_from": "peft sst2",

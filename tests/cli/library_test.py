@@ -66,6 +66,21 @@ def test_the_list_is_a_line_for_each_prompt(path, run):
     ]
 
 
+def test_a_placement_that_is_not_in_front_is_shown(path, run):
+    prompts = [
+        prompt("behind", 3, placement="suffix_after_eos"),
+        prompt("front", 4, placement="prefix"),
+    ]
+    Library(path).add(prompts)
+    lines = run("list", path)
+    (behind,) = [line for line in lines if "behind" in line]
+    assert "2 x 2 suffix_after_eos 400" in behind
+    assert not any("prefix" in line for line in lines)
+    assert "placement suffix_after_eos" in run("show", path, "behind")
+    (line,) = run("verify", path)
+    assert line.endswith("5 prompts, all whole, 1 of them suffix_after_eos")
+
+
 @pytest.mark.parametrize(
     ("flags", "listed"),
     [

@@ -78,6 +78,47 @@ def test_the_metadata_says_everything(prompt):
     assert json.loads(prompt.metadata["metrics"])["score"] == 91.5
 
 
+def test_the_metadata_says_what_the_prompt_is_used_with_as_far_as_that_is_known(tmp_path):
+    prompt = files.describe(
+        ARRAY,
+        name="own",
+        task="reviews",
+        backbone="t5_mini",
+        backbone_digest="ab" * 32,
+        step=4,
+        seed=3,
+        init="uniform",
+        metrics={},
+        created="",
+        placement="suffix_before_eos",
+        target_prefix="",
+        label_words=("bad", "good"),
+        input_template="review: {text}",
+        feature_lengths={"targets": 8, "inputs": 64},
+        compute_dtype="bfloat16",
+        param_dtype="float32",
+    )
+    recorded = {
+        "placement": "suffix_before_eos",
+        "target_prefix": "",
+        "label_words": '["bad", "good"]',
+        "input_template": "review: {text}",
+        "feature_lengths": '{"inputs": 64, "targets": 8}',
+        "compute_dtype": "bfloat16",
+        "param_dtype": "float32",
+    }
+    files.save(tmp_path / "own.safetensors", prompt)
+    loaded = files.load(tmp_path / "own.safetensors")
+    assert recorded.items() <= loaded.metadata.items()
+    assert loaded.label_words == ("bad", "good")
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "{}", "no JSON", "[" * 100_000])
+def test_label_words_that_are_none_are_unknown(text):
+    assert files.Prompt(ARRAY, {"label_words": text}).label_words == ()
+    assert files.Prompt(ARRAY, {}).label_words == ()
+
+
 def test_npy_keeps_the_array_alone(tmp_path, prompt):
     files.save(tmp_path / "best.npy", prompt)
     loaded = files.load(tmp_path / "best.npy")
@@ -100,7 +141,7 @@ def test_a_published_prompt_is_read(shared_data):
 
 def test_a_fitting_prompt_passes(prompt):
     files.check(prompt, **fits())
-    files.check(files.Prompt(ARRAY, {}), **fits())
+    files.check(files.Prompt(ARRAY, {}), **fits(placement="prefix", target_prefix=""))
 
 
 @pytest.mark.parametrize(
@@ -117,9 +158,12 @@ def test_a_fitting_prompt_passes(prompt):
             {"prompt_length": 4, "hidden_size": 8},
             r"it has prompt length 3 \(need 4\), hidden size 2 \(need 8\); use",
         ),
+        ({"placement": "prefix"}, r"it has placement suffix_after_eos \(need prefix\); use"),
+        ({"target_prefix": "a"}, r"it has target prefix none \(need a\); use"),
     ],
 )
 def test_a_prompt_for_something_else_is_refused_by_what_differs(prompt, changes, message):
+    prompt.metadata.update(placement="suffix_after_eos", target_prefix="")
     with pytest.raises(UserError, match=f"^prompt sst2 is not for this run: {message}"):
         files.check(prompt, **fits(**changes))
 
@@ -260,6 +304,41 @@ def test_a_task_embedding_travels_with_its_prompt(tmp_path):
     assert found.metadata["embedding_step"] == "10"
     files.save(tmp_path / "plain.npy", found)
     assert files.load(tmp_path / "plain.npy").embedding is None
+
+
+def test_what_was_trained_travels_with_the_prompt_that_it_gives(tmp_path, prompt):
+    trainable = {
+        "factors/left": ARRAY[:, :1],
+        "factors/right": np.asfortranarray(ARRAY[:2]),
+        "scale": np.float32(0.5) * np.ones(()),
+        "count": np.array([3], np.int32),
+    }
+    metadata = {**prompt.metadata, "parameterization": "product"}
+    whole = files.Prompt(ARRAY, metadata, trainable=trainable).embedded(ARRAY * 2, step=10)
+    files.save(tmp_path / "best.safetensors", whole)
+    loaded = files.load(tmp_path / "best.safetensors")
+    np.testing.assert_array_equal(loaded.array, ARRAY)
+    np.testing.assert_array_equal(loaded.embedding, ARRAY * 2)
+    assert loaded.metadata["parameterization"] == "product"
+    assert loaded.trainable is not None and set(loaded.trainable) == set(trainable)
+    for name, value in trainable.items():
+        np.testing.assert_array_equal(loaded.trainable[name], value)
+        assert loaded.trainable[name].dtype == value.dtype
+        assert loaded.trainable[name].shape == value.shape
+    files.save(tmp_path / "best.npy", loaded)
+    assert files.load(tmp_path / "best.npy").trainable is None
+
+
+def test_what_was_trained_is_finite_or_refused(tmp_path, prompt):
+    path = tmp_path / "best.safetensors"
+    broken = np.array([1.0, np.nan], np.float32)
+    with pytest.raises(UserError, match="not finite"):
+        files.save(path, files.Prompt(ARRAY, prompt.metadata, trainable={"a": broken}))
+    assert not path.exists()
+    tensors = {"prompt": ARRAY, "trainable.a": broken}
+    path.write_bytes(safetensors.numpy.save(tensors, prompt.metadata))
+    with pytest.raises(UserError, match=r"best\.safetensors: .* not finite"):
+        files.load(path)
 
 
 def test_an_embedding_of_another_shape_is_damage(tmp_path):

@@ -29,6 +29,8 @@ CONTEXT = StartContext(
     labels=("5 7", "6"),
     backbone="toy",
     backbone_digest="digest",
+    placement="prefix",
+    target_prefix="",
     best_prompts={},
 )
 
@@ -93,6 +95,8 @@ def test_a_file_gives_its_prompt_and_its_digest(tmp_path: Path):
         ({"backbone_digest": "other"}, r"it has backbone digest other \(need digest\)"),
         ({"shape": (5, 2)}, r"it has prompt length 5 \(need 4\)"),
         ({"shape": (4, 3)}, r"it has hidden size 3 \(need 2\)"),
+        ({"placement": "suffix_after_eos"}, r"has placement suffix_after_eos \(need prefix\)"),
+        ({"target_prefix": "30"}, r"it has target prefix 30 \(need none\)"),
     ],
 )
 def test_a_prompt_for_something_else_is_refused(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from prompt_tuning.data.target_prefix import with_target_prefix
 from prompt_tuning.prompts import files
 from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.starts import FromRow
@@ -67,9 +68,34 @@ def test_a_prompt_file_says_where_it_comes_from(finished: Path):
         "seed": "0",
         "init": "sampled_vocab",
         "metrics": '{"validation": 75.0}',
+        "placement": "prefix",
+        "target_prefix": "",
+        "label_words": '["5", "6"]',
+        "feature_lengths": '{"inputs": 16, "targets": 2}',
+        "compute_dtype": "float32",
+        "param_dtype": "float32",
     }
     assert wanted.items() <= prompt.metadata.items()
     np.testing.assert_array_equal(prompt.array, BEST)
+    assert "input_template" not in prompt.metadata
+
+
+def test_a_prompt_file_says_what_the_prompt_is_used_with(tmp_path: Path):
+    own = dataclasses.replace(toy.task(tmp_path, "own"), template="review: {text}")
+    odd = with_target_prefix(own, "30 31", toy.Digits())  # pyright: ignore[reportArgumentType]
+    work = toy.work(tmp_path, tasks={"own": odd})
+    row, progress = toy.row("a", task="own"), Progress(step=4)
+    progress.record(4, 75.0)
+    placed = toy.config(placement="suffix_before_eos")
+    TunedPrompts([row], work, placed).save(row, "best", BEST, progress)
+    metadata = files.load(tmp_path / "run" / "prompts" / "a" / "best.safetensors").metadata
+    wanted = {
+        "placement": "suffix_before_eos",
+        "target_prefix": "30 31",
+        "input_template": "review: {text}",
+        "feature_lengths": '{"inputs": 16, "targets": 2}',
+    }
+    assert wanted.items() <= metadata.items()
 
 
 @pytest.mark.parametrize("damage", ["row.json", "best.safetensors", "another prompt"])

@@ -35,6 +35,7 @@ class FileTask:
         kind: Whether its answers are labels, numbers or text.
         labels: The label words by class; empty where answers are not labels.
         metrics: References of its metrics.
+        template: How columns became its inputs.
         settings: What its file was read by.
         notes: How the file was read, where that may surprise.
     """
@@ -45,6 +46,7 @@ class FileTask:
     kind: Kind
     labels: tuple[str, ...]
     metrics: tuple[references.Reference, ...]
+    template: Template
     settings: tuple[Setting, ...]
     notes: tuple[str, ...]
 
@@ -112,6 +114,18 @@ class TaskFile:
             raise UserError(f"{self.path}: cannot name a task after it; set TaskFile.name")
         return name
 
+    @property
+    def chosen_template(self) -> str | None:
+        """How columns become the input where that is set, as a template; None where it is guessed.
+
+        Raises:
+            UserError: The template cannot be read.
+        """
+        if self.template is not None:
+            return str(template.parse(self.template))
+        inputs = _several(self.inputs)
+        return None if inputs is None else str(template.of_columns(inputs))
+
     def read(self) -> FileTask:
         """Reads, checks and divides the examples.
 
@@ -146,6 +160,7 @@ class TaskFile:
             kind=kind,
             labels=labels,
             metrics=answers.metric_references(kind, metrics, labels),
+            template=form,
             settings=self._settings(chosen, form, kind, metrics),
             notes=tuple(f"{each.path}: {each.note}" for each in tables.values() if each.note),
         )

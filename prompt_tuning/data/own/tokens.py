@@ -86,6 +86,7 @@ def tokenize(
         metric_functions=text.metrics,
         postprocessor=answers.postprocessor(text.kind, text.labels),
         lengths=most_tokens,
+        template=str(text.template),
     )
     return TokenizedFile(task, text, lengths)
 

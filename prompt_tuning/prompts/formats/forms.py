@@ -8,6 +8,7 @@ from pathlib import Path
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.prompts.formats import peft, reference_code, torch_zip
+from prompt_tuning.prompts.usage import PREFIX
 from prompt_tuning.types import UserError, nearest
 
 IMPORTED_FROM = "imported_from"
@@ -64,7 +65,7 @@ def write(path: str | os.PathLike, prompt: Prompt, form: str) -> None:
 
     Raises:
         UserError: There is no such form to write, something is at the path already, or the form
-            cannot have this prompt.
+            cannot have this prompt, such as one with another placement than in front.
     """
     path = Path(path)
     if form not in WRITTEN:
@@ -74,6 +75,12 @@ def write(path: str | os.PathLike, prompt: Prompt, form: str) -> None:
         )
     if os.path.lexists(path):
         raise UserError(f"prompt {path}: there is something already; choose another name")
+    placement = prompt.metadata.get("placement", PREFIX)
+    if form != "safetensors" and placement != PREFIX:
+        raise UserError(
+            f"prompt {prompt.name} has the placement {placement}, and a prompt in the form {form} "
+            f"is put in front ({PREFIX}); use the form safetensors"
+        )
     WRITTEN[form](path, prompt)
 
 

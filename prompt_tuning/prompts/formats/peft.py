@@ -17,6 +17,7 @@ import safetensors.numpy
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.prompts.formats.hub_names import backbone_of, hub_name
+from prompt_tuning.prompts.usage import PREFIX
 from prompt_tuning.storage import write_directory
 from prompt_tuning.types import UserError
 
@@ -40,6 +41,8 @@ def holds(path: Path) -> bool:
 def read(path: Path) -> Prompt:
     """Reads the prompt `[P, H]` of an adapter, its name, and the backbone that its config names.
 
+    PEFT puts every prompt in front of the inputs.
+
     Args:
         path: The directory, or a file in it.
 
@@ -56,7 +59,7 @@ def read(path: Path) -> Prompt:
                 "prompt of a T5"
             )
     array = _encoder_rows(_read_tensor(folder), config, folder)
-    metadata = {"name": folder.absolute().name}
+    metadata = {"name": folder.absolute().name, "placement": PREFIX}
     base_model = config.get("base_model_name_or_path")
     if isinstance(base_model, str) and base_model:
         metadata |= {"backbone": backbone_of(base_model), BASE_MODEL: base_model}

@@ -11,6 +11,7 @@ import numpy as np
 
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.files import Prompt
+from prompt_tuning.prompts.usage import PREFIX
 from prompt_tuning.storage import write_directory
 from prompt_tuning.types import UserError
 
@@ -29,7 +30,8 @@ def holds(path: Path) -> bool:
 def read(path: Path) -> Prompt:
     """Reads the prompt `[P, H]` of a checkpoint, and of a run the newest one.
 
-    Its `step` counts as T5X does, from the pretrained model's own step.
+    Its `step` counts as T5X does, from the pretrained model's own step. It stands in front of the
+    inputs, as prompts of that code's configs do.
 
     Args:
         path: The run's directory, its `numpy_checkpoints`, a checkpoint, or the file.
@@ -41,7 +43,7 @@ def read(path: Path) -> Prompt:
     prompt = files.load(file)
     steps = _CHECKPOINT.fullmatch(file.parent.name)
     run = file.parents[2] if steps and file.parents[1].name == FOLDER else file.parent
-    metadata = {"name": run.name}
+    metadata = {"name": run.name, "placement": PREFIX}
     if steps:
         metadata["step"] = str(int(steps[1]))
     return Prompt(prompt.array, metadata)

@@ -45,9 +45,18 @@ class Candidates:
 
 
 def find_candidates(
-    library: Library, *, backbone: str, backbone_digest: str, prompt_length: int, hidden_size: int
+    library: Library,
+    *,
+    backbone: str,
+    backbone_digest: str,
+    prompt_length: int,
+    hidden_size: int,
+    placement: str,
+    target_prefix: str,
 ) -> Candidates:
-    """Returns the prompts of a library that were tuned on a backbone, at a length and width.
+    """Returns the prompts of a library that `files.check` would let a run start from.
+
+    Prompts that do not say with which placement or target prefix they were tuned are among them.
 
     Where some have task embeddings, those without are left out; where none has, the prompts
     themselves are what they are found by.
@@ -74,6 +83,10 @@ def find_candidates(
             reasons[f"of another width ({width}, not {hidden_size})"] += 1
         elif length != prompt_length:
             reasons[f"of another length ({length} tokens, not {prompt_length})"] += 1
+        elif (other := entry.metadata.get("placement", placement)) != placement:
+            reasons[f"of another placement ({other}, not {placement})"] += 1
+        elif (other := entry.metadata.get("target_prefix", target_prefix)) != target_prefix:
+            reasons[f"of another target prefix ({other!r}, not {target_prefix!r})"] += 1
         else:
             fitting.append(entry)
     if any(entry.has_embedding for entry in fitting):  # Other keys would be of another kind.
@@ -85,7 +98,7 @@ def find_candidates(
     if not fitting:
         raise UserError(
             f"library '{library.path}' has no prompt of {backbone} with {prompt_length} tokens to "
-            f"start from ({why}); add some, or set the model and PROMPT_LENGTH to theirs"
+            f"start from ({why}); add some, or set the model, PROMPT_LENGTH and the like to theirs"
         )
     left_out = f"{reasons.total()} of {len(entries)} prompts are left out: {why}."
     return Candidates(library=library, entries=fitting, left_out=left_out if reasons else None)

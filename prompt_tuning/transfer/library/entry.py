@@ -1,16 +1,18 @@
 """A prompt of a library, as far as its index knows it."""
 
+import collections
 import dataclasses
 import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from prompt_tuning.prompts import files
+from prompt_tuning.prompts.usage import PREFIX
 from prompt_tuning.types import UserError
 
 SUFFIX = ".safetensors"
@@ -72,6 +74,18 @@ class Entry:
         return self.metadata.get("backbone_digest", "")
 
     @property
+    def placement(self) -> str:
+        """Where it stands among the inputs; in front where its file does not say."""
+        return self.metadata.get("placement", PREFIX)
+
+    @property
+    def size_text(self) -> str:
+        """Its length and width, and where it stands among the inputs if that is not in front."""
+        length, width = self.shape
+        elsewhere = "" if self.placement == PREFIX else f" {self.placement}"
+        return f"{length} x {width}{elsewhere}"
+
+    @property
     def metrics(self) -> dict[str, float]:
         """Its scores; those that are no finite numbers are left out."""
         try:
@@ -102,6 +116,11 @@ def entry_of(prompt: files.Prompt, folder: Path, size: int) -> Entry:
         "prompt": digest,
         "shape": [length, width],
     }
+    if prompt.trainable:
+        content["trainable"] = {
+            name: [str(value.dtype), value.shape, hashlib.sha256(value.tobytes()).hexdigest()]
+            for name, value in prompt.trainable.items()
+        }
     text = json.dumps(content, sort_keys=True).encode()
     last = hashlib.sha256(text).hexdigest()[:_DIGITS]
     plain = re.sub(r"[^A-Za-z0-9.+=_-]+", "_", metadata.get("name", "")).lstrip(".-")
@@ -130,3 +149,16 @@ def read_entry(path: Path) -> tuple[Entry, files.Prompt]:
             f"-{entry.content}{SUFFIX}"
         )
     return dataclasses.replace(entry, name=path.name.removesuffix(SUFFIX)), prompt
+
+
+def placements(entries: Iterable[Entry]) -> str:
+    """Counts the prompts that do not stand in front of the inputs: ", 2 of them suffix_after_eos".
+
+    It is empty where all do.
+    """
+    counts = collections.Counter(entry.placement for entry in entries)
+    return "".join(
+        f", {count} of them {placement}"
+        for placement, count in sorted(counts.items())
+        if placement != PREFIX
+    )

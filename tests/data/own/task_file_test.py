@@ -51,6 +51,20 @@ def test_two_columns_are_told_apart_by_their_names(read):
     assert template == ("template", "premise: {premise} hypothesis: {hypothesis}", True)
     own = read("nli.jsonl", json_lines(rows), template="{hypothesis} because {premise}")
     assert own.splits["train"][0].inputs == "h0 because p0"
+    assert [str(each.template) for each in (task, own)] == [
+        "premise: {premise} hypothesis: {hypothesis}",
+        "{hypothesis} because {premise}",
+    ]
+
+
+def test_a_template_that_is_set_is_known_before_the_file_is_read():
+    def chosen(**settings):
+        return TaskFile(**{**FREE, **settings}).chosen_template
+
+    assert chosen() is None
+    assert chosen(template="a: {{}} {text}") == "a: {{}} {text}"
+    assert chosen(inputs="text") == "{text}"
+    assert chosen(inputs=("a", "b")) == "a: {a} b: {b}"
 
 
 def test_labels_get_words_which_may_join_them(read):

@@ -95,6 +95,19 @@ def test_bad_input_is_one_line(tmp_path, prompts):
     np.testing.assert_array_equal(files.load(prompts["npy"]).array, ARRAY)
 
 
+@pytest.mark.parametrize("form", ["peft", "reference_code", "npy"])
+def test_a_prompt_that_does_not_stand_in_front_goes_out_in_this_projects_form_alone(tmp_path, form):
+    behind = Prompt(ARRAY, {**KNOWN, "placement": "suffix_before_eos"})
+    with pytest.raises(UserError) as error:
+        forms.write(tmp_path / PATHS[form], behind, form)
+    for word in ("prompt sst2", "suffix_before_eos", form, "prefix"):
+        assert word in str(error.value)
+    assert not list(tmp_path.iterdir())
+    forms.write(tmp_path / "a.safetensors", behind, "safetensors")
+    assert forms.read(tmp_path / "a.safetensors").metadata["placement"] == "suffix_before_eos"
+    forms.write(tmp_path / PATHS[form], Prompt(ARRAY, {**KNOWN, "placement": "prefix"}), form)
+
+
 def test_the_published_prompts_are_all_found(shared_data):
     folder = shared_data / "published_prompts"
     found, others = forms.find(folder)

@@ -87,6 +87,7 @@ def test_a_prompt_that_peft_wrote_has_its_logits(our_logits):
     assert prompt.array.shape == (3, 16)
     assert prompt.metadata == {
         "name": "peft_t5_1_0",
+        "placement": "prefix",
         "backbone": "hf_t5_1_0",
         "base_model": "hf_t5_1_0",
     }
@@ -113,7 +114,7 @@ def test_a_file_of_the_directory_will_do_and_what_peft_fills_in_may_be_missing(t
         assert peft.holds(path)
         prompt = peft.read(path)
         np.testing.assert_array_equal(prompt.array, peft.read(ADAPTER).array)
-        assert prompt.metadata == {"name": "adapter"}
+        assert prompt.metadata == {"name": "adapter", "placement": "prefix"}
 
 
 def test_half_precision_is_read_and_the_hubs_name_is_known(tmp_path):
@@ -151,7 +152,8 @@ def test_what_is_written_is_all_that_peft_needs(tmp_path):
         np.testing.assert_array_equal(file.get_tensor("prompt_embeddings"), ARRAY)
     again = peft.read(tmp_path / "sst2")
     np.testing.assert_array_equal(again.array, ARRAY)
-    assert again.metadata == {**metadata, "base_model": "google/t5-base-lm-adapt"}
+    known = {"placement": "prefix", "base_model": "google/t5-base-lm-adapt"}
+    assert again.metadata == {**metadata, **known}
 
 
 def test_a_prompt_whose_base_model_is_not_known_is_not_written(tmp_path):

@@ -42,15 +42,18 @@ def test_a_prompt_is_found_from_the_run_down_to_its_file(run, path, step, factor
     assert reference_code.holds(run / path)
     prompt = reference_code.read(run / path)
     np.testing.assert_array_equal(prompt.array, ARRAY * factor)
-    assert prompt.metadata == {"name": "sst2", "step": step}
+    assert prompt.metadata == {"name": "sst2", "placement": "prefix", "step": step}
 
 
 def test_a_file_elsewhere_is_named_for_its_directory(tmp_path):
     (tmp_path / "rte").mkdir()
     np.save(tmp_path / "rte" / "a.npy", ARRAY)
     (tmp_path / "rte" / "a.npy").rename(tmp_path / "rte" / FILE)
-    assert reference_code.read(tmp_path / "rte" / FILE).metadata == {"name": "rte"}
-    assert reference_code.read(tmp_path / "rte").metadata == {"name": "rte"}
+    assert reference_code.read(tmp_path / "rte" / FILE).metadata == {
+        "name": "rte",
+        "placement": "prefix",
+    }
+    assert reference_code.read(tmp_path / "rte").metadata == {"name": "rte", "placement": "prefix"}
 
 
 def test_what_is_written_is_numpys_own_format_at_the_step(tmp_path):
@@ -61,7 +64,11 @@ def test_what_is_written_is_numpys_own_format_at_the_step(tmp_path):
     assert stored.dtype == np.float32
     np.testing.assert_array_equal(stored, ARRAY)
     reference_code.write(tmp_path / "other", Prompt(ARRAY, {}))
-    assert reference_code.read(tmp_path / "other").metadata == {"name": "other", "step": "0"}
+    assert reference_code.read(tmp_path / "other").metadata == {
+        "name": "other",
+        "placement": "prefix",
+        "step": "0",
+    }
 
 
 def test_bad_input_is_one_line_and_leaves_nothing(tmp_path):

@@ -15,7 +15,14 @@ ONES = np.ones((3, 16))
 
 def _find(folder: Path, *prompts: Prompt) -> Candidates:
     found = library(folder, *prompts)
-    return find_candidates(found, **BACKBONE, prompt_length=3, hidden_size=16)
+    return find_candidates(
+        found,
+        **BACKBONE,
+        prompt_length=3,
+        hidden_size=16,
+        placement="prefix",
+        target_prefix="",
+    )
 
 
 def test_prompts_of_another_backbone_length_or_width_are_left_out(tmp_path: Path):
@@ -36,6 +43,20 @@ def test_prompts_of_another_backbone_length_or_width_are_left_out(tmp_path: Path
         "1 of no known backbone, 1 of another length (4 tokens, not 3), "
         "1 of another width (17, not 16)."
     )
+
+
+def test_prompts_tuned_otherwise_are_left_out_where_their_files_say_so(tmp_path: Path):
+    found = _find(
+        tmp_path,
+        prompt("fits", ONES, placement="prefix", target_prefix=""),
+        prompt("unknown", 2 * ONES),
+        prompt("behind", ONES, placement="suffix_after_eos"),
+        prompt("sentinel", ONES, target_prefix="<extra_id_0>"),
+    )
+    assert [entry.label for entry in found.entries] == ["fits", "unknown"]
+    assert found.left_out is not None
+    assert "1 of another placement (suffix_after_eos, not prefix)" in found.left_out
+    assert "1 of another target prefix ('<extra_id_0>', not '')" in found.left_out
 
 
 def test_nothing_is_said_where_all_fit_and_are_embedded_alike(tmp_path: Path):

@@ -48,6 +48,20 @@ def test_a_prompt_comes_back_as_it_was_put_in(tmp_path, make):
     assert entry.metrics == {"validation": 91.0}
 
 
+def test_what_was_trained_is_kept_and_makes_a_prompt_another_one(library, make):
+    plain = make("a", 1)
+    halves, same = (
+        dataclasses.replace(plain, trainable={"half": plain.array / 2, "n": np.array(n)})
+        for n in (2, 3)
+    )
+    entries = library.add([plain, halves, same, halves])
+    assert len({entry.name for entry in entries}) == 3 and len(library.entries()) == 5
+    trainable = library.load(entries[1]).trainable
+    np.testing.assert_array_equal(trainable["half"], plain.array / 2)
+    assert library.load(entries[0]).trainable is None
+    assert not library.verify()
+
+
 def test_what_is_there_is_not_written_again(library, make):
     before = {path.name: path.stat().st_mtime_ns for path in (library.path / "prompts").iterdir()}
     first, again = library.add([make("a", 1), make("a", 1)])

@@ -1,0 +1,71 @@
+"""What prompts are used with: as their files say, and one thing for all of a command."""
+
+import numpy as np
+import pytest
+
+from prompt_tuning.prompts.files import Prompt
+from prompt_tuning.prompts.usage import agreed, check_labels, remarks
+from prompt_tuning.types import UserError
+
+
+def prompt(**metadata: str) -> Prompt:
+    return Prompt(np.ones((1, 1), np.float32), metadata)
+
+
+FRONT, BEHIND, UNKNOWN = prompt(placement="prefix"), prompt(placement="suffix_after_eos"), prompt()
+
+
+def placement(*prompts: Prompt, chosen: str | None = None) -> str:
+    paths = [f"{number}.safetensors" for number in range(len(prompts))]
+    return agreed(paths, prompts, "placement", chosen=chosen, default="prefix")
+
+
+def test_files_say_where_their_prompts_stand():
+    assert placement(BEHIND, BEHIND) == "suffix_after_eos"
+    assert placement(UNKNOWN, FRONT) == "prefix"
+
+
+def test_what_is_set_is_for_prompts_that_do_not_say_and_agrees_with_those_that_do():
+    assert placement(UNKNOWN, chosen="suffix_after_eos") == "suffix_after_eos"
+    assert placement(BEHIND, UNKNOWN, chosen="suffix_after_eos") == "suffix_after_eos"
+    with pytest.raises(UserError) as error:
+        placement(UNKNOWN, BEHIND, chosen="prefix")
+    for word in ("1.safetensors", "placement", "'suffix_after_eos'", "'prefix'"):
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize("first", [FRONT, UNKNOWN])
+def test_prompts_that_differ_are_both_named(first: Prompt):
+    with pytest.raises(UserError) as error:
+        placement(first, BEHIND)
+    for word in ("0.safetensors", "1.safetensors", "'suffix_after_eos'", "'prefix'"):
+        assert word in str(error.value)
+
+
+def test_a_target_prefix_of_nothing_is_a_value_of_its_own():
+    plain, odd = prompt(target_prefix=""), prompt(target_prefix="<extra_id_0>")
+    key = "target_prefix"
+    assert agreed(["a"], [odd], key, chosen=None, default="") == "<extra_id_0>"
+    with pytest.raises(UserError, match=r"target prefix '<extra_id_0>', but '' is set"):
+        agreed(["a"], [odd], key, chosen="", default="")
+    with pytest.raises(UserError, match=r"a has '', and b '<extra_id_0>'"):
+        agreed(["a", "b"], [plain, odd], key, chosen=None, default="")
+
+
+def test_a_task_whose_labels_are_others_by_now_is_refused():
+    tuned = prompt(name="p", task="reviews", label_words='["bad", "good"]')
+    check_labels(tuned, "reviews", ("good", "bad", "fair"))
+    check_labels(tuned, "reviews", ())
+    check_labels(tuned, "other", ("0", "1"))
+    check_labels(prompt(task="reviews"), "reviews", ("0", "1"))
+    with pytest.raises(UserError, match=r"prompt p .* reviews with bad, good, but .* has 0, 1"):
+        check_labels(tuned, "reviews", ("0", "1"))
+
+
+def test_what_differs_from_the_run_is_said_once():
+    half, full = prompt(compute_dtype="bfloat16"), prompt(compute_dtype="float32")
+    here = {"compute_dtype": "float32", "param_dtype": "float32"}
+    assert remarks("abcd", [full, half, UNKNOWN, half], here) == [
+        "compute dtype: float32 here, bfloat16 when b (and 1 more) was tuned; scores may differ"
+    ]
+    assert remarks("a", [full], here) == []
