@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from benchmarks.command import Parser, positive
-from prompt_tuning.cli import gin_config
-from prompt_tuning.cli.commands import COMMANDS, register
+from prompt_tuning.cli import command_config, gin_config, train  # noqa: F401
+from prompt_tuning.cli.commands import COMMANDS
 from prompt_tuning.data.cached_task import CachedSplit
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.setup import Setup
@@ -158,7 +158,6 @@ def shapes_of(case: Case, splits: Sequence[CachedSplit]) -> list[tuple[int, int]
 
 def configured(case: Case) -> tuple[Setup, TuneConfig]:
     """Returns the settings of a run as gin files have them, but for what the case sets."""
-    files = ["defaults.gin", f"models/{MODELS[case.model]}.gin"]
     changes = [
         *(_TINY if case.model == "tiny" else ()),
         f"COMPUTE_DTYPE = {case.dtype!r}",
@@ -170,7 +169,7 @@ def configured(case: Case) -> tuple[Setup, TuneConfig]:
         "MODEL_DIR = 'unused'",
         "MIXTURE_OR_TASK_NAME = 'unused'",
     ]
-    register(COMMANDS)  # a gin file may bind the parameters of any
-    config = gin_config.parse([*files, "prompts/sampled_vocab.gin"], changes, [])
-    arguments = gin_config.arguments(gin_config.operative_config(config, "train"), "train")
+    files = [f"models/{MODELS[case.model]}.gin", "prompts/sampled_vocab.gin"]
+    config = command_config.read("train", COMMANDS["train"], files, changes, [])
+    arguments = gin_config.arguments(config, "train")
     return arguments["setup"], arguments["tuning"]

@@ -1,9 +1,10 @@
 """Commands as documents show them."""
 
+import importlib
 import shlex
 
 from prompt_tuning.cli import command_config, gin_config
-from prompt_tuning.cli.commands import COMMANDS, PLAIN_COMMANDS, register
+from prompt_tuning.cli.commands import COMMANDS, PLAIN_COMMANDS
 
 
 def check_complete(text: str) -> str:
@@ -12,7 +13,6 @@ def check_complete(text: str) -> str:
     if name in PLAIN_COMMANDS:
         assert words
         return program
-    register(COMMANDS)
     given: dict[str, list[str]] = {"--gin_file=": [], "--gin.": [], "--library=": []}
     for word in words:
         if word != "--dry_run":
@@ -22,7 +22,8 @@ def check_complete(text: str) -> str:
     if given["--library="]:
         assert command.with_library
         command = command.with_library
+    importlib.import_module(command.module)
     read = (given["--gin_file="], given["--gin."], [])
-    config = command_config.read(name, command.function, *read)
+    config = command_config.read(name, command, *read)
     assert gin_config.operative_config(config, command.function)
     return program

@@ -1,16 +1,21 @@
 """The configuration of a command, from the gin files and bindings of its command line.
 
-`defaults.gin` is always read first, and data of the user's own needs no gin file at all.
+`defaults.gin` and the file of the command in `commands/` are always read first, and data of the
+user's own needs no gin file at all.
 """
 
-from collections.abc import Sequence
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prompt_tuning.cli import gin_config, gin_files
+from prompt_tuning.cli.commands import COMMANDS, Command, functions
 from prompt_tuning.cli.configuration import Config, used_by
-from prompt_tuning.cli.gin_files import REQUIRED, Key
+from prompt_tuning.cli.gin_files import REQUIRED, Key, Statements
 from prompt_tuning.types import UserError
 
+DEFAULTS = "defaults.gin"
 OWN_DATA = "runs/task_file.gin"
 """Read where TASK_FILE is given and no gin file is."""
 _STAND_IN = (
@@ -26,7 +31,7 @@ _MODEL_DIR = Key("", "MODEL_DIR", "")
 
 def read(
     name: str,
-    function: str,
+    command: Command,
     files: Sequence[str],
     bindings: Sequence[str],
     search_paths: Sequence[str],
@@ -34,8 +39,8 @@ def read(
     """Reads the configuration of a command and checks every name and type.
 
     Args:
-        name: The command.
-        function: The function of the command, as gin knows it.
+        name: What the command is called.
+        command: The command, whose module is imported.
         files: Gin files; none will do for a command without a model, and where TASK_FILE is among
             the bindings, which is then said.
         bindings: `NAME=VALUE` of the command line.
@@ -46,14 +51,44 @@ def read(
     """
     own_data = any(each.partition("=")[0].strip() == str(_TASK_FILE) for each in bindings)
     chosen = files or [OWN_DATA] * own_data
-    statements = gin_files.read_on_defaults(chosen, bindings, search_paths)
-    config = _with_model_dir(gin_config.check(statements), name, function)
-    model = used_by(config, function).bindings.get(_MODEL)
+    before, own = defaults(command), gin_files.read(chosen, bindings, search_paths)
+    statements = Statements((*before.bindings, *own.bindings), own.imports)
+    config = gin_config.check(statements, shipped())
+    config = _with_model_dir(config, name, command.function)
+    model = used_by(config, command.function).bindings.get(_MODEL)
     if not chosen and model is not None and model.value == REQUIRED:
         raise UserError(f"{name} needs --gin_file=FILE; see prompt-tuning {name} --help")
     if not files and own_data:
         print(_STAND_IN)
     return config
+
+
+def defaults(command: Command) -> Statements:
+    """Reads what the project's own files bind for a command."""
+    return _read(DEFAULTS, command.defaults)
+
+
+@functools.cache
+def shipped() -> Mapping[str, tuple[str, ...]]:
+    """Returns what the project's own files bind, as `Config.shipped` has it."""
+    shared = {_unscoped(binding.key) for binding in _read(DEFAULTS).bindings}
+    readers: dict[str, tuple[str, ...]] = dict.fromkeys(shared, ())
+    for name, command in functions(COMMANDS):
+        for binding in _read(command.defaults).bindings:
+            key = _unscoped(binding.key)
+            if key not in shared:
+                readers[key] = (*readers.get(key, ()), name)
+    return readers
+
+
+def _read(*files: str) -> Statements:
+    """Reads files of `configs/`; one that is not there binds nothing."""
+    paths = [gin_files.configs_directory() / file for file in files]
+    return gin_files.read([str(path) for path in paths if path.is_file()], [], [])
+
+
+def _unscoped(key: Key) -> str:
+    return str(dataclasses.replace(key, scope=""))
 
 
 def _with_model_dir(config: Config, name: str, function: str) -> Config:

@@ -1,8 +1,7 @@
 """The commands of `prompt-tuning`, and where their functions are."""
 
 import dataclasses
-import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +18,11 @@ class Command:
     summary: str
     example: str
     with_library: "Command | None" = None
+
+    @property
+    def defaults(self) -> str:
+        """Names the file in `configs/` of what this command binds besides `defaults.gin`."""
+        return f"commands/{self.module.rpartition('.')[2]}.gin"
 
 
 _PROMPT = "/tmp/train/prompts/mini_sst2.class_labels.seed0/best.safetensors"
@@ -87,7 +91,7 @@ COMMANDS: Mapping[str, Command] = {
     "cache": Command(
         "prompt_tuning.cli.cache",
         "cache",
-        "tokenises tasks ahead of time",
+        "tokenizes tasks ahead of time",
         "prompt-tuning cache --gin_file=runs/train_mini.gin --gin.CACHE_TASKS=\"'mini_sst2'\"",
     ),
 }
@@ -109,17 +113,9 @@ PLAIN_COMMANDS: Mapping[str, Command] = {
 """Commands whose function takes the words that follow, without gin."""
 
 
-def register(commands: Mapping[str, Command]) -> None:
-    """Imports all commands, whose parameters gin files may bind."""
-    for each in functions(commands):
-        importlib.import_module(each.module)
-
-
-def functions(commands: Mapping[str, Command]) -> list[Command]:
-    """Returns commands, and what they are with a library."""
-    return [
-        each
-        for command in commands.values()
-        for each in (command, command.with_library)
-        if each is not None
-    ]
+def functions(commands: Mapping[str, Command]) -> Iterator[tuple[str, Command]]:
+    """Yields commands, and what they are with a library, by what people type."""
+    for name, command in commands.items():
+        yield name, command
+        if command.with_library is not None:
+            yield f"{name} --library", command.with_library

@@ -1,9 +1,11 @@
-"""The library's classes that gin files may build; importing this module registers them."""
+"""The classes that gin files of several commands may build; importing this module registers them.
+
+The modules of commands import it, and register what only they use.
+"""
 
 import gin
 
 from prompt_tuning.data.own.task_file import TaskFile
-from prompt_tuning.data.prompt_design import PromptDesign
 from prompt_tuning.models.config import T5Config
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
@@ -30,7 +32,6 @@ for configurable in (
     ModelTuneConfig,
     Nucleus,
     Pretrained,
-    PromptDesign,
     Rank,
     SampledVocab,
     Schedule,

@@ -10,28 +10,32 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import prompt_tuning
-from prompt_tuning.cli.gin_files import REQUIRED, Binding, Key, Macro, Reference, Statements
+from prompt_tuning.cli.gin_files import (
+    DYNAMIC_REGISTRATION,
+    REQUIRED,
+    Binding,
+    Key,
+    Macro,
+    Reference,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The last binding of every key, in the order of first mention, and the imports."""
+    """The last binding of every key, in the order of first mention, and the imports.
+
+    `shipped` has what the project's own files bind, `MACRO` or `name.parameter`, for any command,
+    with the commands that read it; none where all do.
+    """
 
     bindings: Mapping[Key, Binding]
     imports: tuple[str, ...]
+    shipped: Mapping[str, tuple[str, ...]]
 
     def macro(self, name: str) -> Binding | None:
         """Returns the binding of the macro `%name`, None when it has no value."""
         scope, _, last = name.rpartition("/")
         return self.bindings.get(Key(scope, last, ""))
-
-
-def merge(statements: Statements) -> Config:
-    """Keeps the last binding of every key."""
-    merged: dict[Key, Binding] = {}
-    for binding in statements.bindings:
-        merged[binding.key] = binding
-    return Config(merged, statements.imports)
 
 
 def used_by(config: Config, command: str) -> Config:
@@ -53,7 +57,8 @@ def used_by(config: Config, command: str) -> Config:
             if not (key.is_macro and key in used):
                 used.add(key)
                 waiting += [(scope, nested) for nested in flatten(config.bindings[key].value)]
-    return Config({k: b for k, b in config.bindings.items() if k in used}, config.imports)
+    bindings = {key: binding for key, binding in config.bindings.items() if key in used}
+    return dataclasses.replace(config, bindings=bindings)
 
 
 def parameters_of(config: Config, scope: str, name: str) -> list[Key]:
@@ -81,9 +86,17 @@ def flatten(value: Any) -> Iterator[Any]:
 
 
 def text(config: Config) -> str:
-    """Writes a configuration as a gin file: macros, then one section for each configurable."""
+    """Writes a configuration as a gin file: imports, macros, a section for each configurable."""
     lines = [f"# Written by prompt-tuning {prompt_tuning.__version__}."]
-    lines += [f"import {module}" for module in config.imports]
+    for module in config.imports:
+        dynamic = module == DYNAMIC_REGISTRATION
+        lines.append("from __gin__ import dynamic_registration" if dynamic else f"import {module}")
+    return "\n".join([*lines, bindings_text(config)])
+
+
+def bindings_text(config: Config) -> str:
+    """Writes the bindings of a configuration as in a gin file."""
+    lines: list[str] = []
     sections: dict[tuple[str, str], list[str]] = {}
     for key, binding in sorted(config.bindings.items(), key=lambda item: not item[0].is_macro):
         section = ("", "") if key.is_macro else (key.scope, key.name)

@@ -22,6 +22,8 @@ from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError
 
+gin.external_configurable(PromptDesign)
+
 
 @gin.configurable
 def evaluate(

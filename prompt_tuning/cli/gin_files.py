@@ -1,4 +1,8 @@
-"""Reading gin files: statements as plain data, each with the place it was written."""
+"""Reading gin files: statements as plain data, each with the place it was written.
+
+The dialect is gin's, with `import a.b`, `import a.b as c` and `from a import b`; a name that
+begins with what one of these binds means what it would in Python.
+"""
 
 import dataclasses
 import importlib
@@ -74,13 +78,16 @@ class Binding:
 
 @dataclasses.dataclass(frozen=True)
 class Statements:
-    """All bindings in the order they were read, and the modules that the files import."""
+    """All bindings in the order they were read, and the modules that the files import.
+
+    `DYNAMIC_REGISTRATION` is first among the imports where a file has it.
+    """
 
     bindings: tuple[Binding, ...]
     imports: tuple[str, ...]
 
 
-DEFAULTS = "defaults.gin"
+DYNAMIC_REGISTRATION = "__gin__.dynamic_registration"
 
 _PLAIN = re.compile(r"[\w./~:-]+")
 _NAME = re.compile(r"[A-Za-z_][\w./]*")
@@ -103,32 +110,15 @@ def read(files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[s
         UserError: for a missing or unreadable file, a syntax error or a module that cannot be
             imported, with the file and line.
     """
-    found: list[Binding | str] = []
+    items: list[Binding | str] = []
     for file in files:
-        found += _read_file(_locate(file, [Path()], search_paths, "--gin_file"), search_paths, ())
+        items += _read_file(_locate(file, [Path()], search_paths, "--gin_file"), search_paths, ())
     for binding in bindings:
-        found += _read_flag(binding)
+        items += _read_flag(binding)
+    imports = dict.fromkeys(item for item in items if isinstance(item, str))
     return Statements(
-        bindings=tuple(item for item in found if isinstance(item, Binding)),
-        imports=tuple(dict.fromkeys(item for item in found if isinstance(item, str))),
-    )
-
-
-def read_on_defaults(
-    files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[str]
-) -> Statements:
-    """Reads as `read` does, `defaults.gin` first unless `files` are or include a file so named.
-
-    Raises:
-        UserError: as `read` does.
-    """
-    found = read(files, bindings, search_paths)
-    if any(Path(each.place.rpartition(":")[0]).name == DEFAULTS for each in found.bindings):
-        return found
-    defaults = read([str(configs_directory() / DEFAULTS)], [], search_paths)
-    return Statements(
-        bindings=(*defaults.bindings, *found.bindings),
-        imports=tuple(dict.fromkeys((*defaults.imports, *found.imports))),
+        bindings=tuple(item for item in items if isinstance(item, Binding)),
+        imports=tuple(sorted(imports, key=lambda module: module != DYNAMIC_REGISTRATION)),
     )
 
 
@@ -140,19 +130,36 @@ def setting(name: str, value: Any, place: str) -> Binding:
     """
     if not _NAME.fullmatch(name):
         raise UserError(f"{place}: {name!r} is not the name of a macro or a parameter")
-    (statement,) = _parse(f"{name} = None", place)
-    return dataclasses.replace(_binding(statement, place), value=value)
+    (statement,) = _parse(f"{name} = None", place, _Names())
+    return dataclasses.replace(_binding(statement, place, _Names()), value=value)
 
 
-class _PlainValues(config_parser.ParserDelegate):
-    """Makes gin's parser return `Macro` and `Reference`, so that reading needs no configurables."""
+class _Names(config_parser.ParserDelegate):
+    """Makes gin's parser return `Macro` and `Reference`, so that reading needs no configurables.
+
+    Names that begin with one that an import of the file binds are completed.
+    """
+
+    def __init__(self):
+        self._modules: dict[str, str] = {}
 
     def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> Reference:
         scope, _, name = scoped_configurable_name.rpartition("/")
-        return Reference(scope, name, evaluate)
+        return Reference(scope, self.complete(name), evaluate)
 
     def macro(self, macro_name: str) -> Macro:
         return Macro(macro_name)
+
+    def complete(self, name: str) -> str:
+        """Returns the full name of what `name` means in the file."""
+        first, dot, rest = name.partition(".")
+        return f"{self._modules[first]}.{rest}" if dot and first in self._modules else name
+
+    def add(self, statement: config_parser.ImportStatement) -> None:
+        """Binds what `statement` imports."""
+        whole = statement.is_from or statement.alias
+        name = statement.bound_name()
+        self._modules[name] = statement.module if whole else name
 
 
 def _read_file(
@@ -165,12 +172,14 @@ def _read_file(
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not text" if isinstance(error, ValueError) else error.strerror
         raise UserError(f"{path}: cannot read this gin file: {reason}") from None
-    for statement in _parse(text, str(path)):
+    names = _Names()
+    for statement in _parse(text, str(path), names):
         place = f"{path}:{statement.location.line_num}"
         match statement:
             case config_parser.BindingStatement():
-                yield _binding(statement, place)
+                yield _binding(statement, place, names)
             case config_parser.ImportStatement():
+                names.add(statement)
                 yield _import(statement, place)
             case config_parser.IncludeStatement():
                 beside = [path.parent, *map(Path, search_paths), Path()]
@@ -186,7 +195,7 @@ def _read_flag(binding: str) -> Iterator[Binding]:
     if not equals:
         raise UserError(f"{place}: no value; write {place}=VALUE")
     try:
-        statements = list(_parse(binding, place))
+        statements = list(_parse(binding, place, _Names()))
     except UserError:
         example = value.strip() if _PLAIN.fullmatch(value.strip()) else "text"
         raise UserError(
@@ -196,13 +205,13 @@ def _read_flag(binding: str) -> Iterator[Binding]:
     for statement in statements:
         if not isinstance(statement, config_parser.BindingStatement):
             raise UserError(f"{place}: only NAME=VALUE can be set on the command line")
-        yield _binding(statement, place)
+        yield _binding(statement, place, _Names())
 
 
-def _parse(text: str, file: str) -> Iterator[Any]:
+def _parse(text: str, file: str, names: _Names) -> Iterator[Any]:
     last = 0
     try:
-        for statement in config_parser.ConfigParser(io.StringIO(text), _PlainValues()):
+        for statement in config_parser.ConfigParser(io.StringIO(text), names):
             last = statement.location.line_num
             yield statement
     except SyntaxError as error:
@@ -220,8 +229,8 @@ def _parse(text: str, file: str) -> Iterator[Any]:
         raise UserError(f"{file}:{last + 1}: gin syntax error: {error} in a dictionary") from None
 
 
-def _binding(statement: config_parser.BindingStatement, place: str) -> Binding:
-    key = Key(statement.scope, statement.selector, statement.arg_name)
+def _binding(statement: config_parser.BindingStatement, place: str, names: _Names) -> Binding:
+    key = Key(statement.scope, names.complete(statement.selector), statement.arg_name)
     if statement.value in (float("inf"), float("-inf")):
         raise UserError(f"{place}: {key} is too large for a number")
     comment = statement.location.line_content.partition("  # ")[2].strip()
@@ -230,7 +239,8 @@ def _binding(statement: config_parser.BindingStatement, place: str) -> Binding:
 
 def _import(statement: config_parser.ImportStatement, place: str) -> str:
     try:
-        importlib.import_module(statement.module)
+        if statement.module != DYNAMIC_REGISTRATION:
+            importlib.import_module(statement.module)
     except ImportError as error:
         raise UserError(
             f"{place}: cannot import {statement.module!r}: {error}; "

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import prompt_tuning
-from prompt_tuning.cli.commands import COMMANDS, PLAIN_COMMANDS, Command, register
+from prompt_tuning.cli.commands import COMMANDS, PLAIN_COMMANDS, Command
 
 if TYPE_CHECKING:
+    from prompt_tuning.cli.configuration import Config
     from prompt_tuning.cli.gin_files import Binding
 
 
@@ -60,7 +61,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
         # Imported here because JAX, which comes with it, would make --help wait.
         from rich.console import Console
 
-        from prompt_tuning.cli import command_config, gin_config, sweep
+        from prompt_tuning.cli import command_config, configuration, gin_config, sweep
         from prompt_tuning.cli.flags import of_gin_command
         from prompt_tuning.types import UserError, nearest
 
@@ -78,10 +79,10 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
     if flags.library is not None and command.with_library:
         command = command.with_library
     with _not_collecting():
-        register(commands)
+        importlib.import_module(command.module)
     search_paths = [path for item in flags.gin_search_paths for path in item.split(",") if path]
-    config = command_config.read(name, command.function, flags.gin_file, bindings, search_paths)
-    taken = inspect.signature(gin_config.configurables()[command.function]).parameters
+    config = command_config.read(name, command, flags.gin_file, bindings, search_paths)
+    taken = inspect.signature(gin_config.configurable(command.function)).parameters
     for flag in ("tfds_data_dir", "library"):
         if getattr(flags, flag) is not None and flag not in taken:
             raise UserError(f"--{flag}: it has no effect on {name!r}; leave it out")
@@ -91,10 +92,10 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
         model_dir = None if flags.dry_run else sweep.directory(config)
         sweep.run(swept, call, model_dir, Console())
         return
-    text = gin_config.operative_config(config, command.function)
+    used = gin_config.operative(config, command.function)
     if flags.dry_run:
-        print(text)
-    call(text)
+        print(configuration.text(used))
+    call(used)
 
 
 @contextlib.contextmanager
@@ -112,19 +113,19 @@ def _not_collecting() -> Iterator[None]:
         gc.enable()
 
 
-def _call(name: str, flags: argparse.Namespace, text: str) -> None:
-    """Calls the function of a command with what `text` binds and the flags that it takes."""
-    from prompt_tuning.cli import gin_config
+def _call(name: str, flags: argparse.Namespace, used: "Config") -> None:
+    """Calls the function of a command with what it uses and the flags that it takes."""
+    from prompt_tuning.cli import configuration, gin_config
 
-    function = gin_config.configurables()[name]
+    function = gin_config.configurable(name)
     taken = inspect.signature(function).parameters
     given = {
         "dry_run": flags.dry_run,
         "tfds_data_dir": flags.tfds_data_dir,
         "library": flags.library,
-        "operative_config": text,
+        "operative_config": configuration.text(used),
     }
-    arguments = gin_config.arguments(text, name)
+    arguments = gin_config.arguments(used, name)
     arguments |= {parameter: value for parameter, value in given.items() if parameter in taken}
     if "dry_run" in taken or not flags.dry_run:
         function(**arguments)
@@ -199,8 +200,9 @@ Start with: prompt-tuning spot --gin_file=runs/spot_mini.gin --gin.MODEL_DIR=\"'
 
 
 def _command_help(name: str, command: Command) -> str:
-    from prompt_tuning.cli import gin_files
+    from prompt_tuning.cli.gin_files import configs_directory
 
+    directory = configs_directory()
     settings = _settings(command)
     flag = section = ""
     if library := command.with_library:
@@ -219,15 +221,16 @@ prompt-tuning {name}: {command.summary}
 example:
   {command.example}
 
-settings, with the defaults of {gin_files.configs_directory() / "defaults.gin"}
+settings, with the defaults of {directory / "defaults.gin"}
+and {directory / command.defaults}
 (... must be set; strings need quotes that the shell leaves alone: --gin.NAME=\"'text'\"):
 {_lines(settings)}
-Every other parameter in that file can be set in the same way, by its full name.
+Every other parameter in these files can be set in the same way, by its full name.
 {section}
 flags:
   --gin_file=FILE             a gin file, read after defaults.gin; repeatable, later ones win;
                               looked up in the working directory, the search paths and
-                              {gin_files.configs_directory()}; may be left out with TASK_FILE
+                              {directory}; may be left out with TASK_FILE
   --gin.NAME=VALUE            sets a macro or a parameter, over all files
   --gin_search_paths=A,B      further directories for gin files
   --tfds_data_dir=DIRECTORY   where TensorFlow Datasets are kept{flag}
@@ -237,9 +240,10 @@ flags:
 
 def _settings(command: Command) -> dict[str, str]:
     """Returns the macros that a command uses, each with its default, and what they are."""
-    from prompt_tuning.cli import configuration, gin_files
+    from prompt_tuning.cli import command_config, configuration
 
-    defaults = configuration.merge(gin_files.read(["defaults.gin"], [], []))
+    bindings = {binding.key: binding for binding in command_config.defaults(command).bindings}
+    defaults = configuration.Config(bindings, (), {})
     used = configuration.used_by(defaults, command.function).bindings.values()
     return {_setting(binding): binding.comment for binding in used if binding.key.is_macro}
 

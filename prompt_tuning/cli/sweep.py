@@ -12,19 +12,20 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jax
 from rich.console import Console
 
-from prompt_tuning.analysis import results
-from prompt_tuning.analysis.statistics import Spread, summarize
-from prompt_tuning.analysis.table import Column, Line, Score, Table, rendered
-from prompt_tuning.cli import gin_config, gin_files
+from prompt_tuning.cli import configuration, gin_config, gin_files
 from prompt_tuning.cli.configuration import Config
 from prompt_tuning.cli.gin_files import Binding, Key, Macro
 from prompt_tuning.storage import write_json
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.types import UserError
+
+if TYPE_CHECKING:
+    from prompt_tuning.analysis.table import Table
 
 _SWEEP = Key("", gin_config.SWEEP, "")
 _MODEL_DIR = Key("", "MODEL_DIR", "")
@@ -38,12 +39,17 @@ class Point:
     Attributes:
         name: Names it, and its directory.
         settings: What it sets, as a line of text.
-        text: Its resolved configuration.
+        config: What the command uses there.
     """
 
     name: str
     settings: str
-    text: str
+    config: Config
+
+    @property
+    def text(self) -> str:
+        """Returns its resolved configuration as a gin file."""
+        return configuration.text(self.config)
 
     @property
     def digest(self) -> str:
@@ -85,13 +91,13 @@ def directory(config: Config) -> Path:
 
 
 def run(
-    swept: Sequence[Point], call: Callable[[str], None], model_dir: Path | None, console: Console
+    swept: Sequence[Point], call: Callable[[Config], None], model_dir: Path | None, console: Console
 ) -> None:
     """Runs points one after another, and prints a summary of their results.
 
     Args:
         swept: The points.
-        call: Runs the command, given the text of its configuration.
+        call: Runs the command, given what it uses.
         model_dir: Directory of the sweep; None runs every point and keeps no record (a dry run).
         console: Where to print.
     """
@@ -103,13 +109,15 @@ def run(
             console.print(f"{heading}: finished before", highlight=False, markup=False)
             continue
         console.print(heading, highlight=False, markup=False)
-        call(point.text)
+        call(point.config)
         if record is not None:
             finished[point.name] = point.digest
             write_json(record, finished)
         gc.collect()  # The model of this point must go before that of the next one comes.
         jax.clear_caches()
     if model_dir is not None:
+        from prompt_tuning.analysis.table import rendered
+
         console.print(rendered(_summary(swept, model_dir)))
 
 
@@ -141,13 +149,13 @@ def _point(config: Config, command: str, name: str, sweep: Binding) -> Point:
         if setting.key not in used.bindings:
             raise UserError(f"{place}: {setting.key} has no effect on {command!r}")
     folder = gin_files.setting("MODEL_DIR", str(Path(_model_dir(used)) / name), place)
-    text = gin_config.operative_config(gin_config.override(changed, [folder]), command)
+    final = gin_config.operative(gin_config.override(changed, [folder]), command)
     try:
-        gin_config.arguments(text, command)  # What it builds checks values.
+        gin_config.arguments(final, command)  # What it builds checks values.
     except UserError as error:
         raise UserError(f"{place}: {str(error).splitlines()[0]}") from None
     described = ", ".join(f"{s.key} = {s.value!r}" for s in settings)
-    return Point(name, described or "as the files have it", text)
+    return Point(name, described or "as the files have it", final)
 
 
 def _model_dir(config: Config) -> str:
@@ -167,7 +175,12 @@ def _read(record: Path) -> dict[str, str]:
         return {}
 
 
-def _summary(swept: Sequence[Point], model_dir: Path) -> Table:
+def _summary(swept: Sequence[Point], model_dir: Path) -> "Table":
+    # Imported here because only a sweep that is over needs them.
+    from prompt_tuning.analysis import results
+    from prompt_tuning.analysis.statistics import Spread, summarize
+    from prompt_tuning.analysis.table import Column, Line, Score, Table
+
     columns = [Column(name) for name in ("point", "task", "method", "metric")]
     columns += [Column(name, numeric=True) for name in ("score", "runs")]
     lines = []

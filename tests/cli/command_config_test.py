@@ -4,18 +4,13 @@ from pathlib import Path
 
 import pytest
 
+import prompt_tuning.configurables  # noqa: F401
 from prompt_tuning.cli import command_config
-from prompt_tuning.cli.commands import COMMANDS, register
+from prompt_tuning.cli.commands import COMMANDS
 from prompt_tuning.cli.configuration import Config
 from prompt_tuning.types import UserError
 
 FILE = "TASK_FILE='data/my reviews.csv'"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def registered():
-    """Imports the commands, which register what gin may bind."""
-    register(COMMANDS)
 
 
 def value(config: Config, name: str):
@@ -26,7 +21,7 @@ def value(config: Config, name: str):
 
 
 def read(files: list[str], *bindings: str, name: str = "train") -> Config:
-    return command_config.read(name, COMMANDS[name].function, files, bindings, [])
+    return command_config.read(name, COMMANDS[name], files, bindings, [])
 
 
 def test_a_file_that_does_not_include_the_defaults_stands_on_them():

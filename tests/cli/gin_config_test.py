@@ -60,8 +60,7 @@ def test_arguments_are_those_of_the_files_and_later_bindings_win(defaults, tmp_p
     run = tmp_path / "run.gin"
     run.write_text("include 'defaults.gin'\nSTEPS = 20\nFOLDER = 'here'\n")
     config = gin_config.parse([str(run)], ["NAME = 'second'"], [])
-    text = gin_config.operative_config(config, "toy")
-    assert gin_config.arguments(text, "toy") == {
+    assert gin_config.arguments(config, "toy") == {
         "steps": 20,
         "name": "second",
         "lengths": {"inputs": 64, "targets": 8},
@@ -88,15 +87,16 @@ def test_a_scope_binds_over_the_general_value(defaults, tmp_path):
         "slow/toy_schedule.rate = 0.1",
     ]
     config = gin_config.parse([defaults], scoped, [])
-    text = gin_config.operative_config(config, "toy")
-    assert gin_config.arguments(text, "toy")["schedule"] == (0.1, 10)
+    assert gin_config.arguments(config, "toy")["schedule"] == (0.1, 10)
 
 
-def test_long_values_survive_writing(defaults):
+def test_long_values_survive_writing(defaults, tmp_path):
     name = "'" + "long " * 40 + "'"
     lengths = "{" + ", ".join(f"'feature_{i}': {i}" for i in range(30)) + "}"
     config = gin_config.parse([defaults], ["FOLDER=None", f"NAME={name}", f"LENGTHS={lengths}"], [])
-    values = gin_config.arguments(gin_config.operative_config(config, "toy"), "toy")
+    saved = tmp_path / "operative_config.gin"
+    saved.write_text(gin_config.operative_config(config, "toy"))
+    values = gin_config.arguments(gin_config.parse([str(saved)], [], []), "toy")
     assert values["name"] == "long " * 40
     assert values["lengths"]["feature_29"] == 29
 

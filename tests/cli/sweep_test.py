@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+import prompt_tuning.configurables  # noqa: F401
 from prompt_tuning.analysis import results
-from prompt_tuning.cli import gin_config, sweep
-from prompt_tuning.cli.commands import COMMANDS, register
+from prompt_tuning.cli import command_config, sweep
+from prompt_tuning.cli.commands import COMMANDS
 from prompt_tuning.prompts import files
 from prompt_tuning.types import UserError
 from tests.cli.conftest import flags, launch, tiny, tree
@@ -15,12 +16,10 @@ from tests.cli.conftest import flags, launch, tiny, tree
 SWEEP = {"length=2": {"PROMPT_LENGTH": 2}, "length=3": {"PROMPT_LENGTH": 3, "LEARNING_RATE": 0.1}}
 
 
-register(COMMANDS)  # Before a test locks what gin may bind.
-
-
 def _points(*bindings: str, command: str = "train") -> list[sweep.Point]:
     words = ["MODEL_DIR='runs/x'", *bindings]
-    return sweep.points(gin_config.parse(["runs/train_mini.gin"], words, []), command)
+    config = command_config.read(command, COMMANDS[command], ["runs/train_mini.gin"], words, [])
+    return sweep.points(config, COMMANDS[command].function)
 
 
 def test_each_point_has_its_settings_and_its_directory():

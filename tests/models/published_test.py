@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prompt_tuning.cli import gin_config, gin_files
-from prompt_tuning.cli.commands import COMMANDS, register
+from prompt_tuning.cli import command_config, convert, gin_config, gin_files  # noqa: F401
+from prompt_tuning.cli.commands import COMMANDS
 from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.formats.hugging_face_names import is_transposed, stored_name
 from prompt_tuning.models.parameters import parameter_shapes
@@ -34,18 +34,12 @@ COUNTS = {
 ADAPTED = [f"t5_1_1_lm100k_{size}" for size in ("small", "base", "large", "xl", "xxl")]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def registered():
-    register(COMMANDS)
-
-
 def arguments(name: str) -> dict[str, Any]:
     """Returns what `convert` is called with for a config of a model, and its step offset."""
-    files = ["defaults.gin", f"models/{name}.gin"]
-    config = gin_config.parse(files, ["CONVERT_TO='nowhere'"], [])
+    files, changes = [f"models/{name}.gin"], ["CONVERT_TO='nowhere'"]
+    config = command_config.read("convert", COMMANDS["convert"], files, changes, [])
     offset = config.bindings[gin_files.Key("", "Adafactor", "step_offset")].value
-    text = gin_config.operative_config(config, "convert")
-    return {**gin_config.arguments(text, "convert"), "step_offset": offset}
+    return {**gin_config.arguments(config, "convert"), "step_offset": offset}
 
 
 def model(name: str) -> T5Config:

@@ -1,0 +1,19 @@
+"""Registers with gin all that the project's gin files bind, and shows gin where they are.
+
+import gin
+import prompt_tuning.configurables
+
+gin.parse_config_file("runs/train_mini.gin")
+"""
+
+import importlib
+
+import gin
+
+from prompt_tuning.cli.commands import COMMANDS, functions
+from prompt_tuning.cli.gin_files import configs_directory
+
+for _, command in functions(COMMANDS):
+    importlib.import_module(command.module)
+
+gin.add_config_file_search_path(str(configs_directory()))
