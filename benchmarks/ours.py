@@ -66,7 +66,7 @@ def open_case(case: Case, rows: int) -> Opened:
     setup.keep_compiled_programs()
     backbone = backbones.open_model(case)
     layouts = partitioning.layouts()[:rows]
-    model = PromptedT5(T5(backbone.config), find_placement(config.placement))
+    model = PromptedT5(T5(backbone.config), find_placement(config.placed))
     return Opened(config, model, layouts, partitioning.load(backbone, layouts))
 
 

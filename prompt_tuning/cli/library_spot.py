@@ -165,7 +165,7 @@ def _candidates(library: Library, setup: Setup, tuning: TuneConfig) -> Candidate
         backbone_digest=backbone.digest,
         prompt_length=tuning.prompt_length,
         hidden_size=backbone.config.emb_dim,
-        placement=tuning.placement,
+        placement=tuning.placed,
         target_prefix=setup.target_prefix or "",
     )
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 from prompt_tuning.prompts.placement import find_placement
+from prompt_tuning.prompts.usage import PREFIX
 from prompt_tuning.training.step import StepConfig
 from prompt_tuning.types import UserError
 
@@ -13,7 +14,8 @@ class TuneConfig:
 
     Attributes:
         prompt_length: Tokens of a prompt, P.
-        placement: Where prompts stand among the inputs, a name of `placement.PLACEMENTS`.
+        placement: Where prompts stand among the inputs, a name of `placement.PLACEMENTS`; None
+            is the usual `prefix`.
         slots: Rows that train at the same time, at most; the others wait for a free slot.
         pass_positions: Encoder positions, prompts included, that go through the model at a time;
             None chooses by the device. A pass has at least one example.
@@ -25,7 +27,7 @@ class TuneConfig:
     """
 
     prompt_length: int
-    placement: str
+    placement: str | None
     slots: int
     pass_positions: int | None
     remat: bool
@@ -35,10 +37,15 @@ class TuneConfig:
     checkpoint_period: int
 
     def __post_init__(self):
-        find_placement(self.placement)
+        find_placement(self.placed)
         _check_positive(self, "prompt_length", "slots", *_PERIODS)
         if self.pass_positions is not None:
             _check_positive(self, "pass_positions")
+
+    @property
+    def placed(self) -> str:
+        """Where prompts stand among the inputs, by name."""
+        return self.placement or PREFIX
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

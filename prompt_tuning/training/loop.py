@@ -75,7 +75,7 @@ class _Session:
         self._work = work
         self._config = config
         self._layouts = layouts
-        model = PromptedT5(T5(work.backbone.config, config.remat), find_placement(config.placement))
+        model = PromptedT5(T5(work.backbone.config, config.remat), find_placement(config.placed))
         frozen = partitioning.load(work.backbone, layouts)
         self._evaluator = Evaluator(
             model,
@@ -90,7 +90,7 @@ class _Session:
         self._finished = self._prompts.finished
         self._checkpoints = Checkpoints(work.directory.checkpoints)
         embeddings = frozen[layouts[0].name]["token_embedder"]["embedding"]
-        self._first = FirstPrompts(work, embeddings, config.prompt_length, config.placement)
+        self._first = FirstPrompts(work, embeddings, config.prompt_length, config.placed)
         stepper = Stepper(model, frozen, config.step)
         self._pool = make_pool(stepper, layouts, rows, work.backbone.outline, config, work.shapes)
         self._running: list[RunningPrompt] = []

@@ -149,7 +149,7 @@ def activation_bytes(
         shape: Padded shape (T, L).
     """
     prompts = isinstance(config, TuneConfig)
-    placement = find_placement(config.placement) if prompts else prefix
+    placement = find_placement(config.placed) if prompts else prefix
     model = PromptedT5(T5(backbone.config, config.remat), placement)
     batch = Batch(
         encoder_tokens=jnp.ones((batch_size, shape[0]), jnp.int32),

@@ -34,7 +34,7 @@ class TunedPrompts:
         self._directory = work.directory
         self._backbone = work.backbone
         self._work = work
-        self._placement = config.placement
+        self._placement = config.placed
         self.finished = FinishedRows(
             rows,
             work,
