@@ -9,9 +9,10 @@ import numpy as np
 from benchmarks import cases
 from benchmarks.cases import Case
 from benchmarks.pieces import write_vocabulary
-from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.family import parameter_shapes
 from prompt_tuning.models.formats.native import write_native
-from prompt_tuning.models.parameters import Index, parameter_shapes
+from prompt_tuning.models.parameters import Index
+from prompt_tuning.models.t5.config import T5Config
 from prompt_tuning.models.weights import Backbone, open_backbone
 
 
@@ -37,7 +38,9 @@ def open_model(case: Case) -> Backbone:
 def model_config(case: Case) -> T5Config:
     """Returns the shape of a case's model."""
     setup, _ = cases.configured(case)
-    return setup.model or open_model(case).config
+    config = setup.model or open_model(case).config
+    assert isinstance(config, T5Config)
+    return config
 
 
 def save(case: Case, folder: Path) -> None:

@@ -6,7 +6,7 @@ activations) is not counted; it takes time but next to none of the operations.
 
 import dataclasses
 
-from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.t5.config import T5Config
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,13 +13,13 @@ from prompt_tuning.data.cached_task import CachedSplit, in_memory
 from prompt_tuning.data.padding import Positions
 from prompt_tuning.data.pipeline import Batches, HostBatch
 from prompt_tuning.data.vocabulary import Vocabulary
-from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.decoding import Greedy
+from prompt_tuning.models.family import PromptedModel, prompted
 from prompt_tuning.models.weights import Outline
+from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import TuneConfig
-from prompt_tuning.training.decoders import Greedy
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.lanes import Lane, Stepper
 from prompt_tuning.training.pool import make_cutter, make_pool
@@ -38,25 +38,17 @@ class Opened:
 
     Attributes:
         config: What a run would train with.
+        outline: The model without its weights.
         model: The prompted model.
         layouts: Where forward passes run.
         frozen: The parameters on every layout, by the layout's name.
     """
 
     config: TuneConfig
-    model: PromptedT5
+    outline: Outline
+    model: PromptedModel
     layouts: Sequence[partitioning.Layout]
     frozen: Mapping[str, Params]
-
-    @property
-    def outline(self) -> Outline:
-        """The model without its weights."""
-        return Outline(self.model.model.config, self.model.model.config.dtype)
-
-    @property
-    def width(self) -> int:
-        """The width of the model, H."""
-        return self.model.model.config.emb_dim
 
 
 def open_case(case: Case, rows: int) -> Opened:
@@ -66,8 +58,10 @@ def open_case(case: Case, rows: int) -> Opened:
     setup.keep_compiled_programs()
     backbone = backbones.open_model(case)
     layouts = partitioning.layouts()[:rows]
-    model = PromptedT5(T5(backbone.config), find_placement(config.placed))
-    return Opened(config, model, layouts, partitioning.load(backbone, layouts))
+    model = prompted(backbone.config, find_placement(config.placed))
+    frozen = partitioning.load(backbone, layouts)
+    outline = Outline(backbone.config, backbone.config.dtype)
+    return Opened(config, outline, model, layouts, frozen)
 
 
 def examples(case: Case, count: int, seed: int = 0) -> CachedSplit:
@@ -98,7 +92,7 @@ class Training:
             place = pool.free()
             if place is None:
                 raise UserError(f"{rows} rows are more than the {pool.slots} slots of a run")
-            prompt = first_prompt(case, opened.width, number)
+            prompt = first_prompt(case, opened.model.width, number)
             place.lane.load(place.slot, row, init_state(prompt, opened.config.step.optimizer))
             self._places.append(place)
 
@@ -151,7 +145,7 @@ class Generation:
             batch_size=opened.config.eval_batch_size,
             shapes=[(case.inputs, case.targets)],
         )
-        self._bank = np.asarray(first_prompt(case, opened.width, 0))[None]
+        self._bank = PromptBank(np.asarray(first_prompt(case, opened.model.width, 0))[None])
 
     def run(self, split: CachedSplit) -> int:
         """Answers every example; returns the tokens of the longest answer."""

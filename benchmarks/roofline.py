@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 import jax
 import jax.numpy as jnp
 
-from benchmarks import cases, command, operations, ours
+from benchmarks import backbones, cases, command, operations, ours
 from benchmarks.cases import Case
 from benchmarks.report import Cell, Report, machine
 from benchmarks.turns import Activity
@@ -58,7 +58,7 @@ def measure(flags: argparse.Namespace) -> Report:
     case = cases.from_flags(flags)
     opened = ours.open_case(case, 1)
     squares = flags.squares or _SQUARES.get(jax.default_backend(), _LARGE_SQUARES)
-    config = opened.model.model.config
+    config = backbones.model_config(case)
     sizes = operations.Sizes(case.batch, case.prompt, case.inputs, case.targets)
     work = {
         "training": operations.training(config, sizes),

@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.t5.config import T5Config
+from prompt_tuning.models.t5.prompted import PromptedT5
 from prompt_tuning.prompts.placement import prefix
 
 CONFIG = T5Config(
@@ -53,7 +52,7 @@ def read_reference(shared_data: Path) -> Reference:
         dict(np.load(folder / f"{name}.npz")) for name in ("batch", "params", "outputs")
     )
     return Reference(
-        model=PromptedT5(T5(CONFIG), prefix),
+        model=PromptedT5(CONFIG, prefix),
         prompt=jnp.asarray(params.pop("encoder/prompt/prompt/prompt")),
         flat_params=params,
         encoder_tokens=jnp.asarray(batch["encoder_input_tokens"]),

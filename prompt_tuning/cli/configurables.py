@@ -6,10 +6,12 @@ The modules of commands import it, and register what only they use.
 import gin
 
 from prompt_tuning.data.own.task_file import TaskFile
-from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.beam import Beam
+from prompt_tuning.models.decoding import Greedy, Nucleus
+from prompt_tuning.models.scoring import Rank
+from prompt_tuning.models.t5.config import T5Config
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
-from prompt_tuning.training.decoders import Beam, Greedy, Nucleus, Rank
 from prompt_tuning.training.schedule import Schedule, SourceStage
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.training.starts import (

@@ -14,10 +14,10 @@ from prompt_tuning.data.cached_task import CachedMixture, CachedTask, labels_of,
 from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.data.prompt_design import PromptDesign
 from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.models.decoding import Decoder
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.prompts.usage import check_labels
 from prompt_tuning.storage import write_text
-from prompt_tuning.training.decoders import Decoder
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError
@@ -92,7 +92,7 @@ def evaluate(
     scores = evaluator.score(opened.bank, items, split)
     rows = [
         {
-            "backbone": opened.model.model.config.name,
+            "backbone": opened.model.name,
             **(_written(design) if design else _soft(opened.prompts[i], name)),
             "target": name,
             "metric": metric_label(metric for metric in metrics if metric != "score"),

@@ -16,9 +16,9 @@ from prompt_tuning.data.own import template
 from prompt_tuning.data.own.table import BadValueError, Row
 from prompt_tuning.data.own.template import Template
 from prompt_tuning.data.postprocessors import without_prefix
-from prompt_tuning.models.decoding import EOS
+from prompt_tuning.models.decoding import EOS, Decoder
+from prompt_tuning.models.scoring import Rank
 from prompt_tuning.storage import write_text
-from prompt_tuning.training.decoders import Decoder, Rank
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError, nearest
 

@@ -23,9 +23,9 @@ from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import OpenPrompts, open_prompts
 from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.data.datasets.dataset import LEADERBOARD, UNPREFIXED
+from prompt_tuning.models.decoding import Decoder
 from prompt_tuning.prompts import files as prompt_files
 from prompt_tuning.storage import write_file
-from prompt_tuning.training.decoders import Decoder
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError, nearest
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from prompt_tuning.data.vocabulary import Vocabulary
-from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.decoding import Decoder
+from prompt_tuning.models.family import PromptedModel, prompted
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.bank import no_prompt
+from prompt_tuning.prompts.bank import PromptBank, no_prompt
 from prompt_tuning.prompts.placement import find_placement, prefix
 from prompt_tuning.prompts.usage import PREFIX, agreed, remarks
 from prompt_tuning.training import partitioning
-from prompt_tuning.training.decoders import Decoder
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.setup import Setup, open_vocabulary
 from prompt_tuning.types import Params, UserError
@@ -26,7 +25,7 @@ class OpenPrompts:
 
     Attributes:
         prompts: The prompt files' content.
-        bank: Their prompts, `[N, P, H]`.
+        bank: Their prompts.
         names: A name for each prompt, all different.
         model: The prompted model.
         frozen: Its parameters on each layout.
@@ -37,9 +36,9 @@ class OpenPrompts:
     """
 
     prompts: Sequence[files.Prompt]
-    bank: np.ndarray
+    bank: PromptBank
     names: Sequence[str]
-    model: PromptedT5
+    model: PromptedModel
     frozen: Mapping[str, Params]
     layouts: Sequence[partitioning.Layout]
     vocabulary: Vocabulary
@@ -72,10 +71,10 @@ def open_without_prompt(setup: Setup) -> OpenPrompts:
     bank = no_prompt(backbone.config.emb_dim)
     layouts = partitioning.layouts()
     return OpenPrompts(
-        prompts=[files.Prompt(bank[0], {})],
+        prompts=[files.Prompt(np.asarray(bank.prompts)[0], {})],
         bank=bank,
         names=["no prompt"],
-        model=PromptedT5(T5(backbone.config), prefix),
+        model=prompted(backbone.config, prefix),
         frozen=partitioning.load(backbone, layouts),
         layouts=layouts,
         vocabulary=open_vocabulary(backbone),
@@ -122,14 +121,14 @@ def open_prompts(paths: str | Sequence[str], setup: Setup, placement: str | None
     layouts = partitioning.layouts()
     return OpenPrompts(
         prompts=prompts,
-        bank=np.stack([prompt.array for prompt in prompts]),
+        bank=PromptBank(np.stack([prompt.array for prompt in prompts])),
         names=_distinct(
             [
                 p.metadata.get("name") or Path(path).stem
                 for p, path in zip(prompts, paths, strict=True)
             ]
         ),
-        model=PromptedT5(T5(backbone.config), combine),
+        model=prompted(backbone.config, combine),
         frozen=partitioning.load(backbone, layouts),
         layouts=layouts,
         vocabulary=open_vocabulary(backbone),

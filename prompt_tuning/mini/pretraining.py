@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.t5.config import T5Config
+from prompt_tuning.models.t5.network import T5
 from prompt_tuning.types import Array
 
 Params = Any

@@ -1,97 +1,111 @@
-"""Decoding with a KV cache: greedy search and nucleus sampling.
+"""How answers are read off the model, with a KV cache: greedy search and nucleus sampling.
 
 Both stop when every row has produced its EOS. A row whose input is all padding (it fills up a
 batch) is finished from the start, and its output is all 0.
 """
 
+import dataclasses
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 
-from prompt_tuning.models.decoder import DecodeState
-from prompt_tuning.models.prompted import PromptedT5
+from prompt_tuning.models.family import PromptedModel
+from prompt_tuning.models.prompted import DecodeState, Encoded
 from prompt_tuning.types import Array, Params, UserError
 
 EOS = 1
 
 
-def greedy(
-    model: PromptedT5,
-    params: Params,
-    bank: Array,
-    encoder_tokens: Array,
-    prompt_id: Array,
-    *,
-    length: int,
-) -> Array:
-    """Returns the tokens `[B, length]` of greedy decoding: the most likely one at every step.
+class Decoder(Protocol):
+    """Turns inputs that the model has read into the tokens of answers; hashable."""
 
-    Args:
-        model: The prompted model.
-        params: The model's parameters.
-        bank: Soft prompts `[N, P, H]`.
-        encoder_tokens: `[B, T]`, 0 at padding.
-        prompt_id: `[B]`, each example's row of `bank`.
-        length: Tokens to decode at most, EOS included.
+    def __call__(
+        self,
+        model: PromptedModel,
+        params: Params,
+        encoded: Encoded,
+        *,
+        length: int,
+        number: Array,
+        labels: Array,
+    ) -> Array:
+        """Returns tokens `[B, length]`, or `[B, L]` of labels, int32; 0 after EOS.
 
-    Returns:
-        int32, 0 after a row's EOS.
-    """
-
-    def most_likely(logits: Array, step: Array) -> Array:
-        del step
-        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
-
-    encoded, mask = model.encode(params, bank, encoder_tokens, prompt_id, None)
-    state = model.start_decoding(params, encoded, mask, length)
-    return _decode(model, params, state, is_filler(encoder_tokens), length, most_likely)
+        Args:
+            model: The prompted model.
+            params: The model's parameters.
+            encoded: The inputs.
+            length: Tokens to decode at most, EOS included.
+            number: `[B]`, each example's number in its split; decides its random draws, whatever
+                the other examples of the batch are.
+            labels: `[K, L]`, the tokens of each label with EOS, 0 at padding; empty for open
+                answers.
+        """
+        ...
 
 
-def sample(
-    model: PromptedT5,
-    params: Params,
-    bank: Array,
-    encoder_tokens: Array,
-    prompt_id: Array,
-    keys: Array,
-    *,
-    length: int,
-    temperature: float,
-    top_p: float,
-) -> Array:
-    """Returns tokens `[B, length]` drawn by nucleus sampling (Holtzman et al. 2020).
+@dataclasses.dataclass(frozen=True)
+class Greedy:
+    """Takes the most likely token at every step."""
 
-    Args:
-        model: The prompted model.
-        params: The model's parameters.
-        bank: Soft prompts `[N, P, H]`.
-        encoder_tokens: `[B, T]`, 0 at padding.
-        prompt_id: `[B]`, each example's row of `bank`.
-        keys: `[B]` random keys, one per example, so that a draw does not depend on batch mates.
-        length: Tokens to decode at most, EOS included.
+    def __call__(
+        self, model: PromptedModel, params: Params, encoded: Encoded, *, length: int, **_: Any
+    ) -> Array:
+        """Answers inputs; see `Decoder`."""
+
+        def most_likely(logits: Array, step: Array) -> Array:
+            del step
+            return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+
+        return _decode(model, params, encoded, length, most_likely)
+
+
+@dataclasses.dataclass(frozen=True)
+class Nucleus:
+    """Samples from the most likely tokens that hold a share of the probability.
+
+    The draws of an example depend on its number alone, not on its batch (Holtzman et al. 2020).
+
+    Attributes:
         temperature: Divides the logits; above 0.
-        top_p: Probability that the nucleus holds at least, in (0, 1].
-
-    Returns:
-        int32, 0 after a row's EOS.
+        top_p: That share, in (0, 1].
+        seed: Decides the draws, with each example's number.
 
     Raises:
         UserError: `temperature` or `top_p` is out of range.
     """
-    if not temperature > 0.0:
-        raise UserError(f"sampling: temperature is {temperature}; it must be above 0")
-    if not 0.0 < top_p <= 1.0:
-        raise UserError(f"sampling: top_p is {top_p}; it must be above 0 and at most 1")
 
-    def draw(logits: Array, step: Array) -> Array:
-        step_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step)
-        drawn = jax.vmap(jax.random.categorical)(step_keys, nucleus(logits / temperature, top_p))
-        return drawn.astype(jnp.int32)
+    temperature: float
+    top_p: float
+    seed: int
 
-    encoded, mask = model.encode(params, bank, encoder_tokens, prompt_id, None)
-    state = model.start_decoding(params, encoded, mask, length)
-    return _decode(model, params, state, is_filler(encoder_tokens), length, draw)
+    def __post_init__(self):
+        if not self.temperature > 0.0:
+            raise UserError(f"sampling: temperature is {self.temperature}; it must be above 0")
+        if not 0.0 < self.top_p <= 1.0:
+            raise UserError(f"sampling: top_p is {self.top_p}; it must be above 0 and at most 1")
+
+    def __call__(
+        self,
+        model: PromptedModel,
+        params: Params,
+        encoded: Encoded,
+        *,
+        length: int,
+        number: Array,
+        **_: Any,
+    ) -> Array:
+        """Answers inputs; see `Decoder`."""
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(self.seed), number)
+
+        def draw(logits: Array, step: Array) -> Array:
+            step_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step)
+            likely = nucleus(logits / self.temperature, self.top_p)
+            return jax.vmap(jax.random.categorical)(step_keys, likely).astype(jnp.int32)
+
+        return _decode(model, params, encoded, length, draw)
 
 
 def nucleus(logits: Array, top_p: float) -> Array:
@@ -109,16 +123,10 @@ def nucleus(logits: Array, top_p: float) -> Array:
     return jnp.where(jnp.take_along_axis(before < top_p, ranks, axis=-1), logits, -jnp.inf)
 
 
-def is_filler(encoder_tokens: Array) -> Array:
-    """Returns `[B]` bool: whether a row of `[B, T]` is all padding, there to fill up a batch."""
-    return ~jnp.any(encoder_tokens > 0, axis=1)
-
-
 def _decode(
-    model: PromptedT5,
+    model: PromptedModel,
     params: Params,
-    state: DecodeState,
-    done: Array,
+    encoded: Encoded,
     length: int,
     choose: Callable[[Array, Array], Array],
 ) -> Array:
@@ -138,6 +146,7 @@ def _decode(
         output = jax.lax.dynamic_update_slice_in_dim(output, token[:, None], index, axis=1)
         return output, token, done | (token == EOS), state
 
-    output = jnp.zeros((done.shape[0], length), jnp.int32)
-    carry = (output, output[:, 0], done, state)
+    output = jnp.zeros((len(encoded.filler), length), jnp.int32)
+    state = model.start_decoding(params, encoded, length)
+    carry = (output, output[:, 0], encoded.filler, state)
     return jax.lax.while_loop(go_on, step, carry)[0]

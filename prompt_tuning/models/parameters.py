@@ -9,13 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Sharding
 
-from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.t5 import T5
 from prompt_tuning.types import Params, UserError
 
 Index = tuple[slice, ...]
@@ -34,7 +31,7 @@ class Parameter(Protocol):
 
     Attributes:
         place: The file or directory it is in, for messages.
-        shape: Its shape, in the layout of `prompt_tuning.models.t5`.
+        shape: Its shape, in the model's own layout.
         dtype: What it is stored as.
     """
 
@@ -111,25 +108,6 @@ def in_memory(params: Params) -> dict[str, Parameter]:
     """Returns the arrays of a tree as parameters by name."""
     flat = flatten_dict(params, sep="/")
     return {name: InMemory(np.asarray(leaf)) for name, leaf in sorted(flat.items())}
-
-
-def parameter_shapes(config: T5Config) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of every parameter by its name, without making any.
-
-    One layer of each kind is traced, as the others have the same shapes and tracing takes time.
-    """
-    tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
-    one = T5(dataclasses.replace(config, num_encoder_layers=1, num_decoder_layers=1))
-    key = jax.eval_shape(jax.random.key, 0)
-    variables = jax.eval_shape(one.init, key, tokens, tokens)
-    layers = {"encoder": config.num_encoder_layers, "decoder": config.num_decoder_layers}
-    traced = jax.tree.map(lambda leaf: leaf.shape, variables["params"])
-    shapes = {}
-    for name, shape in flatten_dict(traced, sep="/").items():
-        stack, first, rest = name.partition("/layers_0/")
-        names = [f"{stack}/layers_{i}/{rest}" for i in range(layers[stack])] if first else [name]
-        shapes |= dict.fromkeys(names, shape)
-    return dict(sorted(shapes.items()))
 
 
 def split_rows(index: Index, shape: tuple[int, ...], rows: int) -> list[Index]:

@@ -14,8 +14,7 @@ from jax.sharding import Sharding
 
 import prompt_tuning
 from prompt_tuning.models import parameters as stored_parameters
-from prompt_tuning.models.architecture import check_parameters, outline
-from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.family import ModelConfig, family, parameter_shapes
 from prompt_tuning.models.formats.hub import fetch_from_hub, is_hub_name
 from prompt_tuning.models.formats.hugging_face import is_hugging_face, open_hugging_face
 from prompt_tuning.models.formats.native import is_native, open_native, write_native
@@ -24,9 +23,9 @@ from prompt_tuning.models.parameters import (
     Parameter,
     ShardingOf,
     in_memory,
-    parameter_shapes,
     read_whole,
 )
+from prompt_tuning.models.t5.architecture import outline
 from prompt_tuning.models.vocabulary_file import check_vocabulary
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.storage import write_directory
@@ -45,7 +44,7 @@ class Outline:
         param_dtype: What parameters are kept as on devices, "float32" or "bfloat16".
     """
 
-    config: T5Config
+    config: ModelConfig
     param_dtype: str
 
     @cached_property
@@ -70,7 +69,7 @@ class Backbone:
         param_dtype: What parameters are kept as on devices, "float32" or "bfloat16".
     """
 
-    config: T5Config
+    config: ModelConfig
     parameters: Mapping[str, Parameter]
     vocabulary_file: Path
     extra_ids: int
@@ -89,7 +88,7 @@ class Backbone:
     @cached_property
     def digest(self) -> str:
         """`embedding_digest` of the embedding table, which is read for it."""
-        name = "token_embedder/embedding"
+        name = family(self.config).embedding
         return embedding_digest(read_whole(self.parameters[name], name, np.dtype(np.float32)))
 
     def load(self, shardings: Sequence[Sharding | ShardingOf]) -> list[Params]:
@@ -107,7 +106,7 @@ class Backbone:
 def open_backbone(
     name_or_path: str | os.PathLike,
     *,
-    model: T5Config | None,
+    model: ModelConfig | None,
     vocabulary: Path | None,
     param_dtype: str,
 ) -> Backbone:
@@ -128,7 +127,7 @@ def open_backbone(
     config = _choose_config(stored, model)
     found = {name: parameter.shape for name, parameter in stored.parameters.items()}
     wanted = parameter_shapes(config)
-    check_parameters(stored.place, found, wanted)
+    family(config).check_parameters(stored.place, found, wanted)
     vocabulary_file = vocabulary or stored.vocabulary_file
     if vocabulary_file is None:
         raise UserError(
@@ -152,7 +151,7 @@ def is_remote(name_or_path: str) -> bool:
 
 def save_backbone(
     directory: str | os.PathLike,
-    config: T5Config,
+    config: ModelConfig,
     params: Params,
     vocabulary_file: Path,
     extra_ids: int,
@@ -220,7 +219,7 @@ def _open_directory(path: Path) -> Stored:
     )
 
 
-def _choose_config(stored: Stored, model: T5Config | None) -> T5Config:
+def _choose_config(stored: Stored, model: ModelConfig | None) -> ModelConfig:
     if model is None and stored.config is None:
         shapes = {name: parameter.shape for name, parameter in stored.parameters.items()}
         words = ", ".join(outline(shapes).values()) or "the shapes of no T5"
@@ -234,7 +233,7 @@ def _choose_config(stored: Stored, model: T5Config | None) -> T5Config:
         return config
     differ = [
         f"{field.name} {getattr(model, field.name)!r} (not {getattr(stored.config, field.name)!r})"
-        for field in dataclasses.fields(T5Config)
+        for field in dataclasses.fields(model)
         if field.name not in ("name", "dtype")
         and getattr(model, field.name) != getattr(stored.config, field.name)
     ]

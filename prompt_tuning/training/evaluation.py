@@ -1,31 +1,37 @@
 """Evaluation: any number of prompts on any number of tasks, in mixed batches."""
 
 import collections
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from prompt_tuning.data import ragged
-from prompt_tuning.data.cached_task import CachedSplit, CachedTask
-from prompt_tuning.data.evaluation_batches import Encoding, EvalBatch, eval_batches
+from prompt_tuning.data.cached_task import CachedTask
+from prompt_tuning.data.evaluation_batches import Encoding, EvalBatch, Item, eval_batches
 from prompt_tuning.data.metrics import score
 from prompt_tuning.data.shapes import smallest_fit
 from prompt_tuning.data.vocabulary import Vocabulary
-from prompt_tuning.models.decoding import EOS
-from prompt_tuning.models.prompted import Batch, PromptedT5
-from prompt_tuning.models.scoring import log_likelihood
+from prompt_tuning.models.decoding import EOS, Decoder
+from prompt_tuning.models.family import PromptedModel
+from prompt_tuning.models.prompted import Batch
+from prompt_tuning.models.scoring import Rank, log_likelihood
+from prompt_tuning.prompts.bank import Bank
 from prompt_tuning.training import partitioning
-from prompt_tuning.training.decoders import Decoder, Rank
 from prompt_tuning.types import Array, Params, UserError
 
 _AHEAD = 2  # batches of each device that are not waited for
 
+OnLayouts = Mapping[str, Params]
+"""A model's parameters on each layout, by the layout's name."""
+
 
 class Evaluator:
     """Predicts and scores with prompts of a bank.
+
+    Methods evaluate the frozen parameters, or others of the same model that they are given.
 
     Args:
         model: The prompted model.
@@ -42,8 +48,8 @@ class Evaluator:
 
     def __init__(
         self,
-        model: PromptedT5,
-        frozen: Mapping[str, Params],
+        model: PromptedModel,
+        frozen: OnLayouts,
         layouts: Sequence[partitioning.Layout],
         vocabulary: Vocabulary,
         decoder: Decoder,
@@ -55,8 +61,7 @@ class Evaluator:
             raise UserError(f"the batch size of evaluation must be at least 1, not {batch_size}")
         for layout in layouts:
             layout.check_batch(batch_size)
-        model = dataclasses.replace(model, positions=partitioning.encoded_positions())
-        self._model = model
+        self._model = model.with_positions(partitioning.encoded_positions())
         self._frozen = frozen
         self._layouts = layouts
         self._vocabulary = vocabulary
@@ -64,23 +69,23 @@ class Evaluator:
         self._batch_size = batch_size
         self._shapes = shapes
         length = max(target_length for _, target_length in shapes)
-        self._decode = jax.jit(functools.partial(decoder, model, length=length))
-        self._likelihood = jax.jit(functools.partial(log_likelihood, model))
+        self._answer = _answer_function(self._model, decoder, length)
 
-    def compile(self, bank: np.ndarray, layout: partitioning.Layout) -> None:
-        """Compiles decoding on a layout for every shape, and a bank `[N, P, H]` of this one's."""
-        on_layout = layout.put(bank)
-        rows, labels = np.arange(self._batch_size), self._label_tokens(())
+    def compile(self, bank: Bank, layout: partitioning.Layout) -> None:
+        """Compiles decoding on a layout for every shape, and a bank of this one's."""
+        on_layout, labels = layout.put(bank), self._label_tokens(())
+        rows = np.arange(self._batch_size)
         for width in sorted({width for width, _ in self._shapes}):
             tokens = np.zeros((self._batch_size, width), np.int32)
-            batch = EvalBatch(tokens, rows % len(bank), rows, rows, rows < 0)
-            self._decoded(layout, on_layout, batch, labels)
+            batch = EvalBatch(tokens, np.zeros_like(rows), rows, rows, rows < 0)
+            self._decoded(layout, self._frozen[layout.name], on_layout, batch, labels)
 
     def predict(
         self,
-        bank: np.ndarray,
-        items: Sequence[tuple[int, CachedSplit]],
+        bank: Bank,
+        items: Sequence[Item],
         labels: Sequence[tuple[str, ...]],
+        params: OnLayouts | None = None,
     ) -> list[list[str]]:
         """Answers every example of splits, each with one prompt of the bank.
 
@@ -88,9 +93,10 @@ class Evaluator:
         the same labels do.
 
         Args:
-            bank: `[N, P, H]`.
-            items: Pairs of a row of `bank` and a split.
+            bank: The prompts.
+            items: Pairs of an entry of `bank` and a split.
             labels: For each item, the labels of its task.
+            params: Parameters in place of the frozen ones.
 
         Returns:
             For each item the text predicted for each example, in order.
@@ -107,41 +113,47 @@ class Evaluator:
         for group in dict.fromkeys(labels if ranking else [()]):
             members = [i for i in range(len(items)) if not ranking or labels[i] == group]
             decode = functools.partial(self._decoded, labels=self._label_tokens(group))
-            for item, example, ids in self._each(bank, [items[i] for i in members], decode):
+            of_group = [items[i] for i in members]
+            for item, example, ids in self.map(bank, of_group, decode, params):
                 texts[members[item]][example] = self._vocabulary.decode(ids)
         return texts
 
     def likelihoods(
-        self, bank: np.ndarray, items: Sequence[tuple[int, CachedSplit]]
+        self, bank: Bank, items: Sequence[Item], params: OnLayouts | None = None
     ) -> list[np.ndarray]:
         """Returns for each item log p(target | input) of each example, in order, in nats.
 
         Args:
-            bank: `[N, P, H]`.
-            items: Pairs of a row of `bank` and a split.
+            bank: The prompts.
+            items: Pairs of an entry of `bank` and a split.
+            params: Parameters in place of the frozen ones.
         """
-        lengths = [(length, 0) for length in sorted({length for _, length in self._shapes})]
+        rate = _likelihood_function(self._model)
 
-        def rate(layout, bank, batch):
-            targets = _targets(items, batch, lengths)
-            rows = (batch.encoder_tokens, targets, batch.prompt_id.astype(np.int32))
-            rows = Batch(*layout.put_batch(rows, axis=0))
-            return self._likelihood(self._frozen[layout.name], bank, rows)
+        def of_batch(
+            layout: partitioning.Layout, params: Params, bank: Bank, batch: EvalBatch
+        ) -> Array:
+            return rate(params, bank, self.with_targets(layout, items, batch))
 
         values = [np.zeros(len(split)) for _, split in items]
-        for item, example, value in self._each(bank, items, rate):
+        for item, example, value in self.map(bank, items, of_batch, params):
             values[item][example] = value
         return values
 
     def score(
-        self, bank: np.ndarray, items: Sequence[tuple[int, Sequence[CachedTask]]], split: str | None
+        self,
+        bank: Bank,
+        items: Sequence[tuple[int, Sequence[CachedTask]]],
+        split: str | None,
+        params: OnLayouts | None = None,
     ) -> list[dict[str, float]]:
         """Scores prompts of the bank on a split of their tasks.
 
         Args:
-            bank: `[N, P, H]`.
-            items: Pairs of a row of `bank` and its tasks (one, or those of a mixture).
+            bank: The prompts.
+            items: Pairs of an entry of `bank` and its tasks (one, or those of a mixture).
             split: `validation` or `test`; None for each task's `scored_split`.
+            params: Parameters in place of the frozen ones.
 
         Returns:
             For each item its metrics and `score`, 0-100: the mean of a task's metrics, and of a
@@ -164,7 +176,7 @@ class Evaluator:
                     f"the {name} split of {task.name} keeps tokens alone and cannot be scored; "
                     "use validation or test"
                 )
-        values = self._values(bank, flat)
+        values = self._values(bank, flat, params)
         merged, start = [], 0
         for _, tasks in items:
             of_tasks = values[start : start + len(tasks)]
@@ -173,43 +185,43 @@ class Evaluator:
             merged.append({**metrics, "score": float(np.mean([score(v) for v in of_tasks]))})
         return merged
 
-    def _values(self, bank, flat):
-        """Returns the metrics of each prompt on each split, from answers or from likelihoods."""
-        items = [(prompt, task.split(name)) for prompt, task, name in flat]
-        asked = [i for i, (_, task, _) in enumerate(flat) if task.reads_answers]
-        rated = [i for i, (_, task, _) in enumerate(flat) if task.reads_scores]
-        texts: dict[int, list[str]] = {}
-        scores: dict[int, np.ndarray] = {}
-        if asked:
-            labels = [flat[i][1].choices for i in asked]
-            answers = self.predict(bank, [items[i] for i in asked], labels)
-            texts = dict(zip(asked, answers, strict=True))
-        if rated:
-            likelihoods = self.likelihoods(bank, [items[i] for i in rated])
-            scores = dict(zip(rated, likelihoods, strict=True))
-        return [
-            task.evaluate(name, texts.get(i, [""] * len(items[i][1])), scores.get(i))
-            for i, (_, task, name) in enumerate(flat)
-        ]
-
-    def _each(
+    def map(
         self,
-        bank: np.ndarray,
-        items: Sequence[tuple[int, CachedSplit]],
-        run: Callable[[partitioning.Layout, Array, EvalBatch], Array],
-    ) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Yields the item and the number of every example with what `run` gives for it.
+        bank: Bank,
+        items: Sequence[Item],
+        function: Callable[[partitioning.Layout, Params, Bank, EvalBatch], Any],
+        params: OnLayouts | None = None,
+    ) -> Iterator[tuple[int, int, Any]]:
+        """Computes something of every example of splits, each with one prompt of the bank.
+
+        Examples of all items share batches, sorted by length; batches are handed to the layouts in
+        turn. To read the neurons of a feed-forward layer, say:
+
+            capture = jax.jit(model.capture)
+
+            def neurons(layout, params, bank, batch):
+                return capture(params, bank, evaluator.with_targets(layout, items, batch))
+
+            for item, example, activations in evaluator.map(bank, items, neurons):
+                ...
 
         Args:
-            bank: `[N, P, H]`.
-            items: Pairs of a row of `bank` and a split.
-            run: Returns something of each row of a batch, on a layout, given the bank there. It is
-                called for a few batches ahead, so that no device waits for the host.
+            bank: The prompts.
+            items: Pairs of an entry of `bank` and a split.
+            function: Called with a layout, what is on it of the parameters and of the bank, and a
+                batch on the host. Returns an array or a tree of arrays `[B, ...]`. It is called for
+                a few batches ahead, so it should not wait for what it returns.
+            params: Parameters in place of the frozen ones.
+
+        Yields:
+            The number of an item, the number of an example in its split, and what `function`
+            returned for that example: NumPy arrays `[...]`. Every example comes once, in no
+            particular order.
         """
+        params = self._frozen if params is None else params
         banks = {layout.name: layout.put(bank) for layout in self._layouts}
-        length = bank.shape[1]
         encoding = Encoding(
-            length, lambda width: self._model.pass_size(self._batch_size, length + width)
+            bank.length, lambda width: self._model.pass_size(self._batch_size, bank.length + width)
         )
         batches = eval_batches(
             items, batch_size=self._batch_size, shapes=self._shapes, encoding=encoding
@@ -217,17 +229,55 @@ class Evaluator:
         running = collections.deque()
         for i, batch in enumerate(batches):
             layout = self._layouts[i % len(self._layouts)]
-            running.append((batch, run(layout, banks[layout.name], batch)))
+            output = function(layout, params[layout.name], banks[layout.name], batch)
+            running.append((batch, output))
             if len(running) > _AHEAD * len(self._layouts):
                 yield from _of_examples(*running.popleft())
         for batch, output in running:
             yield from _of_examples(batch, output)
 
-    def _decoded(self, layout, bank, batch, labels):
+    def with_targets(
+        self, layout: partitioning.Layout, items: Sequence[Item], batch: EvalBatch
+    ) -> Batch:
+        """Returns a batch of `map` on a layout, with its targets padded to one of the shapes."""
+        lengths = [(length, 0) for length in sorted({length for _, length in self._shapes})]
+        targets = _targets(items, batch, lengths)
+        rows = (batch.encoder_tokens, targets, batch.prompt_id.astype(np.int32))
+        return Batch(*layout.put_batch(rows, axis=0))
+
+    def _values(
+        self, bank: Bank, flat: Sequence[tuple[int, CachedTask, str]], params: OnLayouts | None
+    ) -> list[dict[str, float]]:
+        """Returns the metrics of each prompt on each split, from answers or from likelihoods."""
+        items = [(prompt, task.split(name)) for prompt, task, name in flat]
+        asked = [i for i, (_, task, _) in enumerate(flat) if task.reads_answers]
+        rated = [i for i, (_, task, _) in enumerate(flat) if task.reads_scores]
+        texts: dict[int, list[str]] = {}
+        scores: dict[int, Any] = {}
+        if asked:
+            labels = [flat[i][1].choices for i in asked]
+            answers = self.predict(bank, [items[i] for i in asked], labels, params)
+            texts = dict(zip(asked, answers, strict=True))
+        if rated:
+            likelihoods = self.likelihoods(bank, [items[i] for i in rated], params)
+            scores = dict(zip(rated, likelihoods, strict=True))
+        return [
+            task.evaluate(name, texts.get(i, [""] * len(items[i][1])), scores.get(i))
+            for i, (_, task, name) in enumerate(flat)
+        ]
+
+    def _decoded(
+        self,
+        layout: partitioning.Layout,
+        params: Params,
+        bank: Bank,
+        batch: EvalBatch,
+        labels: np.ndarray,
+    ) -> Array:
         """Decodes one batch on a layout, without waiting for it."""
         ids = (batch.prompt_id.astype(np.int32), batch.example.astype(np.uint32))
         examples = layout.put_batch((batch.encoder_tokens, *ids), axis=0)
-        return self._decode(self._frozen[layout.name], bank, *examples, layout.put(labels))
+        return self._answer(params, bank, *examples, layout.put(labels))
 
     def _label_tokens(self, labels: tuple[str, ...]) -> np.ndarray:
         """Returns the tokens of labels with EOS, `[K, L]`, 0 at padding."""
@@ -238,15 +288,38 @@ class Evaluator:
         return tokens
 
 
-def _of_examples(batch: EvalBatch, output: Array) -> Iterator[tuple[int, int, np.ndarray]]:
+@functools.cache
+def _answer_function(model: PromptedModel, decoder: Decoder, length: int) -> Callable[..., Array]:
+    """Returns the jitted decoding of a batch, one for all evaluators of a process."""
+
+    @jax.jit
+    def answer(
+        params: Params, bank: Bank, tokens: Array, prompt_id: Array, number: Array, labels: Array
+    ) -> Array:
+        encoded = model.encode(params, bank, tokens, prompt_id, None)
+        return decoder(model, params, encoded, length=length, number=number, labels=labels)
+
+    return answer
+
+
+@functools.cache
+def _likelihood_function(model: PromptedModel) -> Callable[..., Array]:
+    """Returns the jitted `log_likelihood` of a batch, one for all evaluators of a process."""
+    return jax.jit(functools.partial(log_likelihood, model))
+
+
+def _of_examples(batch: EvalBatch, output: Any) -> Iterator[tuple[int, int, Any]]:
     """Yields item, number and output of every example of a batch; waits for the output."""
-    rows = zip(batch.item, batch.example, np.asarray(output), batch.valid, strict=True)
-    for item, example, value, valid in rows:
+    output = jax.device_get(output)
+    rows = zip(batch.item, batch.example, batch.valid, strict=True)
+    for row, (item, example, valid) in enumerate(rows):
         if valid:
-            yield int(item), int(example), value
+            yield int(item), int(example), jax.tree.map(lambda x, row=row: x[row], output)
 
 
-def _targets(items, batch: EvalBatch, lengths: Sequence[tuple[int, int]]) -> np.ndarray:
+def _targets(
+    items: Sequence[Item], batch: EvalBatch, lengths: Sequence[tuple[int, int]]
+) -> np.ndarray:
     """Returns the targets of a batch, `[B, L]`, padded to the smallest of `lengths` that fits."""
     rows = [
         items[item][1].targets[example]

@@ -9,7 +9,7 @@ import numpy as np
 
 from prompt_tuning.data.padding import Positions
 from prompt_tuning.data.pipeline import HostBatch
-from prompt_tuning.models.prompted import PromptedT5
+from prompt_tuning.models.family import PromptedModel
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.partitioning import Layout
 from prompt_tuning.training.passes import Cutter, Passes
@@ -42,7 +42,7 @@ class Stepper:
         config: Settings all rows share.
     """
 
-    def __init__(self, model: PromptedT5, frozen: Mapping[str, Params], config: StepConfig):
+    def __init__(self, model: PromptedModel, frozen: Mapping[str, Params], config: StepConfig):
         self.config = config
         self.frozen = frozen
         add = functools.partial(add_passes, model=model, config=config)

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.decoding import Greedy
+from prompt_tuning.models.family import prompted
+from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.storage import write_text
 from prompt_tuning.training import partitioning, snapshot
 from prompt_tuning.training.checkpoints import Checkpoints
 from prompt_tuning.training.config import TuneConfig
-from prompt_tuning.training.decoders import Greedy
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.first_prompts import FirstPrompts
 from prompt_tuning.training.lanes import Lane, Stepper
@@ -75,7 +75,7 @@ class _Session:
         self._work = work
         self._config = config
         self._layouts = layouts
-        model = PromptedT5(T5(work.backbone.config, config.remat), find_placement(config.placed))
+        model = prompted(work.backbone.config, find_placement(config.placed), remat=config.remat)
         frozen = partitioning.load(work.backbone, layouts)
         self._evaluator = Evaluator(
             model,
@@ -89,7 +89,7 @@ class _Session:
         self._prompts = TunedPrompts(rows, work, config)
         self._finished = self._prompts.finished
         self._checkpoints = Checkpoints(work.directory.checkpoints)
-        embeddings = frozen[layouts[0].name]["token_embedder"]["embedding"]
+        embeddings = model.embedding(frozen[layouts[0].name])
         self._first = FirstPrompts(work, embeddings, config.prompt_length, config.placed)
         stepper = Stepper(model, frozen, config.step)
         self._pool = make_pool(stepper, layouts, rows, work.backbone.outline, config, work.shapes)
@@ -146,7 +146,7 @@ class _Session:
 
         def compile_in(lane: Lane) -> None:
             lane.compile()
-            self._evaluator.compile(bank, lane.layout)
+            self._evaluator.compile(PromptBank(bank), lane.layout)
 
         with concurrent.futures.ThreadPoolExecutor(len(self._layouts)) as pool:
             list(pool.map(compile_in, self._pool.lanes))
@@ -232,7 +232,7 @@ class _Session:
             return
         bank = self._bank(prompts)
         items = [(i, run.tasks) for i, run in enumerate(due)]
-        scores = self._evaluator.score(bank, items, "validation")
+        scores = self._evaluator.score(PromptBank(bank), items, "validation")
         for run, prompt, metrics in zip(due, bank, scores, strict=False):
             of_step = run.progress.step if step is None else step
             if run.progress.record(of_step, metrics["score"]):
@@ -256,7 +256,9 @@ class _Session:
             return
         bank = self._bank([run.best for run in ended])
         items = [(i, run.tasks) for i, run in enumerate(ended)]
-        for run, metrics in zip(ended, self._evaluator.score(bank, items, None), strict=True):
+        for run, metrics in zip(
+            ended, self._evaluator.score(PromptBank(bank), items, None), strict=True
+        ):
             self._record.test(run, metrics)
             self._prompts.finish(run.row, run.prompt, run.best, run.progress, metrics)
             self._record.stopped(run, "prompt")

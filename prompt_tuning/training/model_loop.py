@@ -14,8 +14,8 @@ import jax
 import numpy as np
 
 from prompt_tuning.data.padding import count_positions
-from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.decoding import Greedy
+from prompt_tuning.models.family import prompted
 from prompt_tuning.models.weights import Backbone, Outline
 from prompt_tuning.prompts.bank import no_prompt
 from prompt_tuning.prompts.placement import prefix
@@ -23,7 +23,6 @@ from prompt_tuning.storage import write_text
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.checkpoints import Checkpoints, flatten, unflatten
 from prompt_tuning.training.config import ModelTuneConfig
-from prompt_tuning.training.decoders import Greedy
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.model_step import init_model_state, model_step
 from prompt_tuning.training.outcome import Outcome
@@ -104,15 +103,14 @@ class _Session:
         self._work = work
         self._config = config
         self._layout = layout
-        model = PromptedT5(T5(work.backbone.config, config.remat), prefix)
+        model = prompted(work.backbone.config, prefix, remat=config.remat)
         self._bank = no_prompt(work.backbone.config.emb_dim)
         self._models = TunedModels(rows, work, config)
         self._finished = self._models.finished
         self._checkpoints = Checkpoints(work.directory.checkpoints)
-        self._on_layout: dict[str, Params] = {}  # The parameters to evaluate.
         self._evaluator = Evaluator(
             model,
-            self._on_layout,
+            {},
             [layout],
             work.vocabulary,
             Greedy(),
@@ -227,9 +225,8 @@ class _Session:
         self._record.flush()
 
     def _score(self, params: Params, run: RunningModel, split: str | None) -> dict[str, float]:
-        self._on_layout[self._layout.name] = params
-        (metrics,) = self._evaluator.score(self._bank, [(0, run.tasks)], split)
-        self._on_layout.clear()
+        on_layout = {self._layout.name: params}
+        (metrics,) = self._evaluator.score(self._bank, [(0, run.tasks)], split, on_layout)
         return metrics
 
     # Finishing.

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from prompt_tuning.models.layers import Dropout
-from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
+from prompt_tuning.models.family import PromptedModel
+from prompt_tuning.models.prompted import Batch, Dropout, cross_entropy
 from prompt_tuning.prompts.bank import no_prompt
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.step import StepConfig, StepMetrics, example_key
@@ -47,7 +47,7 @@ def model_step(
     seed: Array,
     learning_rate: Array,
     *,
-    model: PromptedT5,
+    model: PromptedModel,
     config: StepConfig,
     microbatches: int,
 ) -> tuple[ModelState, StepMetrics]:
@@ -100,12 +100,12 @@ def _loss(
     targets: Array,
     keys: Array,
     *,
-    model: PromptedT5,
+    model: PromptedModel,
     config: StepConfig,
 ) -> Array:
     """Returns the loss summed over the target tokens of `[B, L]`, in nats."""
     batch = Batch(encoder_tokens, targets, jnp.zeros(len(targets), jnp.int32))
-    bank = jnp.asarray(no_prompt(model.model.config.emb_dim))
+    bank = no_prompt(model.width)
     drop = Dropout(config.dropout_rate, keys) if config.dropout_rate > 0.0 else None
     logits = model.logits(params, bank, batch, drop)
     return cross_entropy(logits, targets, config.z_loss).sum()

@@ -11,9 +11,10 @@ from rich.table import Table
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.padding import Positions, expect_positions
 from prompt_tuning.data.shapes import Shape
-from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.family import prompted
+from prompt_tuning.models.prompted import Batch, cross_entropy
 from prompt_tuning.models.weights import Outline
+from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.prompts.placement import find_placement, prefix
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
@@ -150,7 +151,7 @@ def activation_bytes(
     """
     prompts = isinstance(config, TuneConfig)
     placement = find_placement(config.placed) if prompts else prefix
-    model = PromptedT5(T5(backbone.config, config.remat), placement)
+    model = prompted(backbone.config, placement, remat=config.remat)
     batch = Batch(
         encoder_tokens=jnp.ones((batch_size, shape[0]), jnp.int32),
         targets=jnp.ones((batch_size, shape[1]), jnp.int32),
@@ -166,9 +167,8 @@ def activation_bytes(
             return jax.vjp(lambda bank: loss(bank, params, batch), bank)[1]
         return jax.vjp(lambda params: loss(bank, params, batch), params)[1]
 
-    bank = jax.ShapeDtypeStruct(
-        (1, config.prompt_length if prompts else 0, backbone.config.emb_dim), np.dtype(np.float32)
-    )
+    length = config.prompt_length if prompts else 0
+    bank = PromptBank(np.zeros((1, length, backbone.config.emb_dim), np.float32))
     kept = jax.eval_shape(residuals, bank, backbone.shapes, batch)
     # The weights are among what the backward pass reads; they are counted by themselves.
     return max(0, _bytes(kept) - _bytes(backbone.shapes))

@@ -17,7 +17,7 @@ from prompt_tuning.data.own.tokens import tokenize
 from prompt_tuning.data.shapes import Shape, choose_shapes
 from prompt_tuning.data.target_prefix import with_target_prefix
 from prompt_tuning.data.vocabulary import Vocabulary
-from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.family import ModelConfig
 from prompt_tuning.models.vocabulary_file import check_vocabulary, fetch_vocabulary
 from prompt_tuning.models.weights import Backbone, Outline, is_remote, open_backbone
 from prompt_tuning.types import UserError, nearest
@@ -48,7 +48,7 @@ class Setup:
     """
 
     backbone: str
-    model: T5Config | None
+    model: ModelConfig | None
     vocabulary_file: str | None
     dtype: str
     param_dtype: str
@@ -87,7 +87,7 @@ class Setup:
         return dataclasses.replace(backbone, config=config)
 
     @property
-    def planned_model(self) -> T5Config | None:
+    def planned_model(self) -> ModelConfig | None:
         """The shape set for a model that plans need not fetch; None for one that is here."""
         return self.model if is_remote(self.backbone) else None
 
@@ -161,7 +161,9 @@ class Setup:
             tasks[name] = task
         return self._prefixed(tasks, vocabulary)
 
-    def _preview_task_file(self, names: Sequence[str], planned: T5Config, console: Console) -> None:
+    def _preview_task_file(
+        self, names: Sequence[str], planned: ModelConfig, console: Console
+    ) -> None:
         """Prints what the user's own file holds, if there is one, for a model that is elsewhere."""
         if self.task_file.task_name is None:
             return

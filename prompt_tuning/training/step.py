@@ -6,8 +6,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from prompt_tuning.models.layers import Dropout
-from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
+from prompt_tuning.models.family import PromptedModel
+from prompt_tuning.models.prompted import Batch, Dropout, cross_entropy
+from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.passes import Passes
 from prompt_tuning.training.state import RowSettings, RowState
@@ -90,7 +91,7 @@ def add_passes(
     passes: Passes,
     count: Array,
     *,
-    model: PromptedT5,
+    model: PromptedModel,
     config: StepConfig,
 ) -> Gradient:
     """Adds the first `count` of `passes` to the sums of C rows.
@@ -154,12 +155,17 @@ def example_key(seed: Array, step: Array, example: Array) -> Array:
 
 
 def _loss(
-    prompts: Array, frozen: Params, one: Passes, keys: Array, model: PromptedT5, config: StepConfig
+    prompts: Array,
+    frozen: Params,
+    one: Passes,
+    keys: Array,
+    model: PromptedModel,
+    config: StepConfig,
 ) -> tuple[Array, Array]:
     """Returns the loss of a pass summed over its examples, and each example's own `[b]`."""
     batch = Batch(one.encoder_tokens, one.targets, prompt_id=one.slot)
     drop = Dropout(config.dropout_rate, keys) if config.dropout_rate > 0.0 else None
-    logits = model.logits(frozen, prompts, batch, drop)
+    logits = model.logits(frozen, PromptBank(prompts), batch, drop)
     losses = cross_entropy(logits, one.targets, config.z_loss).astype(prompts.dtype)
     return losses.sum(), losses
 

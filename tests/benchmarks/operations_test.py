@@ -10,11 +10,11 @@ from flax.traverse_util import unflatten_dict
 
 from benchmarks import operations
 from benchmarks.operations import Sizes
-from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.decoding import greedy
-from prompt_tuning.models.parameters import parameter_shapes
-from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.decoding import Greedy
+from prompt_tuning.models.family import parameter_shapes, prompted
+from prompt_tuning.models.prompted import Batch, cross_entropy
+from prompt_tuning.models.t5.config import T5Config
+from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.prompts.placement import prefix
 
 CONFIG = T5Config(
@@ -45,7 +45,8 @@ def shapes_of(config: T5Config, sizes: Sizes):
         array(sizes.batch, sizes.targets, dtype=jnp.int32),
         array(sizes.batch, dtype=jnp.int32),
     )
-    return unflatten_dict(flat, sep="/"), array(1, sizes.prompt, config.emb_dim), batch
+    bank = PromptBank(array(1, sizes.prompt, config.emb_dim))
+    return unflatten_dict(flat, sep="/"), bank, batch
 
 
 def compiled_flops(function, *shapes) -> float:
@@ -55,7 +56,7 @@ def compiled_flops(function, *shapes) -> float:
 
 
 def compiled_training(config: T5Config, sizes: Sizes) -> float:
-    model = PromptedT5(T5(config), prefix)
+    model = prompted(config, prefix)
 
     def loss(bank, params, batch):
         logits = model.logits(params, bank, batch, None)
@@ -73,11 +74,12 @@ def test_training_agrees_with_the_compiled_program(layers: tuple[int, int]):
 
 
 def test_greedy_agrees_with_the_compiled_program():
-    model = PromptedT5(T5(CONFIG), prefix)
+    model = prompted(CONFIG, prefix)
     params, bank, batch = shapes_of(CONFIG, ONE_STEP)
 
     def decode(params, bank, tokens, prompt_id):
-        return greedy(model, params, bank, tokens, prompt_id, length=1)
+        encoded = model.encode(params, bank, tokens, prompt_id, None)
+        return Greedy()(model, params, encoded, length=1)
 
     found = compiled_flops(decode, params, bank, batch.encoder_tokens, batch.prompt_id)
     assert 0.99 < found / operations.greedy(CONFIG, ONE_STEP) < 1.05

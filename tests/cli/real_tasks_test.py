@@ -8,9 +8,10 @@ import pytest
 from flax.traverse_util import unflatten_dict
 
 from prompt_tuning.analysis import results
-from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.family import parameter_shapes
 from prompt_tuning.models.formats.t5x import write_t5x
-from prompt_tuning.models.parameters import in_memory, parameter_shapes
+from prompt_tuning.models.parameters import in_memory
+from prompt_tuning.models.t5.config import T5Config
 from tests.cli.conftest import flags, launch
 
 METRICS = {

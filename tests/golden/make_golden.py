@@ -14,13 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
-from prompt_tuning.models.beam import beam_search
-from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.decoding import greedy
-from prompt_tuning.models.parameters import parameter_shapes
-from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy
+from prompt_tuning.models.beam import Beam
+from prompt_tuning.models.decoding import Greedy
+from prompt_tuning.models.family import parameter_shapes
+from prompt_tuning.models.prompted import Batch, cross_entropy
 from prompt_tuning.models.scoring import log_likelihood
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.t5.config import T5Config
+from prompt_tuning.models.t5.prompted import PromptedT5
+from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.prompts.placement import PLACEMENTS
 from prompt_tuning.types import Array, Params
 
@@ -93,28 +94,28 @@ def every_placement(prompts: Array, embedded: Array, tokens: Array) -> tuple[Arr
 def outputs(config: T5Config) -> dict[str, np.ndarray]:
     """Returns everything that the model computes for the examples."""
     batch, bank = examples()
-    model = PromptedT5(T5(config), every_placement)
+    model = PromptedT5(config, every_placement)
 
-    def loss(bank: Array, params: Params, batch: Batch) -> tuple[Array, dict[str, Array]]:
-        encoded, mask = model.encode(params, bank, batch.encoder_tokens, batch.prompt_id, None)
-        logits = model.decode(params, encoded, mask, batch.targets, None)
+    def loss(bank: PromptBank, params: Params, batch: Batch) -> tuple[Array, dict[str, Array]]:
+        encoded = model.encode(params, bank, batch.encoder_tokens, batch.prompt_id, None)
+        logits = model.decode(params, encoded, batch.targets, None)
         losses = cross_entropy(logits, batch.targets, Z_LOSS)
-        return jnp.sum(losses), {"encoded": encoded, "logits": logits, "losses": losses}
+        return jnp.sum(losses), {"encoded": encoded.states, "logits": logits, "losses": losses}
 
     # One function, so that what its parts share is compiled once.
-    def compute(params: Params, bank: Array, batch: Batch) -> dict[str, Array]:
+    def compute(params: Params, bank: PromptBank, batch: Batch) -> dict[str, Array]:
         (_, computed), gradient = jax.value_and_grad(loss, has_aux=True)(bank, params, batch)
-        inputs = (params, bank, batch.encoder_tokens, batch.prompt_id)
-        tokens, scores = beam_search(model, *inputs, beams=3, length=5, alpha=0.6)
+        encoded = model.encode(params, bank, batch.encoder_tokens, batch.prompt_id, None)
+        tokens, scores = Beam(beams=3, alpha=0.6).search(model, params, encoded, length=5)
         return computed | {
-            "prompt_gradient": gradient,
+            "prompt_gradient": gradient.prompts,
             "scores": log_likelihood(model, params, bank, batch),
-            "greedy": greedy(model, *inputs, length=5),
+            "greedy": Greedy()(model, params, encoded, length=5),
             "beam_tokens": tokens,
             "beam_scores": scores,
         }
 
-    computed = jax.jit(compute)(parameters(config, seed=0), bank, batch)
+    computed = jax.jit(compute)(parameters(config, seed=0), PromptBank(bank), batch)
     return {name: np.asarray(value) for name, value in computed.items()}
 
 

@@ -1,7 +1,6 @@
 """Beam search against greedy decoding and against every sequence there is."""
 
 import dataclasses
-import functools
 import itertools
 
 import jax
@@ -9,12 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.models.beam import beam_search
-from prompt_tuning.models.decoding import greedy
-from prompt_tuning.models.prompted import Batch, PromptedT5
+from prompt_tuning.models.beam import Beam
+from prompt_tuning.models.decoding import Greedy
+from prompt_tuning.models.prompted import Batch
 from prompt_tuning.models.scoring import log_likelihood
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.t5.prompted import PromptedT5
+from prompt_tuning.prompts.bank import PromptBank, no_prompt
 from prompt_tuning.types import UserError
+from tests.models.conftest import answer
 
 LENGTH = 3
 
@@ -41,7 +42,7 @@ def check_all_found(found, scores, log_probs_of, size, alpha):
 
 def markov_inputs(first_tokens):
     tokens = jnp.asarray(first_tokens, jnp.int32)[:, None]
-    return {}, jnp.zeros((1, 1, 1)), tokens, jnp.zeros(len(first_tokens), jnp.int32)
+    return {}, no_prompt(1), tokens, jnp.zeros(len(first_tokens), jnp.int32)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
@@ -54,9 +55,8 @@ def test_wide_beams_find_every_sequence_in_order(markov, alpha):
         def log_probs_of(tokens, start=start):
             return [log_probs[a, b] for a, b in itertools.pairwise([start, *tokens])]
 
-        (found,), (scores,) = beam_search(
-            model, *markov_inputs([start]), beams=42, length=LENGTH, alpha=alpha
-        )
+        search = Beam(beams=42, alpha=alpha).search
+        (found,), (scores,) = answer(search, model, *markov_inputs([start]), length=LENGTH)
         check_all_found(found[:40], scores[:40], log_probs_of, 4, alpha)
         assert np.all(np.isneginf(scores[40:])) and not np.any(found[40:])
 
@@ -66,21 +66,20 @@ def test_wide_beams_find_every_sequence_of_a_t5(golden_maker):
     config = dataclasses.replace(
         config, vocab_size=4, num_encoder_layers=1, num_decoder_layers=1, name="tiny"
     )
-    model = PromptedT5(T5(config), golden_maker.PLACEMENTS["prefix"])
+    model = PromptedT5(config, golden_maker.PLACEMENTS["prefix"])
     params = golden_maker.parameters(config, 3)
-    bank = jnp.ones((1, 2, 16))
+    bank = PromptBank(jnp.ones((1, 2, 16)))
     tokens, prompt_id = jnp.array([[2, 3, 1], [3, 1, 0]], jnp.int32), jnp.zeros(2, jnp.int32)
     every = np.array([full for full, _ in sequences(4)])
 
     @jax.jit
     def compute(params, bank):
-        encoded, mask = model.encode(params, bank, tokens, prompt_id, None)
+        encoded = model.encode(params, bank, tokens, prompt_id, None)
         targets = jnp.asarray(np.stack([every, every], axis=1), jnp.int32)
-        decode = jax.vmap(lambda y: model.decode(params, encoded, mask, y, None))
+        decode = jax.vmap(lambda y: model.decode(params, encoded, y, None))
         log_probs = jax.nn.log_softmax(decode(targets))
-        return log_probs, beam_search(
-            model, params, bank, tokens, prompt_id, beams=len(every), length=LENGTH, alpha=0.6
-        )
+        search = Beam(beams=len(every), alpha=0.6).search
+        return log_probs, search(model, params, encoded, length=LENGTH)
 
     log_probs, (found, scores) = compute(params, bank)
     index = {tuple(full): i for i, full in enumerate(every)}
@@ -96,15 +95,17 @@ def test_wide_beams_find_every_sequence_of_a_t5(golden_maker):
 def searched(small):
     @jax.jit
     def compute(params, bank, tokens, prompt_id):
-        inputs = (params, bank, tokens, prompt_id)
-        search = functools.partial(beam_search, small.model, *inputs, length=6, alpha=0.0)
-        decoded = greedy(small.model, *inputs, length=6)
-        many, scores = search(beams=4)
+        encoded = small.model.encode(params, bank, tokens, prompt_id, None)
+        inputs = (small.model, params, encoded)
+        decoded = Greedy()(*inputs, length=6)
+        single = Beam(beams=1, alpha=0.0).search(*inputs, length=6)
+        many, scores = Beam(beams=4, alpha=0.0).search(*inputs, length=6)
+        best = Beam(beams=4, alpha=0.0)(*inputs, length=6)
         likelihoods = [
             log_likelihood(small.model, params, bank, Batch(tokens, targets, prompt_id))
             for targets in (decoded, many[:, 0])
         ]
-        return decoded, likelihoods[0], search(beams=1), many, scores, likelihoods[1]
+        return decoded, likelihoods[0], single, best, many, scores, likelihoods[1]
 
     return compute(*small.inputs)
 
@@ -116,7 +117,7 @@ def test_one_beam_is_greedy_decoding(searched):
 
 
 def test_more_beams_find_likelier_sequences_best_first(searched):
-    _, likelihood, _, _, scores, _ = searched
+    _, likelihood, *_, scores, _ = searched
     assert np.all(scores[:, 0] >= likelihood - 1e-5) and np.any(scores[:, 0] > likelihood + 1e-3)
     assert np.all(np.diff(scores, axis=1) <= 0)
 
@@ -126,12 +127,18 @@ def test_the_score_is_the_log_likelihood_of_the_sequence(searched):
     np.testing.assert_allclose(scores[:, 0], likelihood, rtol=1e-5)
 
 
+def test_the_answer_is_the_best_sequence(searched):
+    *_, best, many, _, _ = searched
+    np.testing.assert_array_equal(best, many[:, 0])
+
+
 def test_search_stops_when_nothing_better_can_come(markov):
     # EOS is certain from 2; from 3 it takes one step more. Fillers do not count.
     logits = np.full((4, 4), -50.0, np.float32)
     logits[2, 1] = logits[3, 2] = logits[0, 0] = logits[1, 1] = 0.0
     model = markov(logits)
-    found, scores = beam_search(model, *markov_inputs([2, 3, 0]), beams=1, length=40, alpha=0.0)
+    search = Beam(beams=1, alpha=0.0).search
+    found, scores = answer(search, model, *markov_inputs([2, 3, 0]), length=40)
     jax.effects_barrier()
     assert sorted(set(model.steps)) == [0, 1]
     np.testing.assert_array_equal(found[:, 0, :3], [[1, 0, 0], [2, 1, 0], [0, 0, 0]])
@@ -141,12 +148,6 @@ def test_search_stops_when_nothing_better_can_come(markov):
 @pytest.mark.parametrize(
     ("beams", "alpha", "message"), [(0, 0.6, "0 beams"), (2, -1.0, "alpha is -1.0")]
 )
-def test_impossible_settings_are_refused(markov, beams, alpha, message):
+def test_impossible_settings_are_refused(beams, alpha, message):
     with pytest.raises(UserError, match=message):
-        beam_search(
-            markov(np.zeros((4, 4), np.float32)),
-            *markov_inputs([2]),
-            beams=beams,
-            length=3,
-            alpha=alpha,
-        )
+        Beam(beams=beams, alpha=alpha)

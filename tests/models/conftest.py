@@ -2,21 +2,20 @@
 
 import dataclasses
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.decoder import DecodeState
-from prompt_tuning.models.layers import Cache
-from prompt_tuning.models.prompted import Batch, PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.prompted import Batch, DecodeState, Encoded
+from prompt_tuning.models.t5.config import T5Config
+from prompt_tuning.models.t5.prompted import PromptedT5
+from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.types import Array, Params
 
@@ -28,46 +27,47 @@ class Case(NamedTuple):
 
     model: PromptedT5
     params: Params
-    bank: Array
+    bank: PromptBank
     batch: Batch
 
     @property
-    def inputs(self) -> tuple[Params, Array, Array, Array]:
+    def inputs(self) -> tuple[Params, PromptBank, Array, Array]:
         return self.params, self.bank, self.batch.encoder_tokens, self.batch.prompt_id
+
+
+def answer(decoder: Callable[..., Any], model: Any, *inputs: Any, **asked: Any) -> Any:
+    """Encodes `(params, bank, tokens, prompt_id)` and gives them to a decoder."""
+    params = inputs[0]
+    return decoder(model, params, model.encode(*inputs, None), **asked)
 
 
 @dataclasses.dataclass(frozen=True)
 class MarkovModel:
     """Decodes like a `PromptedT5`, with logits `table[last token]`; counts its steps.
 
-    An input starts from token `encoder_tokens[:, 0]` of the table instead of from 0.
+    An input starts from token `tokens[:, 0]` of the table instead of from 0.
     """
 
     table: np.ndarray
     steps: list[int] = dataclasses.field(default_factory=list)
 
     def encode(
-        self, params: Params, bank: Array, encoder_tokens: Array, prompt_id: Array, drop: None
-    ) -> tuple[Array, Array]:
+        self, params: Params, bank: Any, tokens: Array, prompt_id: Array, drop: None
+    ) -> Encoded:
         del params, bank, prompt_id, drop
-        return encoder_tokens[:, :1, None], encoder_tokens[:, :1] > 0
+        return Encoded(tokens[:, :1, None], tokens[:, :1] > 0, ~jnp.any(tokens > 0, axis=1))
 
-    def start_decoding(
-        self, params: Params, encoded: Array, mask: Array, length: int
-    ) -> DecodeState:
+    def start_decoding(self, params: Params, encoded: Encoded, length: int) -> DecodeState:
         del params
-        cache = Cache(*(jnp.zeros((mask.shape[0], length, 1, 1)),) * 2)
-        bias = jnp.zeros((mask.shape[0], 1, 1, 1))
-        return DecodeState((cache,), encoded, bias, jnp.zeros((), jnp.int32))
+        cache = jnp.zeros((len(encoded.mask), length))
+        return DecodeState(cache, encoded.states[:, 0, 0], jnp.zeros((), jnp.int32))
 
     def decode_step(
         self, params: Params, tokens: Array, state: DecodeState
     ) -> tuple[Array, DecodeState]:
         del params
         jax.debug.callback(lambda index: self.steps.append(int(index)), state.index)
-        assert isinstance(state.memory, jax.Array)
-        start = state.memory[:, 0, 0]
-        last = jnp.where(state.index == 0, start, tokens)
+        last = jnp.where(state.index == 0, state.memory, tokens)
         return jnp.asarray(self.table)[last], state._replace(index=state.index + 1)
 
 
@@ -107,7 +107,9 @@ def small(golden_maker: ModuleType) -> Case:
     config = one_layer(golden_maker)
     batch, bank = golden_maker.examples()
     batch = Batch(*(x[:4] for x in batch))
-    return Case(PromptedT5(T5(config), prefix), golden_maker.parameters(config, 0), bank[:3], batch)
+    return Case(
+        PromptedT5(config, prefix), golden_maker.parameters(config, 0), PromptBank(bank[:3]), batch
+    )
 
 
 @pytest.fixture(scope="session")
@@ -115,8 +117,8 @@ def placed(golden_maker: ModuleType) -> Case:
     """The same model and examples, once with every placement in one batch."""
     config = one_layer(golden_maker)
     batch, bank = golden_maker.examples()
-    model = PromptedT5(T5(config), golden_maker.every_placement)
-    return Case(model, golden_maker.parameters(config, 0), bank, batch)
+    model = PromptedT5(config, golden_maker.every_placement)
+    return Case(model, golden_maker.parameters(config, 0), PromptBank(bank), batch)
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from flax.traverse_util import unflatten_dict
 
-from prompt_tuning.models.decoding import greedy
-from prompt_tuning.models.parameters import parameter_shapes
+from prompt_tuning.models.decoding import Greedy
+from prompt_tuning.models.family import parameter_shapes
 from prompt_tuning.models.prompted import Batch, cross_entropy
 from prompt_tuning.models.scoring import log_likelihood
+from prompt_tuning.prompts.bank import PromptBank
 from tests.reference import Reference, read_reference
 
 
@@ -32,27 +33,29 @@ def reproduced(reference: Reference) -> dict:
     batch = Batch(reference.encoder_tokens, reference.targets, jnp.zeros(4, jnp.int32))
 
     def loss(bank, params):
-        encoded, mask = model.encode(params, bank, batch.encoder_tokens, batch.prompt_id, None)
-        logits = model.decode(params, encoded, mask, batch.targets, None)
+        encoded = model.encode(params, bank, batch.encoder_tokens, batch.prompt_id, None)
+        logits = model.decode(params, encoded, batch.targets, None)
         total = jnp.sum(cross_entropy(logits, batch.targets, 1e-4))
-        return total, {"encoded": encoded, "logits": logits, "loss": total}
+        return total, {"encoded": encoded.states, "logits": logits, "loss": total}
 
     @jax.jit
     def compute(params, bank):
         (_, computed), gradient = jax.value_and_grad(loss, has_aux=True)(bank, params)
-        inputs = (params, bank, batch.encoder_tokens, batch.prompt_id)
+        encoded = model.encode(params, bank, batch.encoder_tokens, batch.prompt_id, None)
         return computed | {
-            "prompt_grad": gradient[0],
+            "prompt_grad": gradient.prompts[0],
             "scores": log_likelihood(model, params, bank, batch),
-            "greedy": greedy(model, *inputs, length=6),
+            "greedy": Greedy()(model, params, encoded, length=6),
         }
 
-    return compute(unflatten_dict(reference.flat_params, sep="/"), reference.prompt[None])
+    return compute(
+        unflatten_dict(reference.flat_params, sep="/"), PromptBank(reference.prompt[None])
+    )
 
 
 def test_parameter_names_and_shapes_are_those_of_the_reference(reference):
     shapes = {name: value.shape for name, value in reference.flat_params.items()}
-    assert parameter_shapes(reference.model.model.config) == shapes
+    assert parameter_shapes(reference.model.config) == shapes
 
 
 @pytest.mark.parametrize("name", ["encoded", "loss", "prompt_grad"])

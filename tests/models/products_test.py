@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.models.layers import dense
+from prompt_tuning.models.t5.layers import dense
 
 
 def _inputs(dtype: str) -> tuple[Any, jax.Array]:

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.models.layers import Dropout
-from prompt_tuning.models.prompted import Batch, PromptedT5, cross_entropy, shift_right
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.prompted import Batch, Dropout, cross_entropy
+from prompt_tuning.models.t5.prompted import PromptedT5, shift_right
+from prompt_tuning.prompts.bank import PromptBank
 
 RATE = 0.3
 
@@ -31,7 +31,8 @@ def compute_gradient(model, params, bank, batch, rows):
         each = compute_losses(model, params, bank, batch, None)
         return jnp.sum(jnp.where(rows, each, 0.0)), each
 
-    return jax.grad(total, has_aux=True)(bank)
+    gradient, each = jax.grad(total, has_aux=True)(bank)
+    return gradient.prompts, each
 
 
 def losses(case, batch, bank, keys=None):
@@ -52,8 +53,8 @@ def test_padding_cannot_be_seen_through_with_dropout(placed):
 
 @functools.partial(jax.jit, static_argnums=0)
 def encode_and_decode(model, params, bank, batch):
-    encoded, mask = model.encode(params, bank, batch.encoder_tokens, batch.prompt_id, None)
-    return encoded, mask, model.decode(params, encoded, mask, batch.targets, None)
+    encoded = model.encode(params, bank, batch.encoder_tokens, batch.prompt_id, None)
+    return encoded.states, encoded.mask, model.decode(params, encoded, batch.targets, None)
 
 
 def test_padding_changes_nothing_before_it_without_dropout(placed):
@@ -70,7 +71,7 @@ def test_padding_changes_nothing_before_it_without_dropout(placed):
 @pytest.mark.parametrize("positions", [1, 2 * 16, 10**6])
 def test_passes_of_the_encoder_change_nothing(small, positions):
     batch, keys = small.batch, jax.random.split(jax.random.key(3), 4)
-    assert batch.encoder_tokens.shape[1] + small.bank.shape[1] <= 16
+    assert batch.encoder_tokens.shape[1] + small.bank.length <= 16
     in_passes = small._replace(model=dataclasses.replace(small.model, positions=positions))
     np.testing.assert_allclose(
         losses(in_passes, batch, small.bank, keys),
@@ -106,7 +107,9 @@ def test_a_prompt_in_a_bank_equals_it_alone(small):
     together = losses(small, small.batch, small.bank)
     zeros = jnp.zeros(4, jnp.int32)
     alone = [
-        losses(small, small.batch._replace(prompt_id=zeros), small.bank[n : n + 1])
+        losses(
+            small, small.batch._replace(prompt_id=zeros), PromptBank(small.bank.prompts[n : n + 1])
+        )
         for n in range(3)
     ]
     np.testing.assert_allclose(
@@ -123,7 +126,7 @@ def test_each_prompt_gets_the_gradient_of_its_own_examples(small):
 
 
 def test_a_broken_prompt_does_not_reach_other_rows(small):
-    broken = small.bank.at[2].set(jnp.nan)
+    broken = PromptBank(small.bank.prompts.at[2].set(jnp.nan))
     everyone = jnp.ones(4, bool)
     gradient, each = compute_gradient(small.model, small.params, broken, small.batch, everyone)
     np.testing.assert_array_equal(np.isnan(each), [False, True, False, False])
@@ -142,8 +145,8 @@ def test_dropout_changes_the_loss_by_key_alone(small):
 
 
 def test_bfloat16_compute_is_close_to_float32_and_keeps_the_loss_in_float32(small):
-    config = dataclasses.replace(small.model.model.config, dtype="bfloat16")
-    half = small._replace(model=PromptedT5(T5(config), small.model.placement))
+    config = dataclasses.replace(small.model.config, dtype="bfloat16")
+    half = small._replace(model=PromptedT5(config, small.model.placement))
     rounded = half._replace(
         params=jax.tree.map(lambda x: jnp.asarray(x, jnp.bfloat16), small.params)
     )
@@ -156,17 +159,17 @@ def test_bfloat16_compute_is_close_to_float32_and_keeps_the_loss_in_float32(smal
 
 def test_float64_gradient_agrees_with_finite_differences(small):
     with jax.enable_x64(True):
-        config = dataclasses.replace(small.model.model.config, dtype="float64")
-        model = PromptedT5(T5(config), small.model.placement)
+        config = dataclasses.replace(small.model.config, dtype="float64")
+        model = PromptedT5(config, small.model.placement)
         params = jax.tree.map(lambda x: np.asarray(x, np.float64), small.params)
         keys = jax.random.split(jax.random.key(3), 4)
 
         @jax.jit
         def total(bank):
-            logits = model.logits(params, bank, small.batch, Dropout(RATE, keys))
+            logits = model.logits(params, PromptBank(bank), small.batch, Dropout(RATE, keys))
             return jnp.sum(cross_entropy(logits, small.batch.targets, 1e-4))
 
-        bank = np.asarray(small.bank, np.float64)
+        bank = np.asarray(small.bank.prompts, np.float64)
         direction = np.random.RandomState(0).standard_normal(bank.shape)
         step = 1e-5
         slope = (total(bank + step * direction) - total(bank - step * direction)) / (2 * step)

@@ -12,14 +12,14 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from benchmarks.pieces import write_vocabulary
+from prompt_tuning.models.family import parameter_shapes
 from prompt_tuning.models.parameters import (
     InMemory,
     load,
-    parameter_shapes,
     read_whole,
     split_rows,
 )
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.t5.network import T5
 from prompt_tuning.models.weights import SHIPPED, Backbone, open_backbone, save_backbone
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.types import UserError

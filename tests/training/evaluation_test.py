@@ -8,17 +8,20 @@ import pytest
 
 from prompt_tuning.data import references
 from prompt_tuning.data.cached_task import CachedTask
-from prompt_tuning.models.prompted import Batch, PromptedT5
-from prompt_tuning.models.scoring import log_likelihood
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.beam import Beam
+from prompt_tuning.models.decoding import Decoder, Greedy, Nucleus
+from prompt_tuning.models.family import prompted
+from prompt_tuning.models.prompted import Batch
+from prompt_tuning.models.scoring import Rank, log_likelihood
+from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training import partitioning
-from prompt_tuning.training.decoders import Beam, Decoder, Greedy, Nucleus, Rank
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.types import UserError
 from tests.training import toy
 
-BANK = np.random.default_rng(1).normal(size=(3, 3, 16), scale=5.0).astype(np.float32)
+PROMPTS = np.random.default_rng(1).normal(size=(3, 3, 16), scale=5.0).astype(np.float32)
+BANK = PromptBank(PROMPTS)
 DECODERS = [Greedy(), Beam(2, 0.6), Nucleus(1.0, 0.95, 0), Rank()]
 
 
@@ -26,7 +29,7 @@ def _evaluator(decoder: Decoder, batch_size: int = 8) -> Evaluator:
     layouts = partitioning.layouts()[:1]  # The tests of the loop use all.
     params = toy.params()
     return Evaluator(
-        PromptedT5(T5(toy.T5_CONFIG), prefix),
+        prompted(toy.T5_CONFIG, prefix),
         {layout.name: layout.put(params) for layout in layouts},
         layouts,
         toy.Digits(),  # pyright: ignore[reportArgumentType]
@@ -86,12 +89,12 @@ def test_likelihoods_are_those_of_each_example_alone(tasks: list[CachedTask]):
     evaluator = _evaluator(Greedy())
     splits = [(0, tasks[0].split("test")), (2, tasks[1].split("validation"))]
     together = evaluator.likelihoods(BANK, splits)
-    model = PromptedT5(T5(toy.T5_CONFIG), prefix)
+    model = prompted(toy.T5_CONFIG, prefix)
     for (prompt, split), values in zip(splits, together, strict=True):
         for i in range(len(split)):
             rows = (split.inputs[i][None], split.targets[i][None], np.array([prompt], np.int32))
             batch = Batch(*map(jnp.asarray, rows))
-            alone = log_likelihood(model, toy.params(), jnp.asarray(BANK), batch)
+            alone = log_likelihood(model, toy.params(), BANK, batch)
             np.testing.assert_allclose(values[i], alone[0], rtol=1e-4)
 
 

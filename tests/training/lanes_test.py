@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.data.pipeline import HostBatch
-from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.family import prompted
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.lanes import Lane, Stepper
@@ -31,7 +30,7 @@ ROWS = [
 @pytest.fixture(scope="module")
 def stepper() -> Stepper:
     config = dataclasses.replace(toy.config().step, dropout_rate=0.1)
-    model = PromptedT5(T5(toy.T5_CONFIG), prefix)
+    model = prompted(toy.T5_CONFIG, prefix)
     layouts = partitioning.layouts()
     return Stepper(model, partitioning.load(toy.backbone(), layouts), config)
 

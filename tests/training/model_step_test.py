@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
-from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.family import prompted
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training.model_step import ModelState, init_model_state, model_step
 from prompt_tuning.training.partitioning import Layout
@@ -16,7 +15,7 @@ from prompt_tuning.training.step import StepMetrics
 from tests.training import toy
 
 STEP = toy.model_config().step
-MODEL = PromptedT5(T5(toy.T5_CONFIG), prefix)
+MODEL = prompted(toy.T5_CONFIG, prefix)
 
 
 @functools.cache

@@ -10,11 +10,10 @@ import pytest
 from jax.sharding import Mesh
 
 from prompt_tuning.data.pipeline import HostBatch
-from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.decoding import Greedy
+from prompt_tuning.models.family import prompted
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training import partitioning
-from prompt_tuning.training.decoders import Greedy
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.lanes import Lane, Stepper
 from prompt_tuning.training.partitioning import Layout
@@ -23,7 +22,7 @@ from prompt_tuning.training.state import init_state
 from prompt_tuning.types import UserError
 from tests.training import toy
 
-MODEL = PromptedT5(T5(toy.T5_CONFIG), prefix)
+MODEL = prompted(toy.T5_CONFIG, prefix)
 
 
 class _Card:

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.prompted import Batch, PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.family import prompted
+from prompt_tuning.models.prompted import Batch
+from prompt_tuning.models.t5.config import T5Config
+from prompt_tuning.models.t5.network import T5
+from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training.passes import Passes
 from prompt_tuning.training.state import init_state, stack
@@ -32,7 +34,7 @@ CONFIG = T5Config(
     activations=("gelu", "linear"),
     tied_embeddings=False,
 )
-MODEL = PromptedT5(T5(CONFIG), prefix)
+MODEL = prompted(CONFIG, prefix)
 P, T, L, B = 4, 9, 5, 3
 
 # Products of a layer with a frozen matrix, and of two activations.
@@ -102,7 +104,7 @@ def test_forward_products(params):
         batch = Batch(one.encoder_tokens[0], one.targets[0], one.slot[0])
         return MODEL.logits(params, bank, batch, None)
 
-    bank = jnp.zeros((1, P, CONFIG.emb_dim))
+    bank = PromptBank(jnp.zeros((1, P, CONFIG.emb_dim)))
     program = optimized(logits, params, bank, passes())
     assert len(product_sizes(program)) == forward_products()
 

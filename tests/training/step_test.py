@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from prompt_tuning.data.pipeline import HostBatch
-from prompt_tuning.models.prompted import PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.family import PromptedModel, prompted
+from prompt_tuning.models.t5.network import T5
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training.state import RowState, init_state, stack, unstack
 from prompt_tuning.training.step import StepConfig
@@ -22,12 +22,12 @@ OPTIMIZER = toy.config().step.optimizer
 P, B, MOST_TOKENS, MOST_TARGETS = 4, 6, 12, 5
 
 
-def _model(dtype: str = "float32") -> tuple[PromptedT5, Any]:
+def _model(dtype: str = "float32") -> tuple[PromptedModel, Any]:
     tokens = np.ones((1, 1), np.int32)
     shapes = jax.eval_shape(T5(CONFIG).init, jax.random.key(0), tokens, tokens)["params"]
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape, scale=0.3).astype(dtype), shapes)
-    return PromptedT5(T5(dataclasses.replace(CONFIG, dtype=dtype)), prefix), params
+    return prompted(dataclasses.replace(CONFIG, dtype=dtype), prefix), params
 
 
 def _config(**changes: Any) -> StepConfig:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from prompt_tuning.data.pipeline import HostBatch
-from prompt_tuning.models.prompted import PromptedT5
+from prompt_tuning.models.family import PromptedModel
 from prompt_tuning.training.passes import Cutter
 from prompt_tuning.training.state import RowSettings, RowState
 from prompt_tuning.training.step import (
@@ -21,7 +21,7 @@ from prompt_tuning.types import Params
 
 
 @functools.cache
-def _compiled(model: PromptedT5, config: StepConfig):
+def _compiled(model: PromptedModel, config: StepConfig):
     """Returns the parts of a step, shared by tests so that each shape is compiled once."""
     return (
         jax.jit(functools.partial(add_passes, model=model, config=config)),
@@ -39,7 +39,7 @@ def settings(rates: Sequence[float], seeds: Sequence[int]) -> RowSettings:
 
 
 def take_step(
-    model: PromptedT5,
+    model: PromptedModel,
     config: StepConfig,
     params: Params,
     state: RowState,

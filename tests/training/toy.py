@@ -14,9 +14,9 @@ from benchmarks.pieces import write_vocabulary
 from prompt_tuning.data import ragged, references
 from prompt_tuning.data.cached_task import CachedSplit, CachedTask
 from prompt_tuning.data.metrics import accuracy
-from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.parameters import in_memory
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.t5.config import T5Config
+from prompt_tuning.models.t5.network import T5
 from prompt_tuning.models.weights import Backbone
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.config import ModelTuneConfig, TuneConfig

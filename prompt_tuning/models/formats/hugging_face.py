@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.family import ModelConfig
 from prompt_tuning.models.formats.hugging_face_names import (
     OUTPUT,
-    TABLE,
     TABLE_NAMES,
     is_transposed,
     our_name,
@@ -25,6 +24,8 @@ from prompt_tuning.models.formats.hugging_face_names import (
 from prompt_tuning.models.formats.stored import Stored
 from prompt_tuning.models.formats.tensors import open_tensors, write_tensors
 from prompt_tuning.models.parameters import Index, Parameter, Transposed
+from prompt_tuning.models.t5.config import T5Config
+from prompt_tuning.models.t5.shapes import EMBEDDING
 from prompt_tuning.types import UserError, nearest
 
 CONFIG = "config.json"
@@ -116,7 +117,7 @@ def open_hugging_face(directory: Path, name: str) -> Stored:
     if len({tensor.shape for tensor in tables.values()}) > 1:
         shapes = ", ".join(f"{key} {list(tensor.shape)}" for key, tensor in tables.items())
         raise UserError(f"backbone weights {directory}: {shapes} are one table and must be equal")
-    parameters: dict[str, Parameter] = {TABLE: _Repeated(tables)} if tables else {}
+    parameters: dict[str, Parameter] = {EMBEDDING: _Repeated(tables)} if tables else {}
     for theirs, tensor in tensors.items():
         ours = our_name(theirs)
         transposed = ours is not None and is_transposed(ours)
@@ -133,7 +134,7 @@ def open_hugging_face(directory: Path, name: str) -> Stored:
 def write_hugging_face(
     directory: Path,
     *,
-    config: T5Config,
+    config: ModelConfig,
     parameters: Mapping[str, Parameter],
     vocabulary_file: Path,
     extra_ids: int,
@@ -144,9 +145,11 @@ def write_hugging_face(
     Besides, `tokenizer_config.json` says how many sentinels follow the pieces of the vocabulary.
 
     Raises:
-        UserError: The model has a feed-forward layer that transformers lacks, or a parameter
-            cannot be read.
+        UserError: The model is no T5, it has a feed-forward layer that transformers lacks, or a
+            parameter cannot be read.
     """
+    if not isinstance(config, T5Config):
+        raise UserError(f"{config.name}: only a T5 is written in the form of Hugging Face")
     kinds = {activations: kind for kind, activations in _FEED_FORWARD.items()}
     if config.activations not in kinds:
         raise UserError(f"transformers has no T5 with the activations {config.activations}")

@@ -3,8 +3,7 @@
 import functools
 import re
 
-TABLE = "token_embedder/embedding"
-"""Our name of the embedding table."""
+from prompt_tuning.models.t5.shapes import EMBEDDING
 
 TABLE_NAMES = ("shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
 """The names that transformers has for it; the first is its own."""
@@ -33,7 +32,7 @@ _PROJECTIONS = {"query": "q", "key": "k", "value": "v", "out": "o"}
 
 def stored_name(name: str) -> str:
     """Returns the name that transformers gives to one of our parameters."""
-    if name == TABLE:
+    if name == EMBEDDING:
         return TABLE_NAMES[0]
     stack, part, *rest = name.split("/")
     if part == "logits_dense":

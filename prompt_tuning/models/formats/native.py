@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from prompt_tuning.models.config import ACTIVATIONS, DTYPES, T5Config
+from prompt_tuning.models.family import ModelConfig
 from prompt_tuning.models.formats.stored import Stored
 from prompt_tuning.models.formats.tensors import open_tensors, write_tensors
 from prompt_tuning.models.parameters import Parameter
+from prompt_tuning.models.t5.config import ACTIVATIONS, DTYPES, T5Config
 from prompt_tuning.types import UserError, nearest
 
 CONFIG = "config.json"
@@ -49,7 +50,7 @@ def open_native(directory: Path) -> Stored:
 def write_native(
     directory: Path,
     *,
-    config: T5Config,
+    config: ModelConfig,
     parameters: Mapping[str, Parameter],
     vocabulary_file: Path,
     extra_ids: int,

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.family import ModelConfig
 from prompt_tuning.models.parameters import Parameter
 
 
@@ -14,7 +14,7 @@ class Stored:
 
     Attributes:
         place: Where it is, for messages.
-        parameters: Its parameters by name; names that no T5 has are left as they are stored.
+        parameters: Its parameters by name; names that no model has are left as they are stored.
         config: The shape that is stored with them, or None.
         vocabulary_file: Where the SentencePiece model is in this form; None where it is not.
         extra_ids: Sentinels behind the pieces of that vocabulary; None to find them in the file.
@@ -22,6 +22,6 @@ class Stored:
 
     place: str
     parameters: Mapping[str, Parameter]
-    config: T5Config | None
+    config: ModelConfig | None
     vocabulary_file: Path | None
     extra_ids: int | None

@@ -14,14 +14,16 @@ import safetensors.numpy
 from jax.sharding import SingleDeviceSharding
 
 from benchmarks.pieces import write_vocabulary
-from prompt_tuning.models.decoding import greedy
+from prompt_tuning.models.decoding import Greedy
+from prompt_tuning.models.family import prompted
 from prompt_tuning.models.formats.hugging_face import open_hugging_face
-from prompt_tuning.models.prompted import Batch, PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.prompted import Batch
+from prompt_tuning.models.t5.config import T5Config
 from prompt_tuning.models.weights import Backbone, open_backbone
+from prompt_tuning.prompts.bank import PromptBank, no_prompt
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.types import UserError
-from tests.models.conftest import GOLDEN
+from tests.models.conftest import GOLDEN, answer
 
 CASES = ("t5_1_0", "t5_1_1", "gated_tied", "relu_untied")
 
@@ -65,7 +67,7 @@ def test_outputs_are_those_of_transformers_with_and_without_a_prompt(case: Path)
     stored = dict(np.load(case / "outputs.npz"))
     backbone = open_whole(case)
     (params,) = backbone.load([SingleDeviceSharding(jax.devices()[0])])
-    model = PromptedT5(T5(backbone.config), prefix)
+    model = prompted(backbone.config, prefix)
     batch = Batch(
         jnp.asarray(stored["tokens"], jnp.int32),
         jnp.asarray(stored["targets"], jnp.int32),
@@ -73,20 +75,20 @@ def test_outputs_are_those_of_transformers_with_and_without_a_prompt(case: Path)
     )
     width = backbone.config.emb_dim
     for kind, bank in (
-        ("plain", jnp.zeros((1, 0, width))),
-        ("prompted", jnp.asarray(stored["prompt"])[None]),
+        ("plain", no_prompt(width)),
+        ("prompted", PromptBank(jnp.asarray(stored["prompt"])[None])),
     ):
         logits = jax.jit(model.logits)(params, bank, batch, None)
         expected = stored[f"{kind}_logits"]
         np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
         inputs = (params, bank, batch.encoder_tokens, batch.prompt_id)
-        answers = jax.jit(functools.partial(greedy, model, length=6))(*inputs)
+        answers = jax.jit(functools.partial(answer, Greedy(), model, length=6))(*inputs)
         np.testing.assert_array_equal(answers, stored[f"{kind}_greedy"])
 
 
 def test_the_config_is_that_of_transformers(case: Path):
     config = open_hugging_face(case, "name").config
-    assert config is not None
+    assert isinstance(config, T5Config)
     assert (config.name, config.emb_dim, config.num_heads, config.head_dim) == ("name", 16, 2, 6)
     assert (config.num_encoder_layers, config.num_decoder_layers, config.mlp_dim) == (2, 1, 20)
     assert config.tied_embeddings == (case.name in ("t5_1_0", "gated_tied"))
@@ -101,7 +103,7 @@ def test_what_an_old_config_leaves_out_has_the_value_of_t5(directory: Path):
     del values["tie_word_embeddings"]
     (directory / "config.json").write_text(json.dumps(values))
     config = open_hugging_face(directory, "name").config
-    assert config is not None
+    assert isinstance(config, T5Config)
     assert (config.activations, config.tied_embeddings) == (("relu",), True)
     assert (config.relative_max_distance, config.num_decoder_layers) == (128, 2)
 

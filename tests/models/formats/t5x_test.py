@@ -17,10 +17,10 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import SingleDeviceSharding
 
 from benchmarks.pieces import write_vocabulary
-from prompt_tuning.models.config import T5Config
 from prompt_tuning.models.formats.t5x import open_t5x, write_t5x
 from prompt_tuning.models.parameters import in_memory, read_whole
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.t5.config import T5Config
+from prompt_tuning.models.t5.network import T5
 from prompt_tuning.models.weights import Backbone, open_backbone
 from prompt_tuning.types import UserError
 

@@ -18,9 +18,10 @@ import safetensors.numpy
 from jax.sharding import SingleDeviceSharding
 
 from benchmarks.pieces import write_vocabulary
-from prompt_tuning.models.prompted import Batch, PromptedT5
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.family import prompted
+from prompt_tuning.models.prompted import Batch
 from prompt_tuning.models.weights import open_backbone
+from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.prompts.formats import peft
 from prompt_tuning.prompts.placement import prefix
@@ -49,9 +50,9 @@ def our_logits(tmp_path_factory: pytest.TempPathFactory):
         jnp.asarray(stored["targets"], jnp.int32),
         jnp.zeros(4, jnp.int32),
     )
-    model = PromptedT5(T5(backbone.config), prefix)
+    model = prompted(backbone.config, prefix)
     return lambda array: jax.jit(functools.partial(model.logits, drop=None))(
-        params, jnp.asarray(array)[None], batch
+        params, PromptBank(jnp.asarray(array)[None]), batch
     )
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from prompt_tuning.cli import command_config, convert, gin_config, gin_files  # noqa: F401
 from prompt_tuning.cli.commands import COMMANDS
-from prompt_tuning.models.config import T5Config
+from prompt_tuning.models.family import parameter_shapes
 from prompt_tuning.models.formats.hugging_face_names import is_transposed, stored_name
-from prompt_tuning.models.parameters import parameter_shapes
+from prompt_tuning.models.t5.config import T5Config
 from tests.models.conftest import GOLDEN
 
 SHAPES = json.loads((GOLDEN / "hf_shapes.json").read_text())

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from prompt_tuning.models import decoder, encoder
-from prompt_tuning.models.layers import Dropout, DropoutMasks
-from prompt_tuning.models.t5 import T5
+from prompt_tuning.models.t5 import decoder, encoder
+from prompt_tuning.models.t5.layers import Dropout, DropoutMasks
+from prompt_tuning.models.t5.network import T5
 
 RATE = 0.25
 

@@ -3,10 +3,10 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.layers import (
+from prompt_tuning.models.prompted import Dropout
+from prompt_tuning.models.t5.config import T5Config
+from prompt_tuning.models.t5.layers import (
     Attention,
-    Dropout,
     DropoutMasks,
     Mlp,
     RelativeBias,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from prompt_tuning.models.t5.shapes import EMBEDDING
 from prompt_tuning.types import UserError
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -53,8 +54,8 @@ def check_parameters(place: str, found: Shapes, wanted: Shapes) -> None:
 def outline(shapes: Shapes) -> dict[str, str]:
     """Describes a T5 by what its parameters show; what they do not show is left out."""
     words: dict[str, str] = {}
-    if "token_embedder/embedding" in shapes and len(shapes["token_embedder/embedding"]) == 2:
-        rows, width = shapes["token_embedder/embedding"]
+    if EMBEDDING in shapes and len(shapes[EMBEDDING]) == 2:
+        rows, width = shapes[EMBEDDING]
         words["rows"], words["width"] = f"{rows:,} embedding rows", f"width {width}"
     for stack in ("encoder", "decoder"):
         layers = {name.split("/")[1] for name in shapes if name.startswith(f"{stack}/layers_")}

@@ -6,11 +6,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.layers import (
+from prompt_tuning.models.prompted import DecodeState, Dropout
+from prompt_tuning.models.t5.config import T5Config
+from prompt_tuning.models.t5.layers import (
     Attention,
     Cache,
-    Dropout,
     DropoutMasks,
     Mlp,
     RelativeBias,
@@ -23,21 +23,17 @@ from prompt_tuning.models.layers import (
 from prompt_tuning.types import Array
 
 
-class DecodeState(NamedTuple):
-    """Holds what decoding one more token needs.
+class Memory(NamedTuple):
+    """What decoding reads of an input.
 
     Attributes:
-        self_cache: Per layer, keys and values of the tokens so far, `[B, heads, L, head_dim]`.
-        memory: The encoder output, `[B, P+T, H]`; or, where more tokens are to be decoded than a
+        encoded: The encoder output, `[B, P+T, H]`; or, where more tokens are to be decoded than a
             head is wide, its keys and values per layer, which then cost less.
-        encoder_bias: `[B, 1, 1, P+T]`, large and negative at padding.
-        index: Number of tokens decoded so far.
+        bias: `[B, 1, 1, P+T]`, large and negative at padding.
     """
 
-    self_cache: tuple[Cache, ...]
-    memory: Array | tuple[Cache, ...]
-    encoder_bias: Array
-    index: Array
+    encoded: Array | tuple[Cache, ...]
+    bias: Array
 
 
 class Decoder(nn.Module):
@@ -71,15 +67,20 @@ class Decoder(nn.Module):
         return dropout(self.decoder_norm(x), masks, "output")
 
     def step(self, x: Array, state: DecodeState) -> tuple[Array, tuple[Cache, ...]]:
-        """Runs one position `[B, 1, H]` and returns it with the caches that now hold it."""
-        keys = jnp.arange(state.self_cache[0].keys.shape[2], dtype=jnp.int32)
+        """Runs one position `[B, 1, H]` and returns it with the caches that now hold it.
+
+        The state's cache is one `Cache` for each layer, `[B, heads, L, head_dim]`, and its memory
+        a `Memory`.
+        """
+        keys = jnp.arange(state.cache[0].keys.shape[2], dtype=jnp.int32)
         query = state.index[None]
         bias = self.relpos_bias(query, keys)
         bias = bias + causal_bias(query, keys, bias.dtype)
         caches = []
-        for i, (layer, past) in enumerate(zip(self.layers, state.self_cache, strict=True)):
-            memory = state.memory[i] if isinstance(state.memory, tuple) else state.memory
-            x, cache = layer.step(x, past, state.index, bias, memory, state.encoder_bias)
+        encoded, encoder_bias = state.memory
+        for i, (layer, past) in enumerate(zip(self.layers, state.cache, strict=True)):
+            of_layer = encoded[i] if isinstance(encoded, tuple) else encoded
+            x, cache = layer.step(x, past, state.index, bias, of_layer, encoder_bias)
             caches.append(cache)
         return self.decoder_norm(x), tuple(caches)
 

@@ -6,15 +6,11 @@ The encoder takes embeddings, so that a soft prompt can stand in front of the em
 import flax.linen as nn
 import jax.numpy as jnp
 
-from prompt_tuning.models.config import T5Config
-from prompt_tuning.models.decoder import Decoder, DecodeState
-from prompt_tuning.models.encoder import Encoder
-from prompt_tuning.models.layers import (
-    Cache,
-    Dropout,
-    attention_bias,
-    statistics_dtype,
-)
+from prompt_tuning.models.prompted import DecodeState, Dropout
+from prompt_tuning.models.t5.config import T5Config
+from prompt_tuning.models.t5.decoder import Decoder, Memory
+from prompt_tuning.models.t5.encoder import Encoder
+from prompt_tuning.models.t5.layers import Cache, attention_bias, statistics_dtype
 from prompt_tuning.types import Array
 
 
@@ -79,9 +75,11 @@ class T5(nn.Module):
         shape = (encoded.shape[0], c.num_heads, length, c.head_dim)
         empty = Cache(jnp.zeros(shape, jnp.dtype(c.dtype)), jnp.zeros(shape, jnp.dtype(c.dtype)))
         return DecodeState(
-            self_cache=(empty,) * c.num_decoder_layers,
-            memory=encoded if length < c.head_dim else self.decoder.memories(encoded),
-            encoder_bias=self._encoder_bias(encoder_mask),
+            cache=(empty,) * c.num_decoder_layers,
+            memory=Memory(
+                encoded if length < c.head_dim else self.decoder.memories(encoded),
+                self._encoder_bias(encoder_mask),
+            ),
             index=jnp.zeros((), jnp.int32),
         )
 
@@ -95,8 +93,8 @@ class T5(nn.Module):
         Returns:
             Logits `[B, V]` of the next token, and the state after it.
         """
-        hidden, self_cache = self.decoder.step(self.embed(tokens[:, None]), state)
-        state = state._replace(self_cache=self_cache, index=state.index + 1)
+        hidden, cache = self.decoder.step(self.embed(tokens[:, None]), state)
+        state = state._replace(cache=cache, index=state.index + 1)
         return self._logits(hidden)[:, 0], state
 
     def _encoder_bias(self, encoder_mask: Array) -> Array:

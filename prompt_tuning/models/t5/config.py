@@ -1,6 +1,7 @@
 """The shape of a T5."""
 
 import dataclasses
+from typing import ClassVar
 
 ACTIVATIONS = ("gelu", "relu", "silu", "linear")
 """Activations of the feed-forward layer."""
@@ -29,7 +30,10 @@ class T5Config:
         relative_buckets: Buckets of the relative position bias.
         relative_max_distance: Distance in tokens from which all share the last bucket.
         dtype: Compute dtype, "float32" or "bfloat16" ("float64" for exactness tests).
+        family: Names the model family.
     """
+
+    family: ClassVar[str] = "t5"
 
     name: str
     vocab_size: int

@@ -13,7 +13,11 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from prompt_tuning.models.products import dense_product
+from prompt_tuning.models.prompted import Dropout
 from prompt_tuning.types import Array
+
+NEURONS = "neurons"
+"""The name that feed-forward layers sow their captured activations under."""
 
 _MASKED = -1e10
 
@@ -23,21 +27,6 @@ class Cache(NamedTuple):
 
     keys: Array
     values: Array
-
-
-class Dropout(NamedTuple):
-    """The dropout of one forward pass.
-
-    Every example has a key of its own, so the mask of an example depends neither on what else is
-    in the batch nor on how far it is padded.
-
-    Attributes:
-        rate: Probability of zeroing, in [0, 1).
-        keys: `[B]` random keys, one per example.
-    """
-
-    rate: float
-    keys: Array
 
 
 class DropoutMasks(NamedTuple):
@@ -134,7 +123,7 @@ class RmsNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """Normalises `x` `[B, T, H]`."""
+        """Normalizes `x` `[B, T, H]`."""
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],), jnp.float32)
         x = x.astype(statistics_dtype(x.dtype))
         x = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + 1e-6)
@@ -225,9 +214,17 @@ class Mlp(nn.Module):
 
     def __call__(self, x: Array, masks: DropoutMasks | None, site: str) -> Array:
         """Maps `x` `[B, T, H]` to `[B, T, H]`."""
+        branches = [wi(x) for wi in self.wi]
+        # Nothing is kept unless the collection "intermediates" is asked for.
+        self.sow("intermediates", NEURONS, branches[self._gate])
         # Computed again in the backward pass: that takes less time than keeping what it needs.
-        hidden = jax.checkpoint(self._multiply)([wi(x) for wi in self.wi])
+        hidden = jax.checkpoint(self._multiply)(branches)
         return self.wo(dropout(hidden, masks, f"{site}/hidden"))
+
+    @property
+    def _gate(self) -> int:
+        """The first branch with a nonlinearity; a neuron is active where it is let through."""
+        return next((i for i, name in enumerate(self.activations) if name != "linear"), 0)
 
     def _multiply(self, branches: list[Array]) -> Array:
         """Returns the product of the activations of `branches`, each `[B, T, mlp_dim]`."""

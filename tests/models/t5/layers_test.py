@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.models.layers import (
+from prompt_tuning.models.t5.layers import (
     Attention,
     Dropout,
     attention_bias,
