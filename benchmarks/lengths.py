@@ -200,7 +200,8 @@ def _padded(
     """Returns examples padded to a shape, or to the longest of them."""
     inputs, targets = split.inputs.lengths[rows].max(), split.targets.lengths[rows].max()
     width, length = shape or (int(inputs), int(targets))
-    return HostBatch(split.inputs.padded(rows, width), split.targets.padded(rows, length))
+    padded = split.inputs.padded(rows, width), split.targets.padded(rows, length)
+    return HostBatch(*padded, part=np.zeros(len(rows), np.int32))
 
 
 def _measure_task(
@@ -235,7 +236,8 @@ def _measure_task(
 
 def _peer(case: Case, way: Way, python: Path, folder: Path) -> Worker:
     file = folder / "peer.json"
-    file.write_text(json.dumps(way.to_json()["batches"]), encoding="utf-8")
+    batches = [tokens_and_targets[:2] for tokens_and_targets in way.to_json()["batches"]]
+    file.write_text(json.dumps(batches), encoding="utf-8")
     return peer.start(python, case, generated=1, answered_together=1, batches_file=file)
 
 

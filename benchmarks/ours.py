@@ -1,7 +1,7 @@
 """This project's side of the benchmarks: the step, the stepping and the decoding that users run."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import jax
@@ -14,22 +14,17 @@ from prompt_tuning.data.padding import Positions
 from prompt_tuning.data.pipeline import Batches, HostBatch
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.decoding import Greedy
-from prompt_tuning.models.family import PromptedModel, prompted
-from prompt_tuning.models.weights import Outline
 from prompt_tuning.prompts.bank import PromptBank
-from prompt_tuning.prompts.placement import find_placement
+from prompt_tuning.prompts.starts import SampledVocab
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.evaluation import Evaluator
-from prompt_tuning.training.lanes import Lane, Stepper
-from prompt_tuning.training.pool import make_cutter, make_pool
+from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.rows import Row
-from prompt_tuning.training.running import Place
 from prompt_tuning.training.schedule import Schedule
-from prompt_tuning.training.starts import SampledVocab
-from prompt_tuning.training.state import init_state
+from prompt_tuning.training.slots import DeviceSlots, Slot, make_microbatcher, make_slots
 from prompt_tuning.training.step import StepMetrics
-from prompt_tuning.types import Params, UserError
+from prompt_tuning.types import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,17 +33,13 @@ class Opened:
 
     Attributes:
         config: What a run would train with.
-        outline: The model without its weights.
-        model: The prompted model.
+        model: The model.
         layouts: Where forward passes run.
-        frozen: The parameters on every layout, by the layout's name.
     """
 
     config: TuneConfig
-    outline: Outline
-    model: PromptedModel
+    model: OpenModel
     layouts: Sequence[partitioning.Layout]
-    frozen: Mapping[str, Params]
 
 
 def open_case(case: Case, rows: int) -> Opened:
@@ -56,12 +47,8 @@ def open_case(case: Case, rows: int) -> Opened:
     setup, config = cases.configured(case)
     partitioning.use_cpu_cores(rows)
     setup.keep_compiled_programs()
-    backbone = backbones.open_model(case)
-    layouts = partitioning.layouts()[:rows]
-    model = prompted(backbone.config, find_placement(config.placed))
-    frozen = partitioning.load(backbone, layouts)
-    outline = Outline(backbone.config, backbone.config.dtype)
-    return Opened(config, outline, model, layouts, frozen)
+    model = OpenModel(backbones.open_model(case), cast(Vocabulary, _Numbers()))
+    return Opened(config, model, model.layouts[:rows])
 
 
 def examples(case: Case, count: int, seed: int = 0) -> CachedSplit:
@@ -84,24 +71,23 @@ class Training:
     """
 
     def __init__(self, opened: Opened, case: Case, shapes: Sequence[tuple[int, int]], rows: int):
-        stepper = Stepper(opened.model, opened.frozen, opened.config.step)
         of_run = [_row(case, number) for number in range(rows)]
-        pool = make_pool(stepper, opened.layouts, of_run, opened.outline, opened.config, shapes)
-        self._places: list[Place] = []
+        slots = make_slots(of_run, opened.model, opened.config, shapes, opened.layouts)
+        self._slots: list[Slot] = []
         for number, row in enumerate(of_run):
-            place = pool.free()
-            if place is None:
-                raise UserError(f"{rows} rows are more than the {pool.slots} slots of a run")
-            prompt = first_prompt(case, opened.model.width, number)
-            place.lane.load(place.slot, row, init_state(prompt, opened.config.step.optimizer))
-            self._places.append(place)
+            slot = slots.free()
+            if slot is None:
+                raise UserError(f"{rows} rows are more than the {len(slots)} slots of a run")
+            state = slot.device.start(first_prompt(case, opened.model.width, number))
+            slot.device.load(slot.number, row, state, ())
+            self._slots.append(slot)
 
     def step(self, batches: Sequence[HostBatch]) -> list[StepMetrics]:
         """Takes a step with a batch for each row, without waiting for it."""
-        by_lane: dict[Lane, dict[int, HostBatch]] = {}
-        for (lane, slot), batch in zip(self._places, batches, strict=True):
-            by_lane.setdefault(lane, {})[slot] = batch
-        return [lane.step(of_lane)[0] for lane, of_lane in by_lane.items()]
+        by_device: dict[DeviceSlots, dict[int, HostBatch]] = {}
+        for slot, batch in zip(self._slots, batches, strict=True):
+            by_device.setdefault(slot.device, {})[slot.number] = batch
+        return [device.step(of_device)[0] for device, of_device in by_device.items()]
 
 
 def train(steps: Iterable[tuple[Training, Sequence[HostBatch]]]) -> None:
@@ -123,8 +109,9 @@ def count(
 ) -> Positions:
     """Counts the encoder positions of a row's step on a batch, with these shapes to pad to."""
     (layout, *_), rows = opened.layouts, [_row(case, 0)]
-    cutter = make_cutter(rows, opened.outline, opened.config, shapes, layout, 1)
-    return cutter.cut({0: batch}).positions[0]
+    outline = opened.model.backbone.outline
+    microbatcher = make_microbatcher(rows, outline, opened.config, shapes, layout, 1)
+    return microbatcher.split({0: batch}).positions[0]
 
 
 class Generation:
@@ -137,10 +124,10 @@ class Generation:
 
     def __init__(self, opened: Opened, case: Case):
         self._evaluator = Evaluator(
-            opened.model,
-            opened.frozen,
+            opened.model.prompted(opened.config.placed),
+            opened.model.frozen,
             opened.layouts,
-            cast(Vocabulary, _Numbers()),
+            opened.model.vocabulary,
             Greedy(),
             batch_size=opened.config.eval_batch_size,
             shapes=[(case.inputs, case.targets)],

@@ -10,11 +10,9 @@ from prompt_tuning.models.beam import Beam
 from prompt_tuning.models.decoding import Greedy, Nucleus
 from prompt_tuning.models.scoring import Rank
 from prompt_tuning.models.t5.config import T5Config
-from prompt_tuning.training.adafactor import Adafactor
-from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
-from prompt_tuning.training.schedule import Schedule, SourceStage
-from prompt_tuning.training.setup import Setup
-from prompt_tuning.training.starts import (
+from prompt_tuning.parameterizations.prompt_table import PromptTable
+from prompt_tuning.parameterizations.whole_model import WholeModel
+from prompt_tuning.prompts.starts import (
     ClassLabels,
     FromFile,
     FromText,
@@ -22,6 +20,10 @@ from prompt_tuning.training.starts import (
     SampledVocab,
     Uniform,
 )
+from prompt_tuning.training.adafactor import Adafactor
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.schedule import Schedule, SourceStage
+from prompt_tuning.training.setup import Setup
 from prompt_tuning.training.step import StepConfig
 
 for configurable in (
@@ -31,9 +33,9 @@ for configurable in (
     FromFile,
     FromText,
     Greedy,
-    ModelTuneConfig,
     Nucleus,
     Pretrained,
+    PromptTable,
     Rank,
     SampledVocab,
     Schedule,
@@ -44,5 +46,6 @@ for configurable in (
     TaskFile,
     TuneConfig,
     Uniform,
+    WholeModel,
 ):
     gin.external_configurable(configurable)

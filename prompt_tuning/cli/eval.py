@@ -79,14 +79,14 @@ def evaluate(
     ]
     cached = opened.setup.open_tasks(
         [name for _, name in pairs],
-        opened.vocabulary,
+        opened.model.vocabulary,
         tfds_data_dir=tfds_data_dir,
         console=console,
     )
     for i, name in pairs:
         check_labels(opened.prompts[i], name, labels_of(cached[name]))
     if design is not None:
-        cached = _with_design(design, cached, split, opened.vocabulary, console)
+        cached = _with_design(design, cached, split, opened.model.vocabulary, console)
     evaluator = opened.evaluator(decoder, batch_size=batch_size, shapes=setup.choose_shapes(cached))
     items = [(i, tuple(part for part, _ in cached[name].parts)) for i, name in pairs]
     scores = evaluator.score(opened.bank, items, split)

@@ -69,7 +69,7 @@ def infer(
     ]
     requests = _read_requests(Path(input_file), opened.names, templates)
     longest = setup.feature_lengths["inputs"]
-    tokens = [opened.vocabulary.encode(text) for text, _ in requests]
+    tokens = [opened.model.vocabulary.encode(text) for text, _ in requests]
     cut = sum(len(ids) + 1 > longest for ids in tokens)
     if cut:
         console.print(f"{cut} inputs are cut to {longest} tokens (TASK_FEATURE_LENGTHS)")

@@ -75,7 +75,7 @@ def leaderboard(
     tasks = _tasks(opened, list(chosen), wanted)
     cached = opened.setup.open_tasks(
         [name for _, name in tasks.values()],
-        opened.vocabulary,
+        opened.model.vocabulary,
         tfds_data_dir=tfds_data_dir,
         console=console,
     )

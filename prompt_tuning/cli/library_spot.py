@@ -1,6 +1,7 @@
 """`prompt-tuning spot --library=DIR`: tunes a new task from the prompts most similar to it."""
 
 import collections
+import dataclasses
 import functools
 import shlex
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.session import Session
 from prompt_tuning.storage import write_text
 from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.run_directory import RunDirectory
@@ -75,7 +77,9 @@ def library_spot(
         tell(plan.described(plan.k))
         session.dry_run(_outline(plan, name, plan.k))
         return
-    candidates = _candidates(opened, setup, tuning)
+    model = setup.open_model()
+    session = dataclasses.replace(session, model=model)
+    candidates = _candidates(opened, model, tuning, setup.target_prefix or "")
     for line in candidates.described(plan.embedding.steps):
         tell(line)
     k = min(plan.k, len(candidates.entries))
@@ -86,8 +90,8 @@ def library_spot(
         return
     session.check(rows)
     directory = RunDirectory(model_dir)
-    work = session.open(directory, operative_config, len(rows))
-    tune = functools.partial(session.tune, work=work)
+    this_run = session.open(directory, operative_config, len(rows))
+    tune = functools.partial(session.tune, run=this_run)
     found = transfer.run(plan, name, candidates, tune, directory=directory, tell=tell)
     comparison = library_table.compare(_start_rows(found))
     best = found[comparison.starts.index(comparison.best)]
@@ -157,16 +161,17 @@ def _origin(best: Started, kept: Outcome) -> str:
     )
 
 
-def _candidates(library: Library, setup: Setup, tuning: TuneConfig) -> Candidates:
-    backbone = setup.open_backbone()
+def _candidates(
+    library: Library, model: OpenModel, tuning: TuneConfig, target_prefix: str
+) -> Candidates:
     return find_candidates(
         library,
-        backbone=backbone.config.name,
-        backbone_digest=backbone.digest,
+        backbone=model.name,
+        backbone_digest=model.digest,
         prompt_length=tuning.prompt_length,
-        hidden_size=backbone.config.emb_dim,
+        hidden_size=model.width,
         placement=tuning.placed,
-        target_prefix=setup.target_prefix or "",
+        target_prefix=target_prefix,
     )
 
 

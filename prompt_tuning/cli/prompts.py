@@ -1,22 +1,21 @@
 """Prompt files opened together as a bank on their frozen model."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.decoding import Decoder
-from prompt_tuning.models.family import PromptedModel, prompted
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.bank import PromptBank, no_prompt
-from prompt_tuning.prompts.placement import find_placement, prefix
+from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.prompts.usage import PREFIX, agreed, remarks
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.evaluation import Evaluator
-from prompt_tuning.training.setup import Setup, open_vocabulary
-from prompt_tuning.types import Params, UserError
+from prompt_tuning.training.open_model import OpenModel
+from prompt_tuning.training.setup import Setup
+from prompt_tuning.types import UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,10 +26,8 @@ class OpenPrompts:
         prompts: The prompt files' content.
         bank: Their prompts.
         names: A name for each prompt, all different.
-        model: The prompted model.
-        frozen: Its parameters on each layout.
-        layouts: Where forward passes can run.
-        vocabulary: Its vocabulary.
+        placement: Where they stand among the inputs.
+        model: The model.
         setup: Frozen model and data, as the prompts were tuned with them.
         remarks: What differs from their runs and may change scores a little, in lines.
     """
@@ -38,10 +35,8 @@ class OpenPrompts:
     prompts: Sequence[files.Prompt]
     bank: PromptBank
     names: Sequence[str]
-    model: PromptedModel
-    frozen: Mapping[str, Params]
-    layouts: Sequence[partitioning.Layout]
-    vocabulary: Vocabulary
+    placement: str
+    model: OpenModel
     setup: Setup
     remarks: Sequence[str] = ()
 
@@ -54,10 +49,10 @@ class OpenPrompts:
             UserError: The batch size is not positive, or cannot be cut over a layout's devices.
         """
         return Evaluator(
-            self.model,
-            self.frozen,
-            self.layouts,
-            self.vocabulary,
+            self.model.prompted(self.placement),
+            self.model.frozen,
+            self.model.layouts,
+            self.model.vocabulary,
             decoder,
             batch_size=batch_size,
             shapes=shapes,
@@ -67,17 +62,14 @@ class OpenPrompts:
 def open_without_prompt(setup: Setup) -> OpenPrompts:
     """Opens a model that reads inputs alone: the bank holds one prompt without tokens."""
     setup.keep_compiled_programs()
-    backbone = setup.open_backbone()
-    bank = no_prompt(backbone.config.emb_dim)
-    layouts = partitioning.layouts()
+    model = setup.open_model()
+    bank = no_prompt(model.width)
     return OpenPrompts(
         prompts=[files.Prompt(np.asarray(bank.prompts)[0], {})],
         bank=bank,
         names=["no prompt"],
-        model=prompted(backbone.config, prefix),
-        frozen=partitioning.load(backbone, layouts),
-        layouts=layouts,
-        vocabulary=open_vocabulary(backbone),
+        placement=PREFIX,
+        model=model,
         setup=setup,
     )
 
@@ -100,25 +92,24 @@ def open_prompts(paths: str | Sequence[str], setup: Setup, placement: str | None
     prompts = [files.load(path) for path in paths]
     placement = agreed(paths, prompts, "placement", chosen=placement, default=PREFIX)
     try:
-        combine = find_placement(placement)
+        find_placement(placement)
     except UserError as error:
         raise UserError(f"{paths[0]}: {error}") from None
     setup = _as_tuned(setup, paths, prompts)
     partitioning.use_cpu_cores(len(paths))
     setup.keep_compiled_programs()
-    backbone = setup.open_backbone()
+    model = setup.open_model()
     for path, prompt in zip(paths, prompts, strict=True):
         try:
             files.check(
                 prompt,
-                backbone=backbone.config.name,
-                backbone_digest=backbone.digest,
+                backbone=model.name,
+                backbone_digest=model.digest,
                 prompt_length=prompts[0].array.shape[0],
-                hidden_size=backbone.config.emb_dim,
+                hidden_size=model.width,
             )
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
-    layouts = partitioning.layouts()
     return OpenPrompts(
         prompts=prompts,
         bank=PromptBank(np.stack([prompt.array for prompt in prompts])),
@@ -128,10 +119,8 @@ def open_prompts(paths: str | Sequence[str], setup: Setup, placement: str | None
                 for p, path in zip(prompts, paths, strict=True)
             ]
         ),
-        model=prompted(backbone.config, combine),
-        frozen=partitioning.load(backbone, layouts),
-        layouts=layouts,
-        vocabulary=open_vocabulary(backbone),
+        placement=placement,
+        model=model,
         setup=setup,
         remarks=remarks(
             paths,

@@ -59,9 +59,9 @@ def spot(
         session.dry_run(plan.first_rows + plan.transfer_rows(anywhere))
         return
     directory = RunDirectory(model_dir)
-    work = session.open(directory, operative_config, len(plan.first_rows))
-    outcomes = run(plan, functools.partial(session.tune, work=work), directory)
-    report(outcomes, directory, work.labels, console)
+    this_run = session.open(directory, operative_config, len(plan.first_rows))
+    outcomes = run(plan, functools.partial(session.tune, run=this_run), directory)
+    report(outcomes, directory, this_run.labels, console)
 
 
 def report(

@@ -78,14 +78,14 @@ def study(
         return
     directory = RunDirectory(model_dir)
     prompts = Library.create(library_dir or directory.path / "library")
-    work = session.open(directory, operative_config, len(plan.first_rows))
+    this_run = session.open(directory, operative_config, len(plan.first_rows))
 
     def tune(rows: Sequence[Row], mixtures: Mapping[str, tuple[str, ...]]) -> list[Outcome]:
         mixed = {
-            name: proportional_mixture(name, [work.tasks[member] for member in members])
+            name: proportional_mixture(name, [this_run.tasks[member] for member in members])
             for name, members in mixtures.items()
         }
-        return session.tune(rows, dataclasses.replace(work, tasks={**work.tasks, **mixed}))
+        return session.tune(rows, dataclasses.replace(this_run, tasks={**this_run.tasks, **mixed}))
 
     outcomes, retrieval = run(plan, tune, directory)
     prompts.add(_library_prompts(plan, outcomes, directory))

@@ -9,12 +9,12 @@ from prompt_tuning.analysis import results
 from prompt_tuning.analysis.summary import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.session import Session
-from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
+from prompt_tuning.prompts.starts import FromRow, Start
+from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule, SourceStage
 from prompt_tuning.training.setup import Setup
-from prompt_tuning.training.starts import FromRow, Start
 
 
 @gin.configurable
@@ -27,7 +27,7 @@ def train(
     schedule: Schedule,
     source: SourceStage | None,
     save_steps: int | Sequence[int],
-    tuning: TuneConfig | ModelTuneConfig,
+    tuning: TuneConfig,
     setup: Setup,
     dry_run: bool,
     tfds_data_dir: str | None,
@@ -57,7 +57,7 @@ def train(
         start=start,
         schedule=schedule,
         source=source,
-        models=isinstance(tuning, ModelTuneConfig),
+        tunes_model=tuning.parameterization.tunes_model,
     )
     console = Console()
     session = Session(
@@ -77,7 +77,7 @@ def train(
     scored = [outcome.result() for outcome in outcomes]
     results.write(directory.results, scored)
     console.print(summary_table(scored, "Scores at the checkpoints best on validation"))
-    kept = "Models" if isinstance(tuning, ModelTuneConfig) else "Prompts"
+    kept = "Models" if tuning.parameterization.tunes_model else "Prompts"
     console.print(f"{kept}, metrics and results are in {directory.path}", highlight=False)
 
 
@@ -88,7 +88,7 @@ def train_rows(
     start: Start,
     schedule: Schedule,
     source: SourceStage | None,
-    models: bool,
+    tunes_model: bool,
 ) -> list[Row]:
     """Returns the rows of a run: one for each task and seed, after one of the source.
 
@@ -98,10 +98,10 @@ def train_rows(
         start: How rows begin that start from no other.
         schedule: How long and how fast the tasks train.
         source: What to train on first, or None.
-        models: Whether models are tuned.
+        tunes_model: Whether models are tuned.
     """
-    plain = "model_tuning" if models else "prompt_tuning"
-    after_source = "multi_task_model_tuning" if models else "spot"
+    plain = "model_tuning" if tunes_model else "prompt_tuning"
+    after_source = "multi_task_model_tuning" if tunes_model else "spot"
     init = start.describe()["init"]
     first = []
     if source is not None and seeds:

@@ -67,10 +67,12 @@ class HostBatch(NamedTuple):
     Attributes:
         encoder_tokens: `[B, T]` int32, padded with 0.
         targets: `[B, L]` int32, padded with 0.
+        part: `[B]` int32, the part that each example was drawn from.
     """
 
     encoder_tokens: np.ndarray
     targets: np.ndarray
+    part: np.ndarray
 
     @property
     def input_lengths(self) -> np.ndarray:
@@ -170,7 +172,9 @@ class Batches:
         inputs = [self._inputs, *(block.inputs for block in streamed)]
         targets = [self._targets, *(block.targets for block in streamed)]
         return HostBatch(
-            ragged.padded(inputs, rows, shape[0]), ragged.padded(targets, rows, shape[1])
+            ragged.padded(inputs, rows, shape[0]),
+            ragged.padded(targets, rows, shape[1]),
+            self._parts_of(rows),
         )
 
     def chosen(self, position: int) -> Chosen:
@@ -240,6 +244,14 @@ class Batches:
         examples, inputs, targets, _ = drawn[:, order]
         shapes = smallest_fit(self.shapes, inputs.max(1), targets.max(1))
         return _Window(window, examples, inputs, shapes, tuple(blocks.values()))
+
+    def _parts_of(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the part that each of the examples `[B]` of the present window is of."""
+        held = [part for part in range(len(self._sizes)) if part not in self._streams]
+        sizes = [self._sizes[part] for part in held]
+        sizes += [len(block.inputs) for block in self._window.streamed]
+        parts = np.array([*held, *self._streams][: len(sizes)], np.int32)
+        return parts[np.searchsorted(np.cumsum(sizes), rows, side="right")]
 
     def _held(self, rows: np.ndarray) -> _Drawn:
         return _Drawn(rows, self._input_lengths[rows], self._target_lengths[rows], self._fit[rows])

@@ -44,16 +44,23 @@ class Adafactor:
         return self._scaling().init(parameters)
 
     def update(
-        self, gradient: Any, state: optax.OptState, parameters: Any, learning_rate: Array
+        self, gradient: Any, state: optax.OptState, parameters: Any, learning_rates: Any
     ) -> tuple[Any, optax.OptState]:
-        """Returns the next `parameters` and state, given the gradient of the summed loss."""
+        """Returns the next `parameters` and state.
+
+        Args:
+            gradient: The gradient of the summed loss by `parameters`.
+            state: The state before.
+            parameters: An array, or a tree of them.
+            learning_rates: The learning rate of each array, in a tree like `parameters`.
+        """
         scaled, state = self._scaling().update(gradient, state, parameters)
 
-        def moved(parameter: Array, update: Any) -> Array:
-            rate = learning_rate.astype(parameter.dtype)
+        def moved(parameter: Array, update: Any, rate: Array) -> Array:
+            rate = rate.astype(parameter.dtype)
             return parameter - rate * update - self.weight_decay * parameter
 
-        return jax.tree.map(moved, parameters, scaled), state
+        return jax.tree.map(moved, parameters, scaled, learning_rates), state
 
     def _scaling(self) -> optax.GradientTransformation:
         scale = self.parameter_scale

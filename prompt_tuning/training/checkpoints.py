@@ -10,8 +10,9 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import flax.serialization
 import jax
 import numpy as np
 
@@ -38,6 +39,21 @@ def _interruptible_later() -> Iterator[None]:
         before(*received[0])
 
 
+class Checkpoint(NamedTuple):
+    """The content of a checkpoint.
+
+    Attributes:
+        number: Its number.
+        tree: The trainable state; nested dictionaries of NumPy arrays, which
+            `flax.serialization.from_state_dict` puts into the structure that was saved.
+        progress: What belongs to it and is not an array, a JSON object.
+    """
+
+    number: int
+    tree: dict[str, Any]
+    progress: dict[str, Any]
+
+
 class Checkpoints:
     """Saves and restores a run's trainable state under a directory, which the first save makes.
 
@@ -51,44 +67,44 @@ class Checkpoints:
         self._directory = directory.absolute()
 
     @_interruptible_later()
-    def save(self, step: int, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
-        """Writes checkpoint `step`.
+    def save(self, number: int, tree: Any, progress: dict[str, Any]) -> None:
+        """Writes a checkpoint.
 
         Args:
-            step: Number of the checkpoint, larger than those before it.
-            arrays: The trainable state by name.
+            number: Its number, larger than those before it.
+            tree: The trainable state, a tree of arrays.
             progress: What belongs to it and is not an array, as a JSON object.
         """
         import orbax.checkpoint as ocp
 
-        progress = {**progress, "arrays": sorted(arrays)}
-        progress["digest"] = _digest(arrays, progress)
+        tree = flax.serialization.to_state_dict(tree)
+        progress = {**progress, "digest": _digest(tree, progress)}
         self._manager.save(
-            step,
+            number,
             args=ocp.args.Composite(
-                state=ocp.args.PyTreeSave(arrays), progress=ocp.args.JsonSave(progress)
+                state=ocp.args.PyTreeSave(tree), progress=ocp.args.JsonSave(progress)
             ),
         )
 
     @_interruptible_later()
-    def latest(self) -> tuple[int, dict[str, np.ndarray], dict[str, Any]] | None:
-        """Returns number, arrays and progress of the newest sound checkpoint, or None.
+    def latest(self) -> Checkpoint | None:
+        """Returns the newest sound checkpoint, or None.
 
         Damaged ones are named in a warning and removed, so that their numbers can be used again.
         """
         if not self._directory.is_dir():
             return None
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        for number in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return step, *self._read(step)
+                return self._read(number)
             except Exception as error:
                 summary = (str(error).strip() or type(error).__name__).splitlines()[0]
                 warnings.warn(
-                    f"checkpoint {self._directory / str(step)} is damaged and is skipped: "
+                    f"checkpoint {self._directory / str(number)} is damaged and is skipped: "
                     f"{summary[:200]}",
                     stacklevel=2,
                 )
-                self._manager.delete(step)
+                self._manager.delete(number)
         return None
 
     @_interruptible_later()
@@ -106,44 +122,25 @@ class Checkpoints:
         )
         return ocp.CheckpointManager(self._directory, options=options)
 
-    def _read(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    def _read(self, number: int) -> Checkpoint:
         import orbax.checkpoint as ocp
 
         progress = self._manager.restore(
-            step, args=ocp.args.Composite(progress=ocp.args.JsonRestore())
+            number, args=ocp.args.Composite(progress=ocp.args.JsonRestore())
         )["progress"]
-        names = progress["arrays"]
-        restore = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
-        arrays = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.PyTreeRestore(item=dict.fromkeys(names, 0), restore_args=restore)
-            ),
-        )["state"]
-        if progress.pop("digest") != _digest(arrays, progress):
+        shapes = self._manager.item_metadata(number)["state"]
+        arrays = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes.tree)
+        restore = ocp.args.PyTreeRestore(restore_args=arrays)
+        tree = self._manager.restore(number, args=ocp.args.Composite(state=restore))["state"]
+        if progress.pop("digest") != _digest(tree, progress):
             raise ValueError("it does not read back as it was written")
-        return arrays, progress
+        return Checkpoint(number, tree, progress)
 
 
-def flatten(tree: Any) -> dict[str, np.ndarray]:
-    """Names the leaves of a tree of arrays by their paths."""
-    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {_name(path): np.asarray(leaf) for path, leaf in leaves}
-
-
-def unflatten(like: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """Puts arrays named by `flatten` into the structure of `like`."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: arrays[_name(path)], like)
-
-
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/").replace("/", ".")
-
-
-def _digest(arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> str:
+def _digest(tree: Any, progress: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(progress, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        array = np.ascontiguousarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()

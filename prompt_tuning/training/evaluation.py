@@ -143,7 +143,7 @@ class Evaluator:
     def score(
         self,
         bank: Bank,
-        items: Sequence[tuple[int, Sequence[CachedTask]]],
+        items: Sequence[tuple[int | Sequence[int], Sequence[CachedTask]]],
         split: str | None,
         params: OnLayouts | None = None,
     ) -> list[dict[str, float]]:
@@ -151,7 +151,8 @@ class Evaluator:
 
         Args:
             bank: The prompts.
-            items: Pairs of an entry of `bank` and its tasks (one, or those of a mixture).
+            items: Pairs of an entry of `bank` and its tasks (one, or those of a mixture); or of
+                several entries, one for each of the tasks.
             split: `validation` or `test`; None for each task's `scored_split`.
             params: Parameters in place of the frozen ones.
 
@@ -160,7 +161,9 @@ class Evaluator:
             mixture's tasks. Metrics of a mixture are named `<task>/<metric>`.
         """
         flat = [
-            (prompt, task, split or task.scored_split) for prompt, tasks in items for task in tasks
+            (prompt, task, split or task.scored_split)
+            for entry, tasks in items
+            for prompt, task in zip(_entries(entry, len(tasks)), tasks, strict=True)
         ]
         open_ended = sorted(
             {task.name for _, task, _ in flat if task.reads_answers and not task.labels}
@@ -328,6 +331,10 @@ def _targets(
     longest = np.array([max(map(len, rows))])
     length = lengths[int(smallest_fit(lengths, longest, np.zeros(1))[0])][0]
     return ragged.from_sequences(rows).padded(np.arange(len(rows)), length)
+
+
+def _entries(entry: int | Sequence[int], tasks: int) -> Sequence[int]:
+    return [entry] * tasks if isinstance(entry, int) else entry
 
 
 def _named(tasks: Sequence[CachedTask], values: Sequence[dict[str, float]]) -> dict[str, float]:

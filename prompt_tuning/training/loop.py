@@ -1,118 +1,116 @@
-"""The training loop: rows through lanes, with evaluation, checkpoints and resume."""
+"""The training loop: rows through slots, with evaluation, checkpoints and resume."""
 
 import collections
 import concurrent.futures
+import dataclasses
+import shutil
 import time
 from collections.abc import Sequence
+from typing import Any
 
+import flax.serialization
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from prompt_tuning.models.decoding import Greedy
-from prompt_tuning.models.family import prompted
-from prompt_tuning.prompts.bank import PromptBank
-from prompt_tuning.prompts.placement import find_placement
+from prompt_tuning.prompts.bank import Bank, no_prompt
 from prompt_tuning.storage import write_text
-from prompt_tuning.training import partitioning, snapshot
 from prompt_tuning.training.checkpoints import Checkpoints
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.evaluation import Evaluator
-from prompt_tuning.training.first_prompts import FirstPrompts
-from prompt_tuning.training.lanes import Lane, Stepper
+from prompt_tuning.training.kept import open_kept
 from prompt_tuning.training.outcome import Outcome
-from prompt_tuning.training.pool import make_pool
-from prompt_tuning.training.record import recording
-from prompt_tuning.training.rows import Progress, Row, check_rows
-from prompt_tuning.training.running import Place, RunningPrompt
-from prompt_tuning.training.state import RowState, init_state
-from prompt_tuning.training.step import StepMetrics
-from prompt_tuning.training.tuned_prompts import TunedPrompts
-from prompt_tuning.training.work import Work
+from prompt_tuning.training.rows import Progress, Row, check_rows, open_batches
+from prompt_tuning.training.run import Run
+from prompt_tuning.training.run_log import open_log
+from prompt_tuning.training.running import RunningRow
+from prompt_tuning.training.slots import DeviceSlots, Slot, make_slots, stack_rows
+from prompt_tuning.training.step import RowState, StepMetrics, as_one_bank
 from prompt_tuning.types import UserError
 
 
-def tune(rows: Sequence[Row], work: Work, config: TuneConfig) -> list[Outcome]:
-    """Tunes a prompt for every row, and scores each at its checkpoint best on validation.
+def tune(rows: Sequence[Row], run: Run, config: TuneConfig) -> list[Outcome]:
+    """Trains every row, and scores each at its checkpoint best on validation.
 
     Rows that an earlier run in the same directory finished are not trained again; unfinished ones
     go on from the last checkpoint and end as they would have without the interruption.
 
     Args:
-        rows: What to train; a row may start from the best prompt of another.
-        work: What to train with.
+        rows: What to train; a row may start from the best of another.
+        run: What they share.
         config: Settings that all rows share.
 
     Returns:
-        One outcome per row, in order.
+        One result per row, in order.
 
     Raises:
         UserError: The directory holds a row of the same name with other settings, a row cannot
             start, or it waits for one that is not there. Nothing is written then.
     """
-    check_rows(rows, save_steps=work.save_steps)
-    work.directory.check_free_of(work.directory.models)
-    layouts = partitioning.layouts()[: min(len(rows), config.slots)]
-    session = _Session(rows, work, config, layouts)
-    session.check_starts()
-    session.restore()
-    write_text(work.directory.path / "operative_config.gin", work.operative_config)
-    session.compile()
-    return session.run()
+    check_rows(rows, save_steps=run.save_steps)
+    return Trainer(rows, run, config).train()
 
 
-class _Session:
-    """Moves rows from waiting to running to finished."""
+class Trainer:
+    """Moves rows from waiting to running to finished.
 
-    def __init__(
-        self,
-        rows: Sequence[Row],
-        work: Work,
-        config: TuneConfig,
-        layouts: Sequence[partitioning.Layout],
-    ):
+    Args:
+        rows: The rows.
+        run: What they share.
+        config: Settings that all rows share.
+
+    Raises:
+        UserError: As `tune`.
+    """
+
+    def __init__(self, rows: Sequence[Row], run: Run, config: TuneConfig):
         self._rows = rows
-        self._work = work
+        self._run = run
         self._config = config
-        self._layouts = layouts
-        model = prompted(work.backbone.config, find_placement(config.placed), remat=config.remat)
-        frozen = partitioning.load(work.backbone, layouts)
+        self._parameterization = config.parameterization
+        self._kept = open_kept(rows, run, config)
+        self._results = self._kept.results
+        self._kept.check_starts()
+        self._checkpoints = Checkpoints(run.directory.checkpoints)
+        self._layouts = run.model.layouts[: min(len(rows), config.slots_in_use)]
+        self._slots = make_slots(rows, run.model, config, run.shapes, self._layouts)
         self._evaluator = Evaluator(
-            model,
-            frozen,
-            layouts,
-            work.vocabulary,
+            run.model.prompted(config.placed),
+            {} if self._parameterization.tunes_model else run.model.frozen,
+            self._layouts,
+            run.model.vocabulary,
             Greedy(),
             batch_size=config.eval_batch_size,
-            shapes=work.shapes,
+            shapes=run.shapes,
         )
-        self._prompts = TunedPrompts(rows, work, config)
-        self._finished = self._prompts.finished
-        self._checkpoints = Checkpoints(work.directory.checkpoints)
-        embeddings = model.embedding(frozen[layouts[0].name])
-        self._first = FirstPrompts(work, embeddings, config.prompt_length, config.placed)
-        stepper = Stepper(model, frozen, config.step)
-        self._pool = make_pool(stepper, layouts, rows, work.backbone.outline, config, work.shapes)
-        self._running: list[RunningPrompt] = []
+        self._variables = jax.jit(jax.vmap(self._parameterization.variables))
+        self._running: list[RunningRow] = []
         self._unread: collections.deque = collections.deque()
         self._tick = self._saved = 0
 
     # The run, from start to end.
 
-    def run(self) -> list[Outcome]:
+    def train(self) -> list[Outcome]:
+        """Trains all rows to their ends and returns their results."""
+        self._restore()
+        self._kept.clean()
+        write_text(self._run.directory.path / "operative_config.gin", self._run.operative_config)
+        self._compile()
         try:
-            with recording(
+            with open_log(
                 self._rows,
-                self._finished,
+                self._results,
                 self._running,
-                work=self._work,
+                run=self._run,
                 log_period=self._config.log_period,
-            ) as self._record:
-                while len(self._finished) < len(self._rows):
+            ) as self._log:
+                while len(self._results) < len(self._rows):
                     self._turn()
         finally:
             self._checkpoints.close()
-        return [self._finished[row.name] for row in self._rows]
+        if self._parameterization.tunes_model:  # They hold models that nothing goes on from.
+            shutil.rmtree(self._run.directory.checkpoints, ignore_errors=True)
+        return [self._results[row.name] for row in self._rows]
 
     def _turn(self) -> None:
         """Evaluates, finishes, starts and saves what is due, then takes one step of every row."""
@@ -122,173 +120,256 @@ class _Session:
             # Whatever is decided below is decided on the metrics of every step so far, so that a
             # resumed run decides the same.
             self._read(len(self._unread))
-        due = self._due
-        self._evaluate(due, [run.prompt for run in due])
-        ended = [run for run in self._running if run.ended]
+        self._evaluate(self._due)
+        ended = [running for running in self._running if running.ended]
         self._finish(ended)
         # Before saving, so that the same rows step together from here on in a resumed run.
         self._start_ready()
         if saving or ended:
             self._save()
         self._step()
-        for run in self._running:
-            run.progress.seconds += (time.monotonic() - began) / len(self._running)
+        for running in self._running:
+            running.progress.seconds += (time.monotonic() - began) / len(self._running)
 
-    def compile(self) -> None:
+    # Opening.
+
+    def _compile(self) -> None:
         """Compiles for all devices at the same time, where there are several."""
-        if len(self._layouts) == 1 or len(self._finished) == len(self._rows):
+        waiting = [row for row in self._rows if row.name not in self._results]
+        if len(self._layouts) == 1 or not waiting:
             return
-        self._work.console.print(
+        self._run.console.print(
             f"Compiling for {len(self._layouts)} devices; the next start finds it done.",
             highlight=False,
         )
-        bank = np.zeros((self._pool.slots, *self._first.shape), np.float32)
+        if self._running:
+            trainable, given = self._running[0].best, self._running[0].given
+        else:
+            startable = (None, *self._results)
+            row = next(row for row in waiting if row.start.after in startable)
+            trainable, given = self._kept.start(row, self._layouts[0])
+        bank, _ = self._read_variables([trainable], [given])
 
-        def compile_in(lane: Lane) -> None:
-            lane.compile()
-            self._evaluator.compile(PromptBank(bank), lane.layout)
+        def compile_for(device: DeviceSlots) -> None:
+            device.compile(trainable, given)
+            self._evaluator.compile(bank, device.layout)
 
         with concurrent.futures.ThreadPoolExecutor(len(self._layouts)) as pool:
-            list(pool.map(compile_in, self._pool.lanes))
+            list(pool.map(compile_for, self._slots.devices))
 
     # Waiting -> running.
 
-    def check_starts(self) -> None:
-        """Makes the first prompt of every row that waits for no other, to find what is wrong."""
-        for row in self._rows:
-            if row.name not in self._finished and row.start.after is None:
-                self._first.make(row, {})
-        self._first.tell_of_fallbacks(self._rows)
-
     def _start_ready(self) -> None:
-        started = {run.row.name for run in self._running} | set(self._finished)
+        """Starts rows whose sources are finished, while there are slots."""
+        started = {running.row.name for running in self._running} | set(self._results)
         for row in self._rows:
             source = row.start.after
-            if row.name in started or not (source is None or source in self._finished):
+            if row.name in started or not (source is None or source in self._results):
                 continue
-            place = self._pool.free()
-            if place is None:
-                return
-            prompt = self._first.make(row, self._prompts.best)
-            state = init_state(jnp.asarray(prompt), self._config.step.optimizer)
-            self._place(row, place, state, progress=Progress(), best=prompt)
+            slot = self._slots.free()
+            if slot is None:
+                break
+            trainable, given = self._kept.start(row, slot.device.layout)
+            best = self._kept.copy(trainable)
+            self._place(row, slot, slot.device.start(trainable), given, Progress(), best)
+        # Where no copy of the start is kept, it is scored now: the first step changes it.
+        self._evaluate([r for r in self._running if r.best is None and not r.progress.curve])
 
     def _place(
-        self, row: Row, place: Place, state: RowState, *, progress: Progress, best: np.ndarray
+        self, row: Row, slot: Slot, state: RowState, given: Any, progress: Progress, best: Any
     ) -> None:
-        place.lane.load(place.slot, row, state)
-        self._running.append(RunningPrompt.open(row, self._work, progress, best=best, place=place))
+        slot.device.load(slot.number, row, state, given)
+        task = self._run.tasks[row.task]
+        batches = open_batches(row, task, self._run.shapes)
+        if progress.data:
+            batches.restore(progress.data)
+        tasks = tuple(part for part, _ in task.parts)
+        self._running.append(
+            RunningRow(
+                row=row,
+                tasks=tasks,
+                progress=progress,
+                batches=batches,
+                slot=slot,
+                given=given,
+                best=best,
+            )
+        )
 
     # Steps.
 
     def _step(self) -> None:
         if not self._running:
             return
-        by_lane: dict[Lane, list[RunningPrompt]] = collections.defaultdict(list)
-        for run in self._running:
-            by_lane[run.place.lane].append(run)
+        by_device: dict[DeviceSlots, list[RunningRow]] = collections.defaultdict(list)
+        for running in self._running:
+            by_device[running.slot.device].append(running)
         reading = len(self._unread)
-        for lane, runs in by_lane.items():
-            batches = {run.place.slot: run.batches.next() for run in runs}
-            metrics, positions = lane.step(batches)
-            done = [run.begun(positions[run.place.slot]) for run in runs]
-            self._unread.append((metrics, list(zip(runs, done, strict=True))))
+        for device, rows in by_device.items():
+            batches = {running.slot.number: running.batches.next() for running in rows}
+            metrics, positions = device.step(batches)
+            done = [running.count_step(positions[running.slot.number]) for running in rows]
+            self._unread.append((metrics, list(zip(rows, done, strict=True))))
         self._tick += 1
         self._read(reading)
-        running, finished, rows = len(self._running), len(self._finished), len(self._rows)
-        self._record.advance(running, f"{running} rows running, {finished} of {rows} finished")
+        running, finished, rows = len(self._running), len(self._results), len(self._rows)
+        self._log.advance(running, f"{running} rows running, {finished} of {rows} finished")
         self._evaluate_first()
 
     def _read(self, count: int) -> None:
-        """Reads the metrics of `count` earlier passes: those of this step are still running."""
+        """Reads the metrics of `count` earlier steps: those of this step are still running."""
         for _ in range(count):
-            metrics, runs = self._unread.popleft()
+            metrics, rows = self._unread.popleft()
             values = jax.device_get(metrics)
-            for run, done in runs:
-                of_row = StepMetrics(*(value[run.place.slot] for value in values))
-                if run.passed(done.step, failed=bool(of_row.failed), what="update"):
-                    self._record.train(run, done, of_row)
+            for running, done in rows:
+                of_row = StepMetrics(*(value[running.slot.number] for value in values))
+                if running.check_step(done.step, bool(of_row.failed)):
+                    self._log.train(running, done, of_row)
 
     # Evaluation.
 
     @property
-    def _due(self) -> list[RunningPrompt]:
-        begun = [run for run in self._running if run.progress.curve]
-        return [run for run in begun if run.is_due(self._work.save_steps)]
+    def _due(self) -> list[RunningRow]:
+        begun = [running for running in self._running if running.progress.curve]
+        return [running for running in begun if running.is_due(self._run.save_steps)]
 
     def _evaluate_first(self) -> None:
-        """Scores first prompts once a step is done: whether steps work shows before a long wait."""
-        new = [run for run in self._running if not run.progress.curve]
+        """Scores starts once a step is done: whether steps work shows before a long wait."""
+        new = [running for running in self._running if not running.progress.curve]
         if new:
             self._read(len(self._unread))
-            self._record.flush()
-            self._evaluate(new, [run.best for run in new], step=0)
+            self._log.flush()
+            self._evaluate(new, [running.best for running in new], step=0)
 
     def _evaluate(
-        self, due: Sequence[RunningPrompt], prompts: Sequence[np.ndarray], step: int | None = None
+        self,
+        due: Sequence[RunningRow],
+        trainables: Sequence[Any] | None = None,
+        step: int | None = None,
     ) -> None:
-        """Scores prompts of rows, as they are after the steps done, or after `step`."""
+        """Scores rows on validation.
+
+        Args:
+            due: The rows.
+            trainables: What they train; None for what it is now.
+            step: The step that `trainables` are of; None for the steps done.
+        """
         if not due:
             return
-        bank = self._bank(prompts)
-        items = [(i, run.tasks) for i, run in enumerate(due)]
-        scores = self._evaluator.score(PromptBank(bank), items, "validation")
-        for run, prompt, metrics in zip(due, bank, scores, strict=False):
-            of_step = run.progress.step if step is None else step
-            if run.progress.record(of_step, metrics["score"]):
-                run.best = prompt.copy()
-                self._prompts.save(run.row, "best", prompt, run.progress)
-            if of_step in self._work.save_steps:
-                self._prompts.save(run.row, f"step_{of_step}", prompt, run.progress)
-            self._record.validation(run, metrics)
-        self._record.flush()
+        trainables = trainables or [running.trainable for running in due]
+        if not self._parameterization.tunes_model:
+            trainables = [jax.device_get(trainable) for trainable in trainables]
+        scores = self._score(due, trainables, "validation")
+        for running, trainable, metrics in zip(due, trainables, scores, strict=True):
+            of_step = running.progress.step if step is None else step
+            if running.progress.record(of_step, metrics["score"]):
+                self._kept.save_best(running, trainable)
+            if of_step in self._run.save_steps:
+                self._kept.save_step(running, trainable)
+            self._log.validation(running, metrics)
+        self._log.flush()
 
-    def _bank(self, prompts: Sequence[np.ndarray]) -> np.ndarray:
-        """Stacks prompts into a bank of as many as there are slots, so that its shape is fixed."""
-        bank = np.zeros((self._pool.slots, *prompts[0].shape), np.float32)
-        bank[: len(prompts)] = prompts
-        return bank
+    def _score(
+        self, rows: Sequence[RunningRow], trainables: Sequence[Any], split: str | None
+    ) -> list[dict[str, float]]:
+        """Scores what rows train on a split of their tasks; None for the split of final scores."""
+        if self._parameterization.tunes_model:
+            (running,), (params,) = rows, trainables
+            layout = running.slot.device.layout
+            bank = no_prompt(self._run.model.width)
+            items = [(0, running.tasks)]
+            return self._evaluator.score(bank, items, split, params={layout.name: params})
+        bank, prompts = self._read_variables(trainables, [running.given for running in rows])
+        items = [
+            (i if prompts == 1 else range(i * prompts, (i + 1) * prompts), running.tasks)
+            for i, running in enumerate(rows)
+        ]
+        return self._evaluator.score(bank, items, split)
+
+    def _read_variables(self, trainables: Sequence[Any], given: Sequence[Any]) -> tuple[Bank, int]:
+        """Returns the prompts of rows as one bank, and how many each has.
+
+        The bank has room for as many rows as there are slots, so that its shape is fixed.
+        """
+        rows = list(zip(trainables, given, strict=True))
+        rows += [jax.tree.map(np.zeros_like, rows[0])] * (len(self._slots) - len(rows))
+        variables = self._variables(*stack_rows(rows))
+        return as_one_bank(jax.device_get(variables.bank), self._run.model.width)
 
     # Running -> finished.
 
-    def _finish(self, ended: Sequence[RunningPrompt]) -> None:
+    def _finish(self, ended: Sequence[RunningRow]) -> None:
         if not ended:
             return
-        bank = self._bank([run.best for run in ended])
-        items = [(i, run.tasks) for i, run in enumerate(ended)]
-        for run, metrics in zip(
-            ended, self._evaluator.score(PromptBank(bank), items, None), strict=True
-        ):
-            self._record.test(run, metrics)
-            self._prompts.finish(run.row, run.prompt, run.best, run.progress, metrics)
-            self._record.stopped(run, "prompt")
-            run.place.lane.unload(run.place.slot)
-            self._running.remove(run)
+        lasts = [self._kept.copy(running.trainable) for running in ended]
+        for running in ended:
+            running.slot.device.unload(running.slot.number)
+            self._running.remove(running)
+        bests = [self._kept.best(running, running.slot.device.layout) for running in ended]
+        scores = self._score(ended, bests, None)
+        for running, last, metrics in zip(ended, lasts, scores, strict=True):
+            self._log.test(running, metrics)
+            self._log.flush()
+            self._kept.finish(running, last, metrics)
+            self._log.stopped(running)
 
     # Checkpoints.
 
     def _save(self) -> None:
+        """Writes a checkpoint of every row in training, or one that says that there is none."""
         self._saved = self._tick
-        self._record.flush()  # A run resumed from here writes later steps only.
-        snapshot.save(self._checkpoints, self._tick, self._running, self._finished.digest)
+        self._log.flush()  # A run resumed from here writes later steps only.
+        rows = [
+            {
+                "name": running.row.name,
+                "digest": self._results.digest(running.row),
+                "layout": running.slot.device.layout.name,
+                "slot": running.slot.number,
+                "progress": dataclasses.asdict(
+                    dataclasses.replace(running.progress, data=running.batches.state())
+                ),
+            }
+            for running in self._running
+        ]
+        trees = [{"state": running.state, **_known_best(running)} for running in self._running]
+        # Orbax writes no empty tree.
+        tree = stack_rows(jax.device_get(trees)) if trees else {"none": np.zeros(1)}
+        self._checkpoints.save(self._tick, tree, {"rows": rows})
+        for running in self._running:
+            self._kept.checkpointed(running)
 
-    def restore(self) -> None:
+    def _restore(self) -> None:
         """Puts back the rows of the newest sound checkpoint, each where it was."""
-        saved = snapshot.load(self._checkpoints, self._config.step.optimizer)
+        saved = self._checkpoints.latest()
         if saved is None:
             return
-        self._tick = self._saved = saved.tick
+        self._tick = self._saved = saved.number
         rows = {row.name: row for row in self._rows}
-        for entry in saved.rows:
-            row = rows.get(entry.name)
+        for i, entry in enumerate(saved.progress["rows"]):
+            row = rows.get(entry["name"])
             if row is None:
                 continue
-            self._finished.check(row, entry.digest)
-            self._finished.reopen(row)
-            place = self._pool.find(entry.layout, entry.slot)
-            if place is None:
+            self._results.check(row, entry["digest"])
+            self._results.reopen(row)
+            slot = self._slots.find(entry["layout"], entry["slot"])
+            if slot is None:
                 raise UserError(
-                    f"{len(saved.rows)} rows were in training when the run stopped, and there are "
-                    f"{self._pool.slots} slots now; set TuneConfig.slots to at least that many"
+                    f"{len(saved.progress['rows'])} rows were in training when the run stopped, "
+                    f"and there are {len(self._slots)} slots now; "
+                    "set TuneConfig.slots to at least that many"
                 )
-            self._place(row, place, entry.state, progress=entry.progress, best=entry.best)
+            given = self._kept.given(row)
+            shapes = self._kept.shapes(row, given)
+            like = {"state": jax.eval_shape(slot.device.start, shapes), "best": shapes}
+            tree = jax.tree.map(lambda leaf, i=i: leaf[i], saved.tree)
+            tree = {
+                name: flax.serialization.from_state_dict(like[name], part)
+                for name, part in tree.items()
+            }
+            progress = Progress(**entry["progress"])
+            self._place(row, slot, tree["state"], given, progress, tree.get("best"))
+
+
+def _known_best(running: RunningRow) -> dict[str, Any]:
+    """Returns the best of a row as a checkpoint holds it: nothing where it is on disk alone."""
+    return {} if running.best is None else {"best": running.best}

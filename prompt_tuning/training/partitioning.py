@@ -55,6 +55,15 @@ class Layout:
         longest = max(fits, key=lambda axis: shape[axis])
         return self._sharding(*[None] * longest, "examples")
 
+    def constrain(self, tree: Any, spread: bool) -> Any:
+        """Pins the shardings of traced arrays: spread over the devices, or whole on each."""
+        return jax.tree.map(
+            lambda x: jax.lax.with_sharding_constraint(
+                x, self.spread(x.shape) if spread else self.whole
+            ),
+            tree,
+        )
+
     def put(self, tree: Any) -> Any:
         """Copies arrays whole to every device."""
         return jax.device_put(tree, self.whole)
@@ -118,7 +127,7 @@ def mixes_rows() -> bool:
     return jax.default_backend() != "cpu"
 
 
-def pass_positions(layout: Layout, position_bytes: Callable[[], float]) -> int:
+def microbatch_positions(layout: Layout, position_bytes: Callable[[], float]) -> int:
     """Returns how many encoder positions go through the model at a time, where users leave it open.
 
     On a CPU as few as fill a matrix product, so that activations stay in a core's cache. On an
@@ -139,7 +148,7 @@ def pass_positions(layout: Layout, position_bytes: Callable[[], float]) -> int:
     return most * layout.mesh.size
 
 
-def pass_size(positions: int, length: int, *, most: int, devices: int) -> int:
+def microbatch_size(positions: int, length: int, *, most: int, devices: int) -> int:
     """Returns how many examples a pass of about `positions` has.
 
     Each device takes a power of two, because batches are powers of two by custom, and are then cut

@@ -1,7 +1,7 @@
 """What a run needs, without running it: parameters, memory, and how long batches are."""
 
-import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,14 +14,13 @@ from prompt_tuning.data.shapes import Shape
 from prompt_tuning.models.family import prompted
 from prompt_tuning.models.prompted import Batch, cross_entropy
 from prompt_tuning.models.weights import Outline
-from prompt_tuning.prompts.bank import PromptBank
-from prompt_tuning.prompts.placement import find_placement, prefix
+from prompt_tuning.parameterizations.parameterization import Variables
+from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.training import partitioning
-from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
+from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.partitioning import Layout
-from prompt_tuning.training.rows import Row
-from prompt_tuning.training.running import open_batches
-from prompt_tuning.training.state import init_state
+from prompt_tuning.training.rows import Row, open_batches
+from prompt_tuning.training.step import as_one_bank, init_state
 
 _LOOKED_AT = 128  # batches of a task, to see how much padding they have
 
@@ -29,7 +28,7 @@ _LOOKED_AT = 128  # batches of a task, to see how much padding they have
 def describe(
     rows: Sequence[Row],
     backbone: Outline,
-    config: TuneConfig | ModelTuneConfig,
+    config: TuneConfig,
     shape: Shape,
 ) -> Table:
     """Returns a table of parameter counts and of the memory a run will need, in bytes.
@@ -46,19 +45,12 @@ def describe(
     table.add_column()
     table.add_column(justify="right")
     table.add_row("row-steps in all", f"{sum(row.steps for row in rows):,}")
-    if isinstance(config, ModelTuneConfig):
-        entries, tokens = _of_models(len(rows), backbone, config), f"{shape[0]}"
-    else:
-        entries = _of_prompts(len(rows), backbone, config)
-        tokens = f"({config.prompt_length} + {shape[0]})"
-    for name, value in entries.items():
+    for name, value in _counts(len(rows), backbone, config).items():
         table.add_row(name, value)
-    if isinstance(config, ModelTuneConfig):
-        examples = max(row.schedule.batch_size for row in rows) // config.microbatches
-    else:
-        examples = pass_sizes(rows, backbone, config, [shape], partitioning.layouts()[0])[shape]
+    examples = microbatch_sizes(rows, backbone, config, [shape], partitioning.layouts()[0])[shape]
+    prompt = f"{config.prompt_length} + " if config.prompt_length else ""
     table.add_row(
-        f"memory: activations, {examples} x {tokens} tokens",
+        f"memory: activations, {examples} x ({prompt}{shape[0]}) tokens",
         _megabytes(activation_bytes(backbone, config, examples, shape)),
     )
     return table
@@ -68,7 +60,7 @@ def describe_shapes(
     rows: Sequence[Row],
     tasks: Mapping[str, CachedTask | CachedMixture] | None,
     shapes: Sequence[Shape],
-    config: TuneConfig | ModelTuneConfig,
+    config: TuneConfig,
 ) -> dict[str, str]:
     """Returns what to say of the padded shapes, and of how much padding they leave.
 
@@ -82,13 +74,12 @@ def describe_shapes(
         return {"padded lengths": "known when all tasks are tokenised"}
     entries = {"padded lengths, input + target tokens": listed_shapes(shapes)}
     if not any(part.stream for task in tasks.values() for part, _ in task.parts):
-        prompt_length = config.prompt_length if isinstance(config, TuneConfig) else 0
         of_rows = {(row.task, row.schedule.batch_size): row for row in rows}
         positions = Positions()
         for row in of_rows.values():
             batches = open_batches(row, tasks[row.task], shapes)
             count = min(row.steps, _LOOKED_AT)
-            expected = expect_positions(batches, count, prompt_length=prompt_length)
+            expected = expect_positions(batches, count, prompt_length=config.prompt_length)
             positions = positions.plus(expected)
         share = f"{100 * positions.padding_share:.1f} %"
         entries["padding, of encoder positions, prompts counted"] = share
@@ -100,34 +91,41 @@ def listed_shapes(shapes: Sequence[Shape]) -> str:
     return ", ".join(f"{inputs}+{targets}" for inputs, targets in shapes)
 
 
-def pass_sizes(
+def microbatch_sizes(
     rows: Sequence[Row],
     backbone: Outline,
     config: TuneConfig,
     shapes: Sequence[Shape],
     layout: Layout,
 ) -> dict[Shape, int]:
-    """Returns the examples of a pass by its padded shape (T, L).
+    """Returns the examples of a microbatch by its padded shape (T, L).
+
+    Where the model is tuned, a batch goes through it at once if users leave it open: each
+    microbatch adds to a gradient of the size of the model.
 
     Args:
         rows: The rows of the run.
         backbone: The pretrained model.
         config: Settings that all rows share.
         shapes: The shapes; the last is the largest.
-        layout: Where the passes run.
+        layout: Where the microbatches run.
     """
 
     def position_bytes() -> float:
-        kept = activation_bytes(backbone, config, 1, shapes[-1])
-        return kept / (config.prompt_length + shapes[-1][0])
+        stored = activation_bytes(backbone, config, 1, shapes[-1])
+        return stored / (config.prompt_length + shapes[-1][0])
 
-    positions = config.pass_positions or partitioning.pass_positions(layout, position_bytes)
+    devices, tunes_model = layout.mesh.size, config.parameterization.tunes_model
     most = max(row.schedule.batch_size for row in rows)
+    if tunes_model and config.microbatch_positions is None:
+        return dict.fromkeys(shapes, devices * -(-most // devices))
     if partitioning.mixes_rows():
-        most *= min(len(rows), config.slots)
+        most *= min(len(rows), config.slots_in_use)
+    positions = config.microbatch_positions
+    positions = positions or partitioning.microbatch_positions(layout, position_bytes)
     return {
-        shape: partitioning.pass_size(
-            positions, config.prompt_length + shape[0], most=most, devices=layout.mesh.size
+        shape: partitioning.microbatch_size(
+            positions, config.prompt_length + shape[0], most=most, devices=devices
         )
         for shape in shapes
     }
@@ -135,7 +133,7 @@ def pass_sizes(
 
 def activation_bytes(
     backbone: Outline,
-    config: TuneConfig | ModelTuneConfig,
+    config: TuneConfig,
     batch_size: int,
     shape: Shape,
 ) -> int:
@@ -149,52 +147,60 @@ def activation_bytes(
         batch_size: Examples of the pass, B.
         shape: Padded shape (T, L).
     """
-    prompts = isinstance(config, TuneConfig)
-    placement = find_placement(config.placed) if prompts else prefix
-    model = prompted(backbone.config, placement, remat=config.remat)
+    model = prompted(backbone.config, find_placement(config.placed), remat=config.remat)
     batch = Batch(
         encoder_tokens=jnp.ones((batch_size, shape[0]), jnp.int32),
         targets=jnp.ones((batch_size, shape[1]), jnp.int32),
         prompt_id=jnp.zeros(batch_size, jnp.int32),
     )
 
-    def loss(bank, params, batch):
-        logits = model.logits(params, bank, batch, None)
-        return cross_entropy(logits, batch.targets, config.step.z_loss).sum()
+    def residuals(variables: Variables, params: Any, batch: Batch) -> Any:
+        def loss(variables: Variables) -> Any:
+            bank, _ = as_one_bank(variables.bank, model.width)
+            own = variables.params
+            logits = model.logits(params if own is None else own, bank, batch, None)
+            return cross_entropy(logits, batch.targets, config.step.z_loss).sum()
 
-    def residuals(bank, params, batch):
-        if prompts:
-            return jax.vjp(lambda bank: loss(bank, params, batch), bank)[1]
-        return jax.vjp(lambda params: loss(bank, params, batch), params)[1]
+        return jax.vjp(loss, variables)[1]
 
-    length = config.prompt_length if prompts else 0
-    bank = PromptBank(np.zeros((1, length, backbone.config.emb_dim), np.float32))
-    kept = jax.eval_shape(residuals, bank, backbone.shapes, batch)
+    variables = jax.eval_shape(config.parameterization.variables, _trainable(backbone, config), ())
+    bank = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), variables.bank
+    )
+    stored = jax.eval_shape(residuals, Variables(bank, variables.params), backbone.shapes, batch)
     # The weights are among what the backward pass reads; they are counted by themselves.
-    return max(0, _bytes(kept) - _bytes(backbone.shapes))
+    return max(0, _bytes(stored) - _bytes(backbone.shapes))
 
 
-def _of_prompts(rows: int, backbone: Outline, config: TuneConfig) -> dict[str, str]:
-    prompt = jax.ShapeDtypeStruct((config.prompt_length, backbone.config.emb_dim), jnp.float32)
-    state = jax.eval_shape(functools.partial(init_state, optimizer=config.step.optimizer), prompt)
+def _trainable(backbone: Outline, config: TuneConfig) -> Any:
+    """Returns the shapes of what a row trains."""
+    first = backbone.shapes
+    if not config.parameterization.tunes_model:
+        shape = (config.prompt_length, backbone.config.emb_dim)
+        first = jax.ShapeDtypeStruct(shape, np.dtype(np.float32))
+    return jax.eval_shape(config.parameterization.init, jax.random.key(0), first, ())
+
+
+def _counts(rows: int, backbone: Outline, config: TuneConfig) -> dict[str, str]:
+    """Returns counts of parameters, and the memory that they and the optimizer need."""
+    trainable = _trainable(backbone, config)
+    state = jax.eval_shape(lambda tree: init_state(tree, config.step.optimizer), trainable)
+    weights = _megabytes(_bytes(backbone.shapes))
+    if config.parameterization.tunes_model:
+        return {
+            "rows (models to train, one after another)": f"{rows:,}",
+            "trainable parameters of a row": f"{_count(trainable):,}",
+            "memory: weights, over all devices": weights,
+            "memory: gradient, over all devices": weights,
+            "memory: optimizer, over all devices": _megabytes(_bytes(state.optimizer)),
+            "disk: a kept model": weights,
+        }
     return {
         "rows (prompts to train)": f"{rows:,}",
         "frozen parameters": f"{_count(backbone.shapes):,}",
-        "trainable parameters of a row": f"{prompt.size:,}",
-        "memory: frozen weights, per device": _megabytes(_bytes(backbone.shapes)),
-        "memory: prompt and optimizer of a row": _megabytes(_bytes(state)),
-    }
-
-
-def _of_models(rows: int, backbone: Outline, config: ModelTuneConfig) -> dict[str, str]:
-    optimizer = jax.eval_shape(config.step.optimizer.init, backbone.shapes)
-    return {
-        "rows (models to train, one after another)": f"{rows:,}",
-        "trainable parameters of a row": f"{_count(backbone.shapes):,}",
-        "memory: weights, over all devices": _megabytes(_bytes(backbone.shapes)),
-        "memory: gradient, over all devices": _megabytes(_bytes(backbone.shapes)),
-        "memory: optimizer, over all devices": _megabytes(_bytes(optimizer)),
-        "disk: a kept model": _megabytes(_bytes(backbone.shapes)),
+        "trainable parameters of a row": f"{_count(trainable):,}",
+        "memory: frozen weights, per device": weights,
+        "memory: trainable and optimizer of a row": _megabytes(_bytes(state)),
     }
 
 

@@ -8,9 +8,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.padding import Positions
+from prompt_tuning.data.pipeline import Batches
+from prompt_tuning.data.shapes import Shape
+from prompt_tuning.prompts.starts import Start
 from prompt_tuning.training.schedule import Schedule
-from prompt_tuning.training.starts import Start
 from prompt_tuning.types import UserError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -136,3 +139,15 @@ class Progress:
 def row_name(task: str, *parts: str) -> str:
     """Returns a row's name made of a task's and other parts, joined by dots."""
     return ".".join(re.sub(r"[^A-Za-z0-9_-]", "_", part).lstrip("_-") for part in (task, *parts))
+
+
+def open_batches(row: Row, task: CachedTask | CachedMixture, shapes: Sequence[Shape]) -> Batches:
+    """Returns the training batches of a row, from its first."""
+    return Batches(
+        [(part.training, rate) for part, rate in task.parts],
+        batch_size=row.schedule.batch_size,
+        seed=row.seed,
+        shapes=shapes,
+        process_index=0,
+        process_count=1,
+    )

@@ -20,6 +20,7 @@ from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.family import ModelConfig
 from prompt_tuning.models.vocabulary_file import check_vocabulary, fetch_vocabulary
 from prompt_tuning.models.weights import Backbone, Outline, is_remote, open_backbone
+from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.types import UserError, nearest
 
 _DTYPES = ("float32", "bfloat16")
@@ -85,6 +86,15 @@ class Setup:
         )
         config = dataclasses.replace(backbone.config, dtype=self.dtype)
         return dataclasses.replace(backbone, config=config)
+
+    def open_model(self) -> OpenModel:
+        """Opens the pretrained model and its vocabulary; its parameters are not read yet.
+
+        Raises:
+            UserError: As `open_backbone`.
+        """
+        backbone = self.open_backbone()
+        return OpenModel(backbone, open_vocabulary(backbone))
 
     @property
     def planned_model(self) -> ModelConfig | None:

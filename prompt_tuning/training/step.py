@@ -1,17 +1,25 @@
-"""The train step: one update of each row's soft prompt through the frozen model."""
+"""The train step: one update of what each row trains, through the frozen model."""
 
 import dataclasses
-from typing import NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from prompt_tuning.models.family import PromptedModel
 from prompt_tuning.models.prompted import Batch, Dropout, cross_entropy
-from prompt_tuning.prompts.bank import PromptBank
+from prompt_tuning.parameterizations.parameterization import (
+    Given,
+    Parameterization,
+    Trainable,
+    Variables,
+)
+from prompt_tuning.prompts.bank import Bank, no_prompt
 from prompt_tuning.training.adafactor import Adafactor
-from prompt_tuning.training.passes import Passes
-from prompt_tuning.training.state import RowSettings, RowState
+from prompt_tuning.training.microbatches import Microbatches
+from prompt_tuning.training.partitioning import Layout
 from prompt_tuning.types import Array, Params, UserError
 
 
@@ -20,7 +28,7 @@ class StepConfig:
     """Settings of a step that all rows of a run share.
 
     Attributes:
-        optimizer: Updates the prompts, or the model.
+        optimizer: Updates what is trained.
         dropout_rate: Probability of zeroing a feature, in [0, 1).
         z_loss: Weight of `logsumexp(logits) ** 2`, added to the loss of each target token.
     """
@@ -34,27 +42,59 @@ class StepConfig:
             raise UserError(f"StepConfig.dropout_rate must be in [0, 1), not {self.dropout_rate}")
 
 
-class Gradient(NamedTuple):
+class RowState(NamedTuple):
+    """Everything a step changes of a row; of C rows, with a leading axis C.
+
+    Attributes:
+        trainable: What the row trains.
+        optimizer: Adafactor's state for it.
+        step: Steps done, int32.
+        failed: Whether a loss or an update was not finite. `trainable` is then the last good one.
+    """
+
+    trainable: Trainable
+    optimizer: Any
+    step: Array
+    failed: Array
+
+
+class RowSettings(NamedTuple):
+    """What the steps of C rows depend on beside state and data.
+
+    Attributes:
+        given: Constants of the rows, a tree with a leading axis C.
+        learning_rate: `[C]` float32.
+        seed: `[C]` uint32, seeds of the dropout.
+        active: `[C]` bool, whether this step updates the row.
+    """
+
+    given: Given
+    learning_rate: Array
+    seed: Array
+    active: Array
+
+
+class StepSums(NamedTuple):
     """Sums over the examples of each of C rows.
 
     Attributes:
-        prompts: `[C, P, H]`, the gradient of `losses`.
+        gradient: The gradient of `losses` by the rows' `Variables`, a tree with a leading axis C.
         losses: `[C]`, cross entropy and z-loss in nats.
         tokens: `[C]` int32, target tokens.
     """
 
-    prompts: Array
+    gradient: Variables
     losses: Array
     tokens: Array
 
 
 class StepMetrics(NamedTuple):
-    """What a step reports of each row, `[C]`.
+    """Metrics of a step, `[C]`.
 
     Attributes:
         loss: Cross entropy and z-loss summed over the batch's target tokens, in nats.
         tokens: Target tokens of the batch.
-        gradient_norm: L2 norm of the gradient of `loss`, taken for what is trained.
+        gradient_norm: L2 norm of the gradient of `loss` by what is trained.
         failed: Whether the row has stopped at a loss or an update that was not finite.
     """
 
@@ -64,7 +104,7 @@ class StepMetrics(NamedTuple):
     failed: Array
 
     def entry(self, learning_rate: float) -> dict[str, float]:
-        """Returns one row's metrics, scalars on the host, as the journal has them."""
+        """Returns one row's metrics, scalars on the host, as the log has them."""
         return {
             "loss": float(self.loss),
             "loss_per_token": float(self.loss) / max(int(self.tokens), 1),
@@ -73,80 +113,184 @@ class StepMetrics(NamedTuple):
         }
 
 
-def no_gradient(prompts: Array) -> Gradient:
-    """Returns the sums over no examples, for prompts `[C, P, H]`."""
-    rows = len(prompts)
-    return Gradient(
-        prompts=jnp.zeros_like(prompts),
-        losses=jnp.zeros(rows, prompts.dtype),
+class Step(NamedTuple):
+    """The compiled step of C rows; a step is `add` for each shape of microbatch, then `update`.
+
+    Attributes:
+        init: Returns the state of one row before its first step, from its trainable.
+        empty: Returns the sums over no examples, for the state and the constants of C rows.
+        add: `add_microbatches`; the sums are given away.
+        update: `update_rows`; state and sums are given away.
+    """
+
+    init: Callable[..., RowState]
+    empty: Callable[..., StepSums]
+    add: Callable[..., StepSums]
+    update: Callable[..., tuple[RowState, StepSums, StepMetrics]]
+
+
+@functools.cache
+def make_step(
+    model: PromptedModel,
+    parameterization: Parameterization,
+    config: StepConfig,
+    layout: Layout | None = None,
+) -> Step:
+    """Returns the compiled step; made once in a process, however many runs share it.
+
+    Where rows have the model for themselves, states have no leading axis: C is 1.
+
+    Args:
+        model: The prompted model.
+        parameterization: What rows train.
+        config: Settings that all rows share.
+        layout: The devices over which states and sums are spread; None for those on one device.
+    """
+
+    def placed(tree: Any) -> Any:
+        return tree if layout is None else layout.constrain(tree, parameterization.tunes_model)
+
+    def init(trainable: Trainable) -> RowState:
+        return placed(init_state(trainable, config.optimizer))
+
+    def empty(state: RowState, given: Given) -> StepSums:
+        return placed(no_sums(stacked(state).trainable, given, parameterization))
+
+    def add(sums, frozen, state, settings, microbatches, count) -> StepSums:
+        sums = add_microbatches(
+            sums,
+            frozen,
+            stacked(state),
+            settings,
+            microbatches,
+            count,
+            model=model,
+            parameterization=parameterization,
+            config=config,
+        )
+        return placed(sums)
+
+    def update(state, sums, settings) -> tuple[RowState, StepSums, StepMetrics]:
+        state, sums, metrics = update_rows(
+            stacked(state), sums, settings, parameterization=parameterization, config=config
+        )
+        return placed(unstacked(state)), placed(sums), metrics
+
+    def stacked(state: RowState) -> RowState:
+        return jax.tree.map(lambda x: x[None], state) if parameterization.tunes_model else state
+
+    def unstacked(state: RowState) -> RowState:
+        return jax.tree.map(lambda x: x[0], state) if parameterization.tunes_model else state
+
+    return Step(
+        init=jax.jit(init),
+        empty=jax.jit(empty),
+        add=jax.jit(add, donate_argnums=0),
+        update=jax.jit(update, donate_argnums=(0, 1)),
+    )
+
+
+def init_state(trainable: Trainable, optimizer: Adafactor) -> RowState:
+    """Returns the state of a row before its first step."""
+    return RowState(
+        trainable=trainable,
+        optimizer=optimizer.init(trainable),
+        step=jnp.zeros((), jnp.int32),
+        failed=jnp.zeros((), bool),
+    )
+
+
+def no_sums(trainable: Trainable, given: Given, parameterization: Parameterization) -> StepSums:
+    """Returns the sums over no examples of C rows; nothing is computed of their variables."""
+    shapes = jax.eval_shape(jax.vmap(parameterization.variables), trainable, given)
+    rows = jax.tree.leaves(shapes)[0].shape[0]
+    return StepSums(
+        gradient=jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes),
+        losses=jnp.zeros(rows, _dtype(shapes)),
         tokens=jnp.zeros(rows, jnp.int32),
     )
 
 
-def add_passes(
-    total: Gradient,
+def add_microbatches(
+    sums: StepSums,
     frozen: Params,
     state: RowState,
     settings: RowSettings,
-    passes: Passes,
+    microbatches: Microbatches,
     count: Array,
     *,
     model: PromptedModel,
+    parameterization: Parameterization,
     config: StepConfig,
-) -> Gradient:
-    """Adds the first `count` of `passes` to the sums of C rows.
+) -> StepSums:
+    """Adds the first `count` of `microbatches` to the sums of C rows.
 
     Every example sees its own row's prompt only, so no row influences another. The gradient is
-    taken with respect to the prompts alone.
+    taken by the rows' variables, which are constant in a step; `update_rows` pulls it back to what
+    is trained.
 
     Args:
-        total: The sums so far.
+        sums: The sums so far.
         frozen: The frozen model's parameters.
         state: The rows, leading axis C.
-        settings: Learning rate, seed and activity of each row.
-        passes: Examples of the rows.
-        count: How many of the passes hold examples.
+        settings: Constants, learning rate, seed and activity of each row.
+        microbatches: Examples of the rows.
+        count: How many of the microbatches hold examples.
         model: The prompted model.
+        parameterization: What the rows train.
         config: Settings all rows share.
     """
+    variables = jax.vmap(parameterization.variables)(state.trainable, settings.given)
     gradient_of = jax.value_and_grad(_loss, has_aux=True)
 
-    def add(i: Array, total: Gradient) -> Gradient:
-        one = Passes(*(jax.lax.dynamic_index_in_dim(x, i, keepdims=False) for x in passes))
+    def add(i: Array, sums: StepSums) -> StepSums:
+        one = Microbatches(
+            *(jax.lax.dynamic_index_in_dim(x, i, keepdims=False) for x in microbatches)
+        )
         keys = jax.vmap(example_key)(settings.seed[one.slot], state.step[one.slot], one.example)
-        (_, losses), gradient = gradient_of(state.prompt, frozen, one, keys, model, config)
-        return Gradient(
-            total.prompts + gradient,
-            total.losses.at[one.slot].add(losses),
-            total.tokens.at[one.slot].add((one.targets > 0).sum(axis=1, dtype=jnp.int32)),
+        (_, losses), gradient = gradient_of(variables, frozen, one, keys, model, config)
+        return StepSums(
+            jax.tree.map(jnp.add, sums.gradient, gradient),
+            sums.losses.at[one.slot].add(losses.astype(sums.losses.dtype)),
+            sums.tokens.at[one.slot].add((one.targets > 0).sum(axis=1, dtype=jnp.int32)),
         )
 
-    return jax.lax.fori_loop(0, count, add, total)
+    return jax.lax.fori_loop(0, count, add, sums)
 
 
 def update_rows(
-    state: RowState, gradient: Gradient, settings: RowSettings, *, config: StepConfig
-) -> tuple[RowState, Gradient, StepMetrics]:
+    state: RowState,
+    sums: StepSums,
+    settings: RowSettings,
+    *,
+    parameterization: Parameterization,
+    config: StepConfig,
+) -> tuple[RowState, StepSums, StepMetrics]:
     """Ends a step of C rows.
 
     Returns:
         The rows after the step (inactive and failed ones unchanged), the sums at zero for the next
         step, and the rows' metrics.
     """
-    prompts, optimizer = jax.vmap(config.optimizer.update)(
-        gradient.prompts, state.optimizer, state.prompt, settings.learning_rate
+
+    def update(trainable, optimizer, given, gradient, rate):
+        _, pull = jax.vjp(lambda t: parameterization.variables(t, given), trainable)
+        (gradient,) = pull(gradient)
+        rates = jax.tree.map(lambda factor: rate * factor, parameterization.rates(trainable))
+        squares = [jnp.square(leaf).sum() for leaf in jax.tree.leaves(gradient)]
+        trainable, optimizer = config.optimizer.update(gradient, optimizer, trainable, rates)
+        finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(trainable)]
+        return trainable, optimizer, jnp.sqrt(sum(squares)), jnp.stack(finite).all()
+
+    trainable, optimizer, norm, finite = jax.vmap(update)(
+        state.trainable, state.optimizer, settings.given, sums.gradient, settings.learning_rate
     )
-    finite = jnp.isfinite(gradient.losses) & jnp.isfinite(prompts).all(axis=(1, 2))
-    updated = RowState(prompts, optimizer, state.step + 1, state.failed)
+    finite &= jnp.isfinite(sums.losses)
+    updated = RowState(trainable, optimizer, state.step + 1, state.failed)
     failed = state.failed | (settings.active & ~finite)
     state = _where(settings.active & ~failed, updated, state)._replace(failed=failed)
-    metrics = StepMetrics(
-        loss=gradient.losses,
-        tokens=gradient.tokens,
-        gradient_norm=jnp.sqrt(jnp.square(gradient.prompts).sum(axis=(1, 2))),
-        failed=failed,
-    )
-    return state, no_gradient(state.prompt), metrics
+    metrics = StepMetrics(sums.losses, sums.tokens, gradient_norm=norm, failed=failed)
+    return state, jax.tree.map(jnp.zeros_like, sums), metrics
 
 
 def example_key(seed: Array, step: Array, example: Array) -> Array:
@@ -154,20 +298,40 @@ def example_key(seed: Array, step: Array, example: Array) -> Array:
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), example)
 
 
+def as_one_bank(bank: Bank | None, width: int) -> tuple[Bank, int]:
+    """Returns the banks of C rows, `[C, K, ...]`, as one of `C K` prompts, and K.
+
+    Rows without a bank, whose model reads no prompt, get one of a prompt without tokens.
+    """
+    if bank is None:
+        return no_prompt(width), 0
+    prompts = jax.tree.leaves(bank)[0].shape[1]
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), bank), prompts
+
+
 def _loss(
-    prompts: Array,
+    variables: Variables,
     frozen: Params,
-    one: Passes,
+    one: Microbatches,
     keys: Array,
     model: PromptedModel,
     config: StepConfig,
 ) -> tuple[Array, Array]:
-    """Returns the loss of a pass summed over its examples, and each example's own `[b]`."""
-    batch = Batch(one.encoder_tokens, one.targets, prompt_id=one.slot)
+    """Returns the loss of a microbatch summed over its examples, and each example's own `[b]`."""
+    bank, prompts = as_one_bank(variables.bank, model.width)
+    prompt_id = one.slot * prompts + (one.part if prompts > 1 else 0)
+    params = frozen
+    if variables.params is not None:  # Of the one row that has the model for itself.
+        params = jax.tree.map(lambda x: x[0], variables.params)
+    batch = Batch(one.encoder_tokens, one.targets, prompt_id)
     drop = Dropout(config.dropout_rate, keys) if config.dropout_rate > 0.0 else None
-    logits = model.logits(frozen, PromptBank(prompts), batch, drop)
-    losses = cross_entropy(logits, one.targets, config.z_loss).astype(prompts.dtype)
+    logits = model.logits(params, bank, batch, drop)
+    losses = cross_entropy(logits, one.targets, config.z_loss).astype(_dtype(variables))
     return losses.sum(), losses
+
+
+def _dtype(tree: Any) -> jnp.dtype:
+    return jnp.result_type(*jax.tree.leaves(tree))
 
 
 def _where(condition: Array, chosen: RowState, other: RowState) -> RowState:

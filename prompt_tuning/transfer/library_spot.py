@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from prompt_tuning.prompts import files
+from prompt_tuning.prompts.starts import FromFile, Start
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
-from prompt_tuning.training.starts import FromFile, Start
 from prompt_tuning.transfer.library import retrieval
 from prompt_tuning.transfer.library.candidates import Candidates
 from prompt_tuning.transfer.library.entry import entry_of

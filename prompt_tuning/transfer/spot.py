@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from prompt_tuning.prompts import files
+from prompt_tuning.prompts.starts import FromRow, Start
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
-from prompt_tuning.training.starts import FromRow, Start
 from prompt_tuning.transfer.similarity import find_similarity, ranked, task_similarities
 from prompt_tuning.types import UserError, nearest
 

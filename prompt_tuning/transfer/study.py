@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from prompt_tuning.prompts import files
+from prompt_tuning.prompts.starts import FromRow, WeightedAverage
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
-from prompt_tuning.training.starts import FromRow, WeightedAverage
 from prompt_tuning.transfer.similarity import SIMILARITIES, ranked, similarities
 from prompt_tuning.transfer.study_plan import AVERAGE, MIXTURE, StudyPlan, study_row
 

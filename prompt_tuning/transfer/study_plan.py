@@ -3,9 +3,9 @@
 import dataclasses
 import itertools
 
+from prompt_tuning.prompts.starts import FromRow, Start
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.schedule import Schedule
-from prompt_tuning.training.starts import FromRow, Start
 from prompt_tuning.transfer.similarity import SIMILARITIES
 from prompt_tuning.types import UserError
 

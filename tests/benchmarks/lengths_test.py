@@ -8,7 +8,8 @@ from prompt_tuning.data.pipeline import HostBatch
 
 
 def batch(inputs: int, targets: int = 2) -> HostBatch:
-    return HostBatch(np.ones((2, inputs), np.int32), np.ones((2, targets), np.int32))
+    tokens = [np.ones((2, length), np.int32) for length in (inputs, targets)]
+    return HostBatch(*tokens, part=np.zeros(2, np.int32))
 
 
 def test_the_middle_batch_of_each_part_stands_for_it():

@@ -11,7 +11,7 @@ import pytest
 
 from prompt_tuning.cli.commands import Command
 from prompt_tuning.cli.main import main
-from prompt_tuning.training import starts
+from prompt_tuning.prompts import starts
 from prompt_tuning.types import UserError
 
 

@@ -54,7 +54,7 @@ def test_prompts_are_tuned_on_a_model_after_each_number_of_steps_of_lm_adaptatio
     data_dir: Path, cache_dir: Path, tmp_path: Path, here: Callable[..., int]
 ):
     settings = {"DATA_DIR": str(data_dir), "train__save_steps": (1, 2), **SHORT}
-    whole = "--gin.ModelTuneConfig.microbatches=1"
+    whole = "--gin.TuneConfig.microbatch_positions=None"
     words = tiny(cache_dir, tmp_path / "lm", **settings)
     words = [word for word in words if "PROMPT_LENGTH" not in word and "TuneConfig" not in word]
     files = ["--gin_file=runs/lm_adaptation.gin", "--gin_file=models/t5_mini.gin"]
@@ -99,7 +99,7 @@ def test_a_dry_run_counts_the_whole_model(
         ("model_tuning", {"PROMPT_INIT": "@ClassLabels()"}, "set train.start to @Pretrained()"),
         ("model_tuning", {"PARAM_DTYPE": "'bfloat16'"}, "PARAM_DTYPE is 'bfloat16', too coarse"),
         ("multi_task_model_tuning", {}, "SOURCE_TASK (SourceStage.task uses it) is not set"),
-        ("model_tuning", {"ModelTuneConfig.log_period": "0"}, "ModelTuneConfig.log_period must be"),
+        ("model_tuning", {"LOG_PERIOD": "0"}, "TuneConfig.log_period must be"),
     ],
 )
 def test_a_mistake_is_one_line(

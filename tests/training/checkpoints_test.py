@@ -4,39 +4,41 @@ import collections
 import signal
 from pathlib import Path
 
+import flax.serialization
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.training.checkpoints import Checkpoints, flatten, unflatten
-from prompt_tuning.training.state import init_state
+from prompt_tuning.training.checkpoints import Checkpoints
+from prompt_tuning.training.step import RowState, init_state
 from tests.training import toy
 
 OPTIMIZER = toy.config().step.optimizer
 
 
-def test_a_tree_survives_being_named():
-    tree = init_state(jnp.full((3, 4), 0.1), OPTIMIZER)
-    named = flatten(tree)
-    assert {"prompt", "step", "failed"} < set(named)
-    again = flatten(unflatten(tree, dict(reversed(named.items()))))
-    assert again.keys() == named.keys()
-    for name in named:
-        np.testing.assert_array_equal(again[name], named[name])
+def test_a_tree_survives_with_its_structure(tmp_path: Path):
+    tree = {"state": init_state({"left": jnp.full((3, 4), 0.1), "right": jnp.ones(2)}, OPTIMIZER)}
+    Checkpoints(tmp_path).save(1, tree, {})
+    latest = Checkpoints(tmp_path).latest() or pytest.fail("none")
+    again = flax.serialization.from_state_dict(jax.eval_shape(lambda: tree), latest.tree)
+    assert isinstance(again["state"], RowState)
+    assert jax.tree.structure(again) == jax.tree.structure(tree)
+    jax.tree.map(np.testing.assert_array_equal, again, tree)
 
 
 def test_the_newest_two_are_kept_bit_for_bit(tmp_path: Path):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
-    for step in (3, 6, 9):
-        arrays = {
-            "prompt": np.full((2, 3), step / 7, np.float32),
-            "step": np.asarray([step], np.int32),
+    for number in (3, 6, 9):
+        tree = {
+            "prompt": np.full((2, 3), number / 7, np.float32),
+            "step": np.asarray([number], np.int32),
         }
-        checkpoints.save(step, arrays, {"rows": [{"score": step / 3}]})
-    step, arrays, progress = Checkpoints(tmp_path / "checkpoints").latest() or pytest.fail("none")
-    assert (step, progress) == (9, {"rows": [{"score": 3.0}], "arrays": ["prompt", "step"]})
-    assert arrays["prompt"].tobytes() == np.full((2, 3), 9 / 7, np.float32).tobytes()
-    assert arrays["step"].dtype == np.int32
+        checkpoints.save(number, tree, {"rows": [{"score": number / 3}]})
+    latest = Checkpoints(tmp_path / "checkpoints").latest() or pytest.fail("none")
+    assert (latest.number, latest.progress) == (9, {"rows": [{"score": 3.0}]})
+    assert latest.tree["prompt"].tobytes() == np.full((2, 3), 9 / 7, np.float32).tobytes()
+    assert latest.tree["step"].dtype == np.int32
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["6", "9"]
 
 

@@ -13,9 +13,10 @@ from flax.traverse_util import flatten_dict
 
 from prompt_tuning.data.cached_task import CachedMixture
 from prompt_tuning.prompts import files
+from prompt_tuning.prompts.starts import FromRow
 from prompt_tuning.training import loop, partitioning
 from prompt_tuning.training.checkpoints import Checkpoints
-from prompt_tuning.training.starts import FromRow
+from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.types import UserError
 from tests.training import toy
 from tests.training.interruption import damage_newest, kill
@@ -95,8 +96,12 @@ def test_a_run_repeated_elsewhere_leaves_the_same_prompts(finished: Path, tmp_pa
     _same_run(finished, tmp_path)
 
 
+def _slots(count: int | None) -> TuneConfig | None:
+    return None if count is None else toy.config(slots=count)
+
+
 def _train_and_kill(folder: Path, turns: int, slots: int | None = None) -> None:
-    kill(lambda: toy.train(ROWS, folder, slots), loop._Session, turns)
+    kill(lambda: toy.train(ROWS, folder, _slots(slots)), loop.Trainer, turns)
 
 
 @pytest.mark.parametrize("turns", [2, 6, 8, 14])
@@ -111,7 +116,7 @@ def test_rows_that_wait_for_a_slot_end_with_the_same_prompts(
     finished: Path, tmp_path: Path, slots: int, turns: int
 ):
     _train_and_kill(tmp_path, turns, slots)
-    toy.train(ROWS, tmp_path, slots)
+    toy.train(ROWS, tmp_path, _slots(slots))
     for row in ROWS:
         for name in ("best", "last"):
             left, right = _prompt(finished, row.name, name), _prompt(tmp_path, row.name, name)
@@ -133,7 +138,7 @@ def test_rows_that_share_passes_resume_to_the_same_prompts(
 def test_a_run_resumed_with_too_few_slots_is_refused(tmp_path: Path):
     _train_and_kill(tmp_path, 6)
     with pytest.raises(UserError, match=r"2 rows were in training.*set TuneConfig.slots to at"):
-        toy.train(ROWS, tmp_path, slots=1)
+        toy.train(ROWS, tmp_path, _slots(1))
     toy.train(ROWS, tmp_path)
 
 
@@ -150,7 +155,7 @@ def test_finished_rows_are_not_trained_again(
 ):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     before = (tmp_path / "run" / "prompts" / "first" / "best.safetensors").stat().st_mtime_ns
-    monkeypatch.setattr(loop._Session, "_step", lambda session: pytest.fail("a row was trained"))
+    monkeypatch.setattr(loop.Trainer, "_step", lambda session: pytest.fail("a row was trained"))
     outcomes = toy.train(ROWS, tmp_path)
     assert [outcome.row["name"] for outcome in outcomes] == ["first", "shorter", "transferred"]
     after = (tmp_path / "run" / "prompts" / "first" / "best.safetensors").stat().st_mtime_ns
@@ -194,8 +199,8 @@ def test_the_frozen_weights_are_unchanged_and_on_no_disk(tmp_path: Path):
     _train_and_kill(tmp_path, 6)
     latest = Checkpoints(tmp_path / "run" / "checkpoints").latest()
     assert latest is not None
-    trainable = {"prompt", "optimizer", "step", "failed", "best"}
-    assert {name.split(".")[0] for name in latest[1]} == trainable
+    assert set(latest.tree) == {"state", "best"}
+    assert set(latest.tree["state"]) == {"trainable", "optimizer", "step", "failed"}
 
     frozen = toy.params()
     weights: dict[str, Any] = flatten_dict(frozen, sep="/")

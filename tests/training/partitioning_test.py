@@ -12,13 +12,14 @@ from jax.sharding import Mesh
 from prompt_tuning.data.pipeline import HostBatch
 from prompt_tuning.models.decoding import Greedy
 from prompt_tuning.models.family import prompted
+from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.evaluation import Evaluator
-from prompt_tuning.training.lanes import Lane, Stepper
+from prompt_tuning.training.microbatches import Microbatcher
 from prompt_tuning.training.partitioning import Layout
-from prompt_tuning.training.passes import Cutter
-from prompt_tuning.training.state import init_state
+from prompt_tuning.training.slots import DeviceSlots
+from prompt_tuning.training.step import make_step
 from prompt_tuning.types import UserError
 from tests.training import toy
 
@@ -42,28 +43,27 @@ def _batch(index: int) -> HostBatch:
     rng = np.random.default_rng(index)
     tokens = rng.integers(2, 32, (4, 8), np.int32)
     tokens[1, 3:] = 0
-    return HostBatch(tokens, rng.integers(2, 32, (4, 2), np.int32))
+    return HostBatch(tokens, rng.integers(2, 32, (4, 2), np.int32), np.zeros(4, np.int32))
 
 
 def _step_on(layout: Layout):
-    """Returns a lane of two rows and their metrics after one step with dropout on a layout."""
-    config = dataclasses.replace(toy.config().step, dropout_rate=0.1)
-    stepper = Stepper(MODEL, partitioning.load(toy.backbone(), [layout]), config)
-    cutter = Cutter({(8, 2): 2}, slots=2, batch_size=4, prompt_length=3, mixed=True)
-    lane = Lane(stepper, layout, cutter, 2, (3, 16))
+    """Returns the slots of two rows and their metrics after one step with dropout on a layout."""
+    config, prompts = dataclasses.replace(toy.config().step, dropout_rate=0.1), PromptTable(3)
+    step = make_step(MODEL, prompts, config, layout if layout.mesh.size > 1 else None)
+    frozen = partitioning.load(toy.backbone(), [layout])[layout.name]
+    microbatcher = Microbatcher({(8, 2): 2}, slots=2, batch_size=4, prompt_length=3, mixed=True)
+    slots = DeviceSlots(step, frozen, layout, microbatcher, 2, prompts)
     rng = np.random.default_rng(1)
     for slot in range(2):
-        prompt = jnp.asarray(rng.normal(size=(3, 16)), jnp.float32)
-        lane.load(slot, toy.row(f"row{slot}", seed=slot), init_state(prompt, config.optimizer))
-    return lane, lane.step({slot: _batch(slot) for slot in range(2)})[0]
+        state = slots.start(jnp.asarray(rng.normal(size=(3, 16)), jnp.float32))
+        slots.load(slot, toy.row(f"row{slot}", seed=slot), state, ())
+    return slots, slots.step({slot: _batch(slot) for slot in range(2)})[0]
 
 
 def test_a_step_over_two_devices_is_the_step_on_one():
     (one, metrics_of_one), (two, metrics_of_two) = _step_on(_layout(1)), _step_on(_layout(2))
     for slot in range(2):
-        np.testing.assert_allclose(
-            two.state(slot).prompt, one.state(slot).prompt, rtol=1e-6, atol=1e-6
-        )
+        np.testing.assert_allclose(two.trainable(slot), one.trainable(slot), rtol=1e-6, atol=1e-6)
     assert len(metrics_of_two.loss.devices()) == 2
     np.testing.assert_allclose(metrics_of_two.loss, metrics_of_one.loss, rtol=1e-6)
 
@@ -102,13 +102,13 @@ def test_each_core_of_a_cpu_is_a_layout_of_its_own():
         (4096, 56, 6, 4, 8),
     ],
 )
-def test_the_size_of_a_pass(positions: int, length: int, most: int, devices: int, size: int):
-    assert partitioning.pass_size(positions, length, most=most, devices=devices) == size
+def test_the_size_of_a_microbatch(positions: int, length: int, most: int, devices: int, size: int):
+    assert partitioning.microbatch_size(positions, length, most=most, devices=devices) == size
 
 
-def test_passes_fill_an_accelerator_as_far_as_half_of_its_free_memory():
+def test_microbatches_fill_an_accelerator_as_far_as_half_of_its_free_memory():
     cards: Any = Mesh(np.asarray([_Card(), _Card()], object), ("examples",))
     cards = Layout("cards", cards)
-    assert partitioning.pass_positions(cards, lambda: 100.0) == 2 * 4000
-    assert partitioning.pass_positions(cards, lambda: 1.0) == 2 * 8192
-    assert partitioning.pass_positions(_layout(1), lambda: 1.0) == 512
+    assert partitioning.microbatch_positions(cards, lambda: 100.0) == 2 * 4000
+    assert partitioning.microbatch_positions(cards, lambda: 1.0) == 2 * 8192
+    assert partitioning.microbatch_positions(_layout(1), lambda: 1.0) == 512

@@ -8,8 +8,9 @@ import jax
 from rich.console import Console
 
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.training.plan import activation_bytes, describe, describe_shapes
-from prompt_tuning.training.running import open_batches
+from prompt_tuning.training.rows import open_batches
 from tests.training import toy
 
 
@@ -57,7 +58,9 @@ def test_a_model_is_all_trainable():
 
 
 def test_a_models_gradient_keeps_more_than_a_prompts():
-    of_prompt = activation_bytes(toy.backbone().outline, toy.config(prompt_length=1), 4, (15, 2))
+    of_prompt = activation_bytes(
+        toy.backbone().outline, toy.config(parameterization=PromptTable(1)), 4, (15, 2)
+    )
     of_model = activation_bytes(toy.backbone().outline, toy.model_config(), 4, (16, 2))
     assert of_model > of_prompt
 

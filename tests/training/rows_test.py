@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from prompt_tuning.prompts.starts import Uniform
 from prompt_tuning.training.rows import Progress, Row, check_rows, row_name
-from prompt_tuning.training.starts import Uniform
 from prompt_tuning.types import UserError
 from tests.training import toy
 

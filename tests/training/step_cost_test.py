@@ -13,13 +13,13 @@ from prompt_tuning.models.family import prompted
 from prompt_tuning.models.prompted import Batch
 from prompt_tuning.models.t5.config import T5Config
 from prompt_tuning.models.t5.network import T5
+from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.prompts.placement import prefix
-from prompt_tuning.training.passes import Passes
-from prompt_tuning.training.state import init_state, stack
-from prompt_tuning.training.step import add_passes, no_gradient
+from prompt_tuning.training.microbatches import Microbatches
+from prompt_tuning.training.step import add_microbatches, init_state, no_sums
 from tests.training import toy
-from tests.training.steps import settings
+from tests.training.steps import settings, stack
 
 # No two of these products are alike, so that no activation has as many numbers as a weight.
 CONFIG = T5Config(
@@ -55,15 +55,18 @@ def state():
 
 @pytest.fixture(scope="module")
 def step(params, state) -> str:
-    """The optimised program that adds the gradient of passes."""
-    add = functools.partial(add_passes, model=MODEL, config=toy.config().step)
-    one = settings([0.3], [0]), passes(), jnp.int32(1)
-    return optimized(add, no_gradient(state.prompt), params, state, *one)
+    """The optimized program that adds the gradient of microbatches."""
+    prompts = PromptTable(P)
+    add = functools.partial(
+        add_microbatches, model=MODEL, parameterization=prompts, config=toy.config().step
+    )
+    one = settings([0.3], [0]), microbatches(), jnp.int32(1)
+    return optimized(add, no_sums(state.trainable, (), prompts), params, state, *one)
 
 
-def passes() -> Passes:
-    zeros = jnp.zeros((1, B), jnp.int32)
-    return Passes(jnp.ones((1, B, T), jnp.int32), jnp.ones((1, B, L), jnp.int32), zeros, zeros)
+def microbatches() -> Microbatches:
+    tokens, targets = (jnp.ones((1, B, length), jnp.int32) for length in (T, L))
+    return Microbatches(tokens, targets, *[jnp.zeros((1, B), jnp.int32)] * 3)
 
 
 def optimized(function, *inputs) -> str:
@@ -73,7 +76,7 @@ def optimized(function, *inputs) -> str:
 
 
 def product_sizes(program: str) -> list[int]:
-    """Returns how many numbers each matrix product of an optimised program puts out."""
+    """Returns how many numbers each matrix product of an optimized program puts out."""
     shapes = re.findall(r"= \w+\[([\d,]*)\]\S* dot\(", program)
     return [math.prod(int(size) for size in shape.split(",")) for shape in shapes]
 
@@ -105,7 +108,7 @@ def test_forward_products(params):
         return MODEL.logits(params, bank, batch, None)
 
     bank = PromptBank(jnp.zeros((1, P, CONFIG.emb_dim)))
-    program = optimized(logits, params, bank, passes())
+    program = optimized(logits, params, bank, microbatches())
     assert len(product_sizes(program)) == forward_products()
 
 

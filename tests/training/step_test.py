@@ -12,10 +12,9 @@ from prompt_tuning.data.pipeline import HostBatch
 from prompt_tuning.models.family import PromptedModel, prompted
 from prompt_tuning.models.t5.network import T5
 from prompt_tuning.prompts.placement import prefix
-from prompt_tuning.training.state import RowState, init_state, stack, unstack
-from prompt_tuning.training.step import StepConfig
+from prompt_tuning.training.step import RowState, StepConfig, init_state
 from tests.training import toy
-from tests.training.steps import settings, take_step
+from tests.training.steps import settings, stack, take_step, unstack
 
 CONFIG = dataclasses.replace(toy.T5_CONFIG, vocab_size=40)
 OPTIMIZER = toy.config().step.optimizer
@@ -54,7 +53,7 @@ def _batch(index: int, tokens: int, targets: int) -> HostBatch:
             example[: size - 1], example[size - 1] = rng.integers(2, 40, size - 1), 1
         return out
 
-    return HostBatch(ragged(tokens), ragged(targets))
+    return HostBatch(ragged(tokens), ragged(targets), np.zeros(B, np.int32))
 
 
 def _together_and_alone(
@@ -103,23 +102,23 @@ def test_a_row_of_a_bank_equals_the_row_alone_after_one_step(count: int, dropout
 def test_a_row_of_a_bank_equals_the_row_alone_after_five_steps_in_float64(count: int):
     with jax.enable_x64(True):
         together, alone = _together_and_alone(count, 5, "float64", _config())
-        assert together[0].prompt.dtype == jnp.float64
+        assert together[0].trainable.dtype == jnp.float64
         assert _largest_difference(together, alone) < 1e-7
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
-def test_passes_give_the_gradient_of_the_whole_batch(size: int):
+def test_microbatches_give_the_gradient_of_the_whole_batch(size: int):
     def step(size: int) -> tuple[RowState, Any]:
         return _one_row(_batch(0, MOST_TOKENS, MOST_TARGETS), size=size)
 
     (whole, metrics), (parts, of_parts) = step(B), step(size)
     np.testing.assert_allclose(of_parts.loss, metrics.loss, rtol=1e-6)
     np.testing.assert_allclose(of_parts.gradient_norm, metrics.gradient_norm, rtol=1e-5)
-    np.testing.assert_allclose(parts.prompt, whole.prompt, rtol=1e-5)
+    np.testing.assert_allclose(parts.trainable, whole.trainable, rtol=1e-5)
     assert of_parts.tokens.tolist() == metrics.tokens.tolist()
 
 
-def test_rows_that_share_no_pass_move_to_the_last_bit_as_alone():
+def test_rows_that_share_no_microbatch_move_to_the_last_bit_as_alone():
     model, params = _model()
     rows, batches = [_row(i, 3 * i) for i in range(3)], [_batch(i, 9, 3) for i in range(3)]
     of_rows = settings([0.3] * 3, [0, 1, 2])
@@ -130,7 +129,7 @@ def test_rows_that_share_no_pass_move_to_the_last_bit_as_alone():
             size=2,
             mixed=False,
         )
-        return {i: np.asarray(state.prompt[i]) for i in chosen}
+        return {i: np.asarray(state.trainable[i]) for i in chosen}
 
     together = prompts([0, 1, 2])
     for i in range(3):
@@ -158,7 +157,7 @@ def test_dropout_depends_on_seed_and_step_alone():
 def test_a_row_that_fails_stops_alone_and_keeps_its_last_good_prompt():
     model, params = _model()
     rows = [_row(0, 3), _row(1, 6), _row(2, 9)]
-    broken = rows[1]._replace(prompt=rows[1].prompt.at[0, 0].set(jnp.inf))
+    broken = rows[1]._replace(trainable=rows[1].trainable.at[0, 0].set(jnp.inf))
     batches = {i: _batch(i, MOST_TOKENS, MOST_TARGETS) for i in range(3)}
     of_rows = settings([0.3] * 3, [0, 1, 2])
 
@@ -169,9 +168,9 @@ def test_a_row_that_fails_stops_alone_and_keeps_its_last_good_prompt():
     after, metrics = step(stack([rows[0], broken, rows[2]]))
     assert metrics.failed.tolist() == [False, True, False]
     assert after.step.tolist() == [4, 6, 10]
-    np.testing.assert_array_equal(after.prompt[1], broken.prompt)
-    np.testing.assert_array_equal(after.prompt[0], healthy.prompt[0])
-    np.testing.assert_array_equal(after.prompt[2], healthy.prompt[2])
+    np.testing.assert_array_equal(after.trainable[1], broken.trainable)
+    np.testing.assert_array_equal(after.trainable[0], healthy.trainable[0])
+    np.testing.assert_array_equal(after.trainable[2], healthy.trainable[2])
     again, _ = step(after)
     assert again.step.tolist() == [5, 6, 11]
 

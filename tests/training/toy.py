@@ -18,17 +18,19 @@ from prompt_tuning.models.parameters import in_memory
 from prompt_tuning.models.t5.config import T5Config
 from prompt_tuning.models.t5.network import T5
 from prompt_tuning.models.weights import Backbone
+from prompt_tuning.parameterizations.prompt_table import PromptTable
+from prompt_tuning.parameterizations.whole_model import WholeModel
+from prompt_tuning.prompts.starts import Pretrained, SampledVocab
 from prompt_tuning.training.adafactor import Adafactor
-from prompt_tuning.training.config import ModelTuneConfig, TuneConfig
+from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.loop import tune
-from prompt_tuning.training.model_loop import tune_models
+from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row
+from prompt_tuning.training.run import Run
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
-from prompt_tuning.training.starts import Pretrained, SampledVocab
 from prompt_tuning.training.step import StepConfig
-from prompt_tuning.training.work import Work
 from prompt_tuning.types import Params
 
 T5_CONFIG = T5Config(
@@ -119,10 +121,10 @@ def config(**changes: Any) -> TuneConfig:
     )
     step = StepConfig(optimizer=optimizer, dropout_rate=0.0, z_loss=1e-4)
     settings = TuneConfig(
-        prompt_length=3,
+        parameterization=PromptTable(3),
         placement="prefix",
         slots=64,
-        pass_positions=None,
+        microbatch_positions=None,
         remat=False,
         step=step,
         eval_batch_size=16,
@@ -145,28 +147,31 @@ def row(name: str, **changes: Any) -> Row:
     return Row(name=name, **{**settings, **changes})
 
 
-def work(folder: Path, **changes: Any) -> Work:
-    """Returns what rows are trained with, in `folder / "run"`."""
+def open_model(stored: Backbone | None = None) -> OpenModel:
+    """Returns the open model, of `backbone()` or of another one."""
+    return OpenModel(stored or backbone(), Digits())  # pyright: ignore[reportArgumentType]
+
+
+def run(folder: Path, **changes: Any) -> Run:
+    """Returns what rows share, in `folder / "run"`; `backbone` is of its model."""
     settings: dict[str, Any] = {
-        "backbone": backbone(),
+        "model": open_model(changes.pop("backbone", None)),
         "tasks": {"counting": task(folder)},
         "shapes": SHAPES,
-        "vocabulary": Digits(),
         "directory": RunDirectory(folder / "run"),
         "save_steps": (),
         "operative_config": "",
         "console": Console(quiet=True),
     }
-    return Work(**{**settings, **changes})
+    return Run(**{**settings, **changes})
 
 
 def train(
-    rows: Sequence[Row], folder: Path, slots: int | None = None, **changes: Any
+    rows: Sequence[Row], folder: Path, settings: TuneConfig | None = None, **changes: Any
 ) -> list[Outcome]:
-    """Trains rows in `folder / "run"`, through some slots."""
+    """Trains rows in `folder / "run"`."""
     folder.mkdir(parents=True, exist_ok=True)
-    settings = config() if slots is None else config(slots=slots)
-    return tune(rows, work(folder, **changes), settings)
+    return tune(rows, run(folder, **changes), settings or config())
 
 
 def model_row(name: str, **changes: Any) -> Row:
@@ -175,22 +180,22 @@ def model_row(name: str, **changes: Any) -> Row:
     return row(name, **{**settings, **changes})
 
 
-def model_config(**changes: Any) -> ModelTuneConfig:
+def model_config(**changes: Any) -> TuneConfig:
     """Returns settings of a run of model tuning."""
     optimizer = dataclasses.replace(config().step.optimizer, weight_decay=0.0, parameter_scale=1e-3)
-    settings = ModelTuneConfig(
-        step=dataclasses.replace(config().step, optimizer=optimizer, dropout_rate=0.1),
-        microbatches=1,
-        remat=False,
-        eval_batch_size=16,
-        log_period=1,
-        checkpoint_period=3,
-    )
-    return dataclasses.replace(settings, **changes)
+    step = dataclasses.replace(config().step, optimizer=optimizer, dropout_rate=0.1)
+    return config(**{"parameterization": WholeModel(), "step": step, **changes})
 
 
 def train_models(rows: Sequence[Row], folder: Path, **changes: Any) -> list[Outcome]:
     """Tunes models in `folder / "run"`."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"backbone": backbone_with_vocabulary(folder), "shapes": SHAPES[-1:]}
-    return tune_models(rows, work(folder, **{**settings, **changes}), model_config())
+    return train(rows, folder, model_config(), **{**settings, **changes})
+
+
+def losses(folder: Path, row: str) -> list[float]:
+    """Returns the loss per token of each step of a row, in nats."""
+    lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
+    entries = [json.loads(line) for line in lines]
+    return [e["loss_per_token"] for e in entries if (e["kind"], e["row"]) == ("train", row)]

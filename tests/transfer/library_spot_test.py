@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from prompt_tuning.prompts import files
+from prompt_tuning.prompts.starts import SampledVocab, Uniform
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.run_directory import RunDirectory
-from prompt_tuning.training.starts import SampledVocab, Uniform
 from prompt_tuning.transfer.library.candidates import find_candidates
 from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.library.retrieval import Ranked

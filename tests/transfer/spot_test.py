@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from prompt_tuning.prompts import files
+from prompt_tuning.prompts.starts import FromRow, SampledVocab, Uniform
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.run_directory import RunDirectory
-from prompt_tuning.training.starts import FromRow, SampledVocab, Uniform
 from prompt_tuning.transfer.spot import SpotPlan, run
 from prompt_tuning.types import UserError
 from tests.training import toy

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
+from prompt_tuning.prompts.starts import SampledVocab, Uniform
 from prompt_tuning.training.schedule import Schedule
-from prompt_tuning.training.starts import SampledVocab, Uniform
 from prompt_tuning.transfer.study_plan import StudyPlan
 from tests.training import toy
 

@@ -1,4 +1,4 @@
-"""What rows are trained with: a model, tokenised tasks, and a directory for what they leave."""
+"""A run: the model, the tokenized tasks and the directory that its rows share."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,29 +6,25 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask, labels_of
-from prompt_tuning.data.vocabulary import Vocabulary
-from prompt_tuning.models.weights import Backbone
+from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.run_directory import RunDirectory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Work:
-    """Holds all that the rows of a run share beside its settings.
+class Run:
+    """Everything the rows of a run share beside its settings.
 
     Attributes:
-        backbone: The pretrained model.
-        vocabulary: Its vocabulary.
-        tasks: The tokenised tasks and mixtures by name.
+        model: The pretrained model.
+        tasks: The tokenized tasks and mixtures by name.
         shapes: Pairs (T, L) that batches are padded to, each covered by the last.
         directory: Where the run's files are.
-        save_steps: Steps after which a row's prompt is also kept as `step_<n>.safetensors`, or its
-            model as `<row>.step_<n>`.
+        save_steps: Steps after which what a row trains is also kept, as `step_<n>`.
         operative_config: What runs, as text that is kept in the directory.
         console: Where to show progress.
     """
 
-    backbone: Backbone
-    vocabulary: Vocabulary
+    model: OpenModel
     tasks: Mapping[str, CachedTask | CachedMixture]
     shapes: Sequence[tuple[int, int]]
     directory: RunDirectory

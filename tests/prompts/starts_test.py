@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.prompts import files
-from prompt_tuning.training.starts import (
+from prompt_tuning.prompts.starts import (
     ClassLabels,
     FromFile,
     FromRow,

@@ -12,9 +12,9 @@ import safetensors.numpy
 
 from prompt_tuning.models.parameters import read_whole
 from prompt_tuning.models.weights import open_backbone
-from prompt_tuning.training import model_loop
+from prompt_tuning.prompts.starts import FromRow, SampledVocab
+from prompt_tuning.training import loop
 from prompt_tuning.training.checkpoints import Checkpoints
-from prompt_tuning.training.starts import FromRow, SampledVocab
 from prompt_tuning.types import UserError
 from tests.training import toy
 from tests.training.interruption import damage_newest, kill
@@ -113,7 +113,7 @@ def test_a_row_starts_from_the_best_model_of_its_source(finished: Path):
 
 
 def _train_and_kill(folder: Path, turns: int) -> None:
-    kill(lambda: toy.train_models(ROWS, folder, save_steps=SAVED), model_loop._Session, turns)
+    kill(lambda: toy.train_models(ROWS, folder, save_steps=SAVED), loop.Trainer, turns)
 
 
 @pytest.mark.parametrize("turns", [2, 9, 16])
@@ -136,14 +136,15 @@ def test_a_checkpoint_holds_the_model_and_its_optimizer(tmp_path: Path):
     _train_and_kill(tmp_path, 5)
     latest = Checkpoints(tmp_path / "run" / "checkpoints").latest()
     assert latest is not None
-    assert {name.split(".")[0] for name in latest[1]} == {"params", "optimizer", "step", "failed"}
+    assert set(latest.tree) == {"state"}
+    assert set(latest.tree["state"]) == {"trainable", "optimizer", "step", "failed"}
 
 
 def test_finished_rows_are_not_trained_again(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    monkeypatch.setattr(model_loop._Session, "_step", lambda *_: pytest.fail("a row was trained"))
+    monkeypatch.setattr(loop.Trainer, "_step", lambda *_: pytest.fail("a row was trained"))
     outcomes = toy.train_models(ROWS, tmp_path, save_steps=SAVED)
     assert [outcome.row["name"] for outcome in outcomes] == ["target", "source"]
     assert _entries(tmp_path) == _entries(finished)
@@ -162,7 +163,7 @@ def test_a_loss_that_is_not_finite_stops_the_row_and_keeps_its_best(tmp_path: Pa
     object.__setattr__(wild, "learning_rate", math.inf)  # users cannot set it
     rows = [toy.model_row("wild", schedule=wild), toy.model_row("sound", seed=1)]
     outcomes = toy.train_models(rows, tmp_path)
-    assert outcomes[0].stopped == "the loss or the gradient of step 2 was not finite"
+    assert outcomes[0].stopped == "the loss or the update of step 1 was not finite"
     assert all(np.isfinite(array).all() for array in _weights(tmp_path, "wild").values())
     assert outcomes[1].stopped is None
 

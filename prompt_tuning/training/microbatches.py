@@ -1,11 +1,11 @@
-"""Passes: the examples of all rows that step together, cut into parts that fit the device.
+"""Microbatches: the examples of all rows that step together, cut into parts that fit the device.
 
-A step's cost is that of its passes. Each goes through the frozen model by itself, padded to the
-smallest shape that holds it, and adds to the gradient of the rows its examples are of.
+A step's cost is that of its microbatches. Each goes through the frozen model by itself, padded to
+the smallest shape that holds it, and adds to the gradient of the rows its examples are of.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,48 +15,51 @@ from prompt_tuning.data.shapes import Shape, smallest_fit
 from prompt_tuning.types import Array
 
 
-class Passes(NamedTuple):
-    """Holds passes of one shape; examples that fill up a pass are all padding.
+class Microbatches(NamedTuple):
+    """Microbatches of one shape; examples that fill one up are all padding.
 
     Attributes:
         encoder_tokens: `[n, b, T]` int32, 0 is padding.
         targets: `[n, b, L]` int32, 0 is padding and carries no loss.
         slot: `[n, b]` int32, the slot of each example's row.
+        part: `[n, b]` int32, the task of its row's mixture that each example is of.
         example: `[n, b]` int32, each example's place in its row's batch.
     """
 
     encoder_tokens: Array
     targets: Array
     slot: Array
+    part: Array
     example: Array
 
 
-class Cut(NamedTuple):
-    """Holds the batches of rows, cut into passes.
+class SplitBatches(NamedTuple):
+    """The batches of rows, split into microbatches.
 
     Attributes:
-        passes: For each shape in use its arrays, and how many of their passes hold examples.
+        microbatches: For each shape in use its arrays, and how many of their microbatches hold
+            examples.
         positions: What each slot's row costs in encoder positions.
     """
 
-    passes: list[tuple[Passes, int]]
+    microbatches: list[tuple[Microbatches, int]]
     positions: dict[int, Positions]
 
 
-class Cutter:
-    """Cuts the batches of rows into passes.
+class Microbatcher:
+    """Splits the batches of rows into microbatches of fixed sizes.
 
-    How many examples a pass has depends on its shape alone, and how many passes an array holds on
-    the slots and the largest batch, so that each shape is compiled once.
+    How many examples a microbatch has depends on its shape alone, and how many of them an array
+    holds on the slots and the largest batch, so that each shape is compiled once.
 
     Args:
-        sizes: Pairs (T, L) that passes are padded to, with the examples of a pass of that shape;
-            each shape is covered by the largest.
+        sizes: Pairs (T, L) that microbatches are padded to, with the examples of one of that
+            shape; each shape is covered by the largest.
         slots: Rows that step together, at most.
         batch_size: Examples of a row's batch, at most.
         prompt_length: Tokens of a prompt, P.
-        mixed: Whether a pass may hold examples of several rows. Where it may not, a row's update
-            is the same to the last bit whatever steps beside it.
+        mixed: Whether a microbatch may hold examples of several rows. Where it may not, a row's
+            update is the same to the last bit whatever steps beside it.
     """
 
     def __init__(
@@ -72,21 +75,21 @@ class Cutter:
         self._prompt_length = prompt_length
         self._mixed = mixed
         self._sizes = [sizes[shape] for shape in self.shapes]
-        groups, examples = (1, slots * batch_size) if mixed else (slots, batch_size)
-        self._counts = [groups * -(-examples // size) for size in self._sizes]
+        sharing, examples = (1, slots * batch_size) if mixed else (slots, batch_size)
+        self._counts = [sharing * -(-examples // size) for size in self._sizes]
         self._wider = [
             [w for w in range(s + 1, len(self.shapes)) if self._covers(w, s)]
             for s in range(len(self.shapes))
         ]
 
-    def empty(self) -> list[Passes]:
+    def empty(self) -> list[Microbatches]:
         """Returns the arrays of every shape, without an example."""
         return [self._arrays(s) for s in range(len(self.shapes))]
 
-    def cut(self, batches: Mapping[int, HostBatch]) -> Cut:
-        """Cuts batches by slot. What is left of a shape after full passes joins a wider one."""
+    def split(self, batches: Mapping[int, HostBatch]) -> SplitBatches:
+        """Splits batches by slot; leftovers of a shape go to the next wider one in use."""
         slots = sorted(batches)
-        found: list[list[_Examples]] = [[] for _ in self.shapes]
+        groups: list[list[_Examples]] = [[] for _ in self.shapes]
         for group in [slots] if self._mixed else [[slot] for slot in slots]:
             examples = _examples({slot: batches[slot] for slot in group})
             fit = smallest_fit(self.shapes, examples.inputs, examples.targets)
@@ -98,13 +101,13 @@ class Cutter:
                     fit[left] = wider
                     members = members[: -len(left)]
                 if len(members):
-                    found[s].append(examples.take(members))
-        cut = Cut([], dict.fromkeys(slots, Positions()))
-        for s, parts in enumerate(found):
-            if parts:
-                cut.passes.append(self._fill(s, parts, batches))
-                self._count(s, parts, cut.positions)
-        return cut
+                    groups[s].append(examples.take(members))
+        split = SplitBatches([], dict.fromkeys(slots, Positions()))
+        for s, members in enumerate(groups):
+            if members:
+                split.microbatches.append(self._fill(s, members, batches))
+                self._count(s, members, split.positions)
+        return split
 
     def _covers(self, wide: int, narrow: int) -> bool:
         return all(a >= b for a, b in zip(self.shapes[wide], self.shapes[narrow], strict=True))
@@ -112,42 +115,45 @@ class Cutter:
     def _fillers(self, s: int, examples: "_Examples") -> int:
         return -len(examples.slot) % self._sizes[s]
 
-    def _count(self, s: int, parts: Sequence["_Examples"], positions: dict[int, Positions]) -> None:
+    def _count(
+        self, s: int, groups: Sequence["_Examples"], positions: dict[int, Positions]
+    ) -> None:
         """Adds what examples of a shape cost; fillers count for the row that they are of."""
         width = self.shapes[s][0]
-        for part in parts:
-            for slot in np.unique(part.slot):
+        for group in groups:
+            for slot in np.unique(group.slot):
                 more = count_positions(
-                    part.inputs[part.slot == slot],
+                    group.inputs[group.slot == slot],
                     width,
                     prompt_length=self._prompt_length,
-                    fillers=self._fillers(s, part) if slot == part.slot[-1] else 0,
+                    fillers=self._fillers(s, group) if slot == group.slot[-1] else 0,
                 )
                 positions[int(slot)] = positions[int(slot)].plus(more)
 
-    def _arrays(self, s: int) -> Passes:
+    def _arrays(self, s: int) -> Microbatches:
         outer = (self._counts[s], self._sizes[s])
         tokens, targets = (np.zeros((*outer, length), np.int32) for length in self.shapes[s])
-        return Passes(tokens, targets, np.zeros(outer, np.int32), np.zeros(outer, np.int32))  # pyright: ignore[reportArgumentType]
+        return Microbatches(tokens, targets, *(np.zeros(outer, np.int32) for _ in range(3)))  # pyright: ignore[reportArgumentType]
 
     def _fill(
-        self, s: int, parts: Sequence["_Examples"], batches: Mapping[int, HostBatch]
-    ) -> tuple[Passes, int]:
-        passes = self._arrays(s)
-        tokens, targets, slots, places = (np.reshape(x, (-1, *x.shape[2:])) for x in passes)
+        self, s: int, groups: Sequence["_Examples"], batches: Mapping[int, HostBatch]
+    ) -> tuple[Microbatches, int]:
+        microbatches = self._arrays(s)
+        flat = Microbatches(*(np.reshape(x, (-1, *x.shape[2:])) for x in microbatches))  # pyright: ignore[reportArgumentType]
         start = 0
-        for part in parts:
-            end = start + len(part.slot) + self._fillers(s, part)
-            # A filler is of a row of its pass, so that a row that failed reaches no other.
-            slots[start:end] = part.slot[-1]
-            for slot in np.unique(part.slot):
-                chosen = np.flatnonzero(part.slot == slot)
-                rows = start + chosen
-                slots[rows], places[rows] = slot, part.place[chosen]
-                _copy(batches[slot].encoder_tokens[part.place[chosen]], tokens, rows)
-                _copy(batches[slot].targets[part.place[chosen]], targets, rows)
+        for group in groups:
+            end = start + len(group.slot) + self._fillers(s, group)
+            # A filler is of a row of its microbatch, so that a row that failed reaches no other.
+            flat.slot[start:end] = group.slot[-1]  # pyright: ignore[reportIndexIssue]
+            for slot in np.unique(group.slot):
+                members = np.flatnonzero(group.slot == slot)
+                rows, places, batch = start + members, group.place[members], batches[slot]
+                for array, values in zip(flat[2:], (slot, batch.part[places], places), strict=True):
+                    array[rows] = values
+                for array, values in zip(flat, batch[:2], strict=False):
+                    _copy(values[places], array, rows)
             start = end
-        return passes, start // self._sizes[s]
+        return microbatches, start // self._sizes[s]
 
 
 class _Examples(NamedTuple):
@@ -172,6 +178,6 @@ def _examples(batches: Mapping[int, HostBatch]) -> _Examples:
     )
 
 
-def _copy(values: np.ndarray, into: np.ndarray, rows: np.ndarray) -> None:
+def _copy(values: np.ndarray, into: Any, rows: np.ndarray) -> None:
     width = min(values.shape[1], into.shape[1])
     into[rows, :width] = values[:, :width]

@@ -1,0 +1,154 @@
+"""Results of finished rows: what identifies one, and the `row.json` that each row leaves."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prompt_tuning.data.cached_task import scored_split
+from prompt_tuning.storage import write_json
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.rows import Progress, Row
+from prompt_tuning.training.run import Run
+from prompt_tuning.types import UserError
+
+_FORMAT = 3
+_NO_EFFECT = (
+    *("eval_batch_size", "log_period", "checkpoint_period"),
+    *("slots", "microbatch_positions", "remat"),
+)
+"""Settings of when things are done and how much at once, which change results by rounding alone."""
+
+
+class ResultStore(Mapping[str, Outcome]):
+    """Maps the name of each finished row of a run to its result.
+
+    A row is finished where its directory holds `row.json`, and what that names as its best.
+
+    Args:
+        rows: The rows of the run.
+        run: What they share.
+        config: Settings that all rows share.
+        folder: Gives a row's directory by its name.
+        digest_best: Digests what is kept of the best checkpoint in such a directory; raises
+            `OSError`, `ValueError` or `UserError` where that is damaged.
+
+    Raises:
+        UserError: The directory holds a finished row of the same name with other settings, or a
+            row waits for one that is not there, or for itself.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        run: Run,
+        config: TuneConfig,
+        *,
+        folder: Callable[[str], Path],
+        digest_best: Callable[[Path], str],
+    ):
+        self._run = run
+        self._rows = {row.name: row for row in rows}
+        self._shared = _shared_settings(run, config)
+        self._digests: dict[str, str] = {}
+        self._folder = folder
+        self._digest_best = digest_best
+        self._results: dict[str, Outcome] = {}
+        for row in rows:
+            self.digest(row)  # A row that waits for itself is refused, finished or not.
+            result = self._read(folder(row.name))
+            if result is not None:
+                self.check(row, result.digest)
+                self._results[row.name] = result
+
+    def __getitem__(self, name: str) -> Outcome:
+        return self._results[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def digest(self, row: Row) -> str:
+        """Returns what identifies a row's result: its settings, task, model and source.
+
+        Raises:
+            UserError: The row waits for one that is not there, or for itself.
+        """
+        if row.name not in self._digests:
+            self._digests[row.name] = "waiting"
+            source = None
+            if row.start.after is not None:
+                if row.start.after not in self._rows:
+                    raise UserError(f"row '{row.name}' starts from '{row.start.after}', no row")
+                source = self.digest(self._rows[row.start.after])
+                if source == "waiting":
+                    raise UserError(f"row '{row.name}' waits for itself; give it another start")
+            context = [_FORMAT, self._run.tasks[row.task].digest, self._shared, source]
+            self._digests[row.name] = row.digest(json.dumps(context))
+        return self._digests[row.name]
+
+    def check(self, row: Row, digest: str) -> None:
+        """Checks that what was kept with a digest, under a row's name, is of this row.
+
+        Raises:
+            UserError: It is of one with other settings.
+        """
+        if digest != self.digest(row):
+            raise UserError(
+                f"'{self._folder(row.name)}' is of a row of the same name with other settings, "
+                "data or model; give another MODEL_DIR, or delete what is there"
+            )
+
+    def add(
+        self, row: Row, progress: Progress, metrics: dict[str, float], *, folder: Path, best: str
+    ) -> None:
+        """Writes a row's `row.json`.
+
+        Args:
+            row: The row, whose training ended.
+            progress: Its progress, evaluated at least once.
+            metrics: Metrics of its best checkpoint on the scored split, and their mean as `score`.
+            folder: Where to write it: the row's directory, or what will be moved there.
+            best: Digest of what is kept of the best checkpoint.
+        """
+        result = Outcome.of(
+            row,
+            progress,
+            metrics,
+            backbone=self._run.model.name,
+            digest=self.digest(row),
+            split=scored_split(self._run.tasks[row.task]),
+            best=best,
+        )
+        write_json(folder / "row.json", dataclasses.asdict(result))
+        self._results[row.name] = result
+
+    def reopen(self, row: Row) -> None:
+        """Counts a row as not finished, if it was."""
+        self._results.pop(row.name, None)
+
+    def _read(self, folder: Path) -> Outcome | None:
+        """Returns the result in a directory, if it is there with the best that it names."""
+        try:
+            result = Outcome(**json.loads((folder / "row.json").read_text(encoding="utf-8")))
+            best = self._digest_best(folder)
+        except (OSError, ValueError, TypeError, UserError):
+            return None
+        return result if best == result.best else None
+
+
+def _shared_settings(run: Run, config: TuneConfig) -> dict[str, Any]:
+    """Returns what the results of all rows depend on: the model and the settings."""
+    backbone = run.model.backbone
+    shared = {name: value for name, value in vars(config).items() if name not in _NO_EFFECT}
+    return {
+        **shared,
+        "placement": config.placed,
+        "parameterization": config.parameterization.describe(),
+        "step": dataclasses.asdict(config.step),
+        "model": [dataclasses.asdict(backbone.config), run.model.digest, backbone.param_dtype],
+    }

@@ -1,0 +1,269 @@
+"""Slots: a fixed number of places for rows on the devices, and the steps of the rows in them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from prompt_tuning.data.padding import Positions
+from prompt_tuning.data.pipeline import HostBatch
+from prompt_tuning.data.shapes import Shape
+from prompt_tuning.models.weights import Outline
+from prompt_tuning.parameterizations.parameterization import (
+    Given,
+    Parameterization,
+    Trainable,
+)
+from prompt_tuning.training import partitioning
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.microbatches import Microbatcher, Microbatches
+from prompt_tuning.training.open_model import OpenModel
+from prompt_tuning.training.partitioning import Layout
+from prompt_tuning.training.plan import microbatch_sizes
+from prompt_tuning.training.rows import Row
+from prompt_tuning.training.step import (
+    RowSettings,
+    RowState,
+    Step,
+    StepMetrics,
+    StepSums,
+    make_step,
+)
+from prompt_tuning.types import Params
+
+
+class DeviceSlots:
+    """Advances up to C rows together, on one layout.
+
+    Args:
+        step: The compiled step.
+        frozen: The frozen parameters on this layout; nothing where rows train the model.
+        layout: Where the arrays live.
+        microbatcher: Splits the batches of the rows.
+        count: Rows it holds, C; empty slots cost next to nothing.
+        parameterization: What the rows train.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        frozen: Params,
+        layout: Layout,
+        microbatcher: Microbatcher,
+        count: int,
+        parameterization: Parameterization,
+    ):
+        self.layout = layout
+        self.rows: list[Row | None] = [None] * count
+        self._step = step
+        self._frozen = frozen
+        self._microbatcher = microbatcher
+        self._alone = parameterization.tunes_model
+        self._state: RowState | None = None
+        self._given: Given = ()
+        self._sums: StepSums | None = None
+        self._settings: tuple[tuple[int, ...], RowSettings] | None = None
+
+    @property
+    def free(self) -> list[int]:
+        """Its empty slots."""
+        return [slot for slot, row in enumerate(self.rows) if row is None]
+
+    def start(self, trainable: Trainable) -> RowState:
+        """Returns the state of a row before its first step."""
+        return self._step.init(trainable)
+
+    def load(self, slot: int, row: Row, state: RowState, given: Given) -> None:
+        """Puts a row into an empty slot."""
+        self.rows[slot] = row
+        self._settings = None
+        if self._alone:
+            shardings = jax.tree.map(lambda x: self.layout.spread(np.shape(x)), state)
+            self._state = jax.device_put(state, shardings)
+        else:
+            if self._state is None:
+                self._state, self._given = self._empty(state, given)
+            self._state = _replace(self._state, slot, self.layout.put(state))
+            self._given = _replace(self._given, slot, self.layout.put(given))
+        if self._sums is None:
+            self._sums = self._step.empty(self._state, self._given)
+
+    def unload(self, slot: int) -> None:
+        """Empties a slot."""
+        self.rows[slot] = None
+        if self._alone:
+            self._state = None  # Its memory is for the next model.
+
+    def state(self, slot: int) -> RowState:
+        """Returns the state of a slot's row, on the devices."""
+        assert self._state is not None
+        return self._state if self._alone else _pick(self._state, slot)
+
+    def trainable(self, slot: int) -> Trainable:
+        """Returns what a slot's row trains, on the devices."""
+        assert self._state is not None
+        return self._state.trainable if self._alone else _pick(self._state.trainable, slot)
+
+    def compile(self, trainable: Trainable, given: Given) -> None:
+        """Compiles the step for every shape of microbatch.
+
+        Args:
+            trainable: What a row trains, or arrays of the same shapes.
+            given: A row's constants, or arrays of the same shapes.
+        """
+        state, given = self._empty(self.start(trainable), given)
+        settings = self._make_settings(given, ())
+        sums = self._step.empty(state, given)
+        for microbatches in self._microbatcher.empty():
+            sums = self._add(sums, state, settings, microbatches, 0)
+        self._step.update(state, sums, settings)
+
+    def step(self, batches: Mapping[int, HostBatch]) -> tuple[StepMetrics, dict[int, Positions]]:
+        """Advances the rows in the slots of `batches` by one step, without waiting for it.
+
+        Returns:
+            The metrics of all slots, and what each row's batch cost in encoder positions.
+        """
+        slots = tuple(sorted(batches))
+        if self._settings is None or self._settings[0] != slots:
+            self._settings = (slots, self._make_settings(self._given, slots))
+        settings = self._settings[1]
+        split = self._microbatcher.split(batches)
+        assert self._state is not None and self._sums is not None
+        for microbatches, count in split.microbatches:
+            self._sums = self._add(self._sums, self._state, settings, microbatches, count)
+        self._state, self._sums, metrics = self._step.update(self._state, self._sums, settings)
+        return metrics, split.positions
+
+    def _add(
+        self,
+        sums: StepSums,
+        state: RowState,
+        settings: RowSettings,
+        microbatches: Microbatches,
+        count: int,
+    ) -> StepSums:
+        on_devices = Microbatches(*self.layout.put_batch(microbatches, axis=1))
+        return self._step.add(sums, self._frozen, state, settings, on_devices, np.int32(count))
+
+    def _empty(self, state: RowState, given: Given) -> tuple[RowState, Given]:
+        """Returns the state and the constants of C empty slots, like those of one row."""
+
+        def zeros(leaf: Any) -> np.ndarray:
+            return np.zeros((len(self.rows), *np.shape(leaf)), leaf.dtype)
+
+        return self.layout.put(jax.tree.map(zeros, (state, given)))
+
+    def _make_settings(self, given: Given, slots: tuple[int, ...]) -> RowSettings:
+        rates = [row.schedule.learning_rate if row else 0.0 for row in self.rows]
+        seeds = [row.seed if row else 0 for row in self.rows]
+        active = [slot in slots for slot in range(len(self.rows))]
+        host = (np.asarray(rates, np.float32), np.asarray(seeds, np.uint32), np.asarray(active))
+        return RowSettings(given, *self.layout.put(host))
+
+
+class Slot(NamedTuple):
+    """One slot of one layout."""
+
+    device: DeviceSlots
+    number: int
+
+
+class Slots:
+    """The slots of a run, over all layouts.
+
+    Args:
+        devices: Those of each layout.
+    """
+
+    def __init__(self, devices: Sequence[DeviceSlots]):
+        self.devices = list(devices)
+
+    def __len__(self) -> int:
+        return sum(len(device.rows) for device in self.devices)
+
+    def free(self) -> Slot | None:
+        """Returns an empty slot of the layout with the most of them; None where all are full."""
+        device = max(self.devices, key=lambda device: len(device.free))
+        return Slot(device, device.free[0]) if device.free else None
+
+    def find(self, layout_name: str, number: int) -> Slot | None:
+        """Returns that slot of that layout where it is empty, else any that is."""
+        for device in self.devices:
+            if device.layout.name == layout_name and number in device.free:
+                return Slot(device, number)
+        return self.free()
+
+
+def make_slots(
+    rows: Sequence[Row],
+    model: OpenModel,
+    config: TuneConfig,
+    shapes: Sequence[Shape],
+    layouts: Sequence[Layout],
+) -> Slots:
+    """Returns the empty slots of a run, spread over layouts.
+
+    Args:
+        rows: All rows of the run.
+        model: The pretrained model.
+        config: Settings that all rows share.
+        shapes: Pairs (T, L) that microbatches are padded to; the last is the largest.
+        layouts: Where the rows train.
+    """
+    count = -(-min(len(rows), config.slots_in_use) // len(layouts))
+    prompted = model.prompted(config.placed, remat=config.remat)
+    devices = []
+    for layout in layouts:
+        step = make_step(
+            prompted,
+            config.parameterization,
+            config.step,
+            layout if layout.mesh.size > 1 else None,
+        )
+        outline = model.backbone.outline
+        microbatcher = make_microbatcher(rows, outline, config, shapes, layout, count)
+        frozen = {} if config.parameterization.tunes_model else model.frozen[layout.name]
+        devices.append(
+            DeviceSlots(step, frozen, layout, microbatcher, count, config.parameterization)
+        )
+    return Slots(devices)
+
+
+def make_microbatcher(
+    rows: Sequence[Row],
+    backbone: Outline,
+    config: TuneConfig,
+    shapes: Sequence[Shape],
+    layout: Layout,
+    count: int,
+) -> Microbatcher:
+    """Returns what splits the batches of `count` of the rows, on one layout; see `make_slots`."""
+    return Microbatcher(
+        microbatch_sizes(rows, backbone, config, shapes, layout),
+        slots=count,
+        batch_size=max(row.schedule.batch_size for row in rows),
+        prompt_length=config.prompt_length,
+        mixed=partitioning.mixes_rows(),
+    )
+
+
+def stack_rows(trees: Sequence[Any]) -> Any:
+    """Stacks the trees of rows on a new leading axis, on the host."""
+    if len(trees) == 1:  # A model, say, which should not be copied.
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[None], trees[0])
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+
+@jax.jit
+def _replace(stacked: Any, index: Any, row: Any) -> Any:
+    """Returns stacked rows with row `index` replaced."""
+    return jax.tree.map(lambda leaf, new: leaf.at[index].set(new), stacked, row)
+
+
+@jax.jit
+def _pick(stacked: Any, index: Any) -> Any:
+    """Returns row `index` of stacked rows."""
+    return jax.tree.map(lambda leaf: jnp.take(leaf, index, axis=0), stacked)
