@@ -5,9 +5,11 @@ them by split of the task (`leaderboard` where labels are held back): `[inputs, 
 example, with a third text where the right answer is another than the target.
 """
 
+import functools
 import inspect
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,18 +32,34 @@ class Case(NamedTuple):
     expected: dict[str, list[list[str]]]
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def case(request, tmp_path_factory):
-    """Writes a fixture's rows as JSON lines, the way they come out of the dataset's builder."""
-    dataset = DATASETS[request.param]
-    fixture = json.loads((FIXTURES / f"{dataset.name}.json").read_text(encoding="utf-8"))
-    data_dir = tmp_path_factory.mktemp("data")
-    (data_dir / dataset.folder).mkdir()
-    for split, rows in fixture["rows"].items():
-        rows = through_builder(dataset.tfds, rows) if dataset.tfds else rows
-        lines = "".join(json.dumps(row) + "\n" for row in rows)
-        (data_dir / dataset.folder / f"{split}.jsonl").write_text(lines, encoding="utf-8")
-    return Case(dataset, Reader(dataset, str(data_dir), None), fixture["examples"])
+@pytest.fixture(scope="module")
+def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
+    """Returns a function that writes a dataset's fixture as it comes out of its builder."""
+
+    @functools.cache
+    def write(name: str) -> Case:
+        dataset = DATASETS[name]
+        fixture = json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
+        data_dir = tmp_path_factory.mktemp("data")
+        (data_dir / dataset.folder).mkdir()
+        for split, rows in fixture["rows"].items():
+            rows = through_builder(dataset.tfds, rows) if dataset.tfds else rows
+            lines = "".join(json.dumps(row) + "\n" for row in rows)
+            (data_dir / dataset.folder / f"{split}.jsonl").write_text(lines, encoding="utf-8")
+        return Case(dataset, Reader(dataset, str(data_dir), None), fixture["examples"])
+
+    return write
+
+
+def check_all(check: Callable[[Case], None], case_of: Callable[[str], Case]) -> None:
+    """Applies a check to every fixture; names all that fail, each with what it says."""
+    failed = []
+    for name in NAMES:
+        try:
+            check(case_of(name))
+        except Exception as error:
+            failed.append(f"{name}: {type(error).__name__}: {error}")
+    assert not failed, "\n".join(failed)
 
 
 def through_builder(builder, rows):
@@ -62,7 +80,11 @@ def test_every_dataset_has_a_fixture():
     assert sorted(DATASETS) == NAMES
 
 
-def test_rows_become_the_expected_examples(case):
+def test_rows_become_the_expected_examples(case_of):
+    check_all(check_examples, case_of)
+
+
+def check_examples(case: Case) -> None:
     held_back = [HELD_BACK] if case.dataset.leaderboard else []
     assert [*case.reader.splits, *held_back] == list(case.expected)
     prefix = f"{case.dataset.prefix} " if case.dataset.prefix else ""
@@ -72,7 +94,11 @@ def test_rows_become_the_expected_examples(case):
         assert got == [line[:2] for line in lines]
 
 
-def test_examples_have_the_same_plain_fields(case):
+def test_examples_have_the_same_plain_fields(case_of):
+    check_all(check_fields, case_of)
+
+
+def check_fields(case: Case) -> None:
     kinds: dict[str, set[str]] = {}
     names = set()
     for split in case.expected:
@@ -92,7 +118,11 @@ def kind(value):
     return type(value).__name__
 
 
-def test_right_answers_score_100(case):
+def test_right_answers_score_100(case_of):
+    check_all(check_scores, case_of)
+
+
+def check_scores(case: Case) -> None:
     post = case.dataset.postprocess
     for split in case.expected.keys() - {"train", HELD_BACK}:
         examples = [
@@ -100,6 +130,7 @@ def test_right_answers_score_100(case):
             for example in case.reader.examples(split)
         ]
         answers = [line[-1] for line in case.expected[split]]
+        assert post is not None
         wanted = [post(each["targets"], example=each, is_target=True) for each in examples]
         got = [
             post(answer, example=each, is_target=False)
