@@ -39,7 +39,7 @@ def subcommands() -> tuple[Parser, list[str]]:
         prog=PROGRAM,
         description="Keeps prompts in a directory; takes no gin file.",
     )
-    each = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND", required=True)
+    group = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND", required=True)
     first_examples = []
 
     def subcommand(
@@ -52,7 +52,7 @@ def subcommands() -> tuple[Parser, list[str]]:
     ) -> Parser:
         lines = [f"  {PROGRAM} {name} {example}" for example in examples]
         first_examples.append(lines[0])
-        added = each.add_parser(
+        added = group.add_parser(
             name,
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.\n\n{more}".rstrip(),
@@ -97,14 +97,14 @@ The directory is made where it is not there. What is there already is not added 
     _add_choice(listed)
     _add_json(listed)
 
-    shown = subcommand(
+    show = subcommand(
         "show",
         commands.show,
         "shows all that is known of a prompt, and the prompts that it was tuned from",
         examples=("prompts mini_sst2.class_labels.seed0",),
     )
-    _add_name(shown)
-    _add_json(shown)
+    _add_name(show)
+    _add_json(show)
 
     search = subcommand(
         "search",
@@ -234,7 +234,7 @@ examples:
 
 A library is a directory: copy it, and it is copied. Many processes may add prompts at once.
 `{PROGRAM} SUBCOMMAND --help` shows the flags of a subcommand."""
-    return parser, list(each.choices)
+    return parser, list(group.choices)
 
 
 def _add_choice(parser: Parser) -> None:

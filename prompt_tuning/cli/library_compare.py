@@ -71,7 +71,8 @@ def compared(library: Library, matrix: ScoreMatrix, ks: Sequence[int], name: str
     task = np.repeat(np.arange(len(prompts)), [len(of_task) for of_task in prompts])
     means = (task == np.arange(len(prompts))[:, None]) / np.bincount(task)[:, None]
     similarities = {
-        each: means @ _similarities(library, entries, each) @ means.T for each in SIMILARITIES
+        similarity: means @ _similarities(library, entries, similarity) @ means.T
+        for similarity in SIMILARITIES
     }
     own = [matrix.sources.index(target) for target in matrix.targets]
     backbones = ", ".join(dict.fromkeys(entry.backbone for entry in entries if entry.backbone))
@@ -79,7 +80,7 @@ def compared(library: Library, matrix: ScoreMatrix, ks: Sequence[int], name: str
         title=f"Prompts compared by {name}",
         transfer=matrix.transfer(),
         measure=PERFORMANCE,
-        similarities={each: values[own][:, None] for each, values in similarities.items()},
+        similarities={key: values[own][:, None] for key, values in similarities.items()},
         tasks=matrix.sources,
         task_similarities=similarities,
         ks=ks,
@@ -95,14 +96,14 @@ def compared(library: Library, matrix: ScoreMatrix, ks: Sequence[int], name: str
     )
 
 
-def _numbers(given: str | None, sources: int) -> list[int]:
+def _numbers(text: str | None, sources: int) -> list[int]:
     """Returns how many sources to retrieve, of those other than the target itself."""
-    if given is None:
+    if text is None:
         return [k for k in _KS if k < sources] or [1]
-    words = [word.strip() for word in given.split(",")]
+    words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() and 0 < int(word) < sources for word in words):
         raise UserError(
-            f"--k: {given!r} is not one or more whole numbers from 1 to {sources - 1}, the sources"
+            f"--k: {text!r} is not one or more whole numbers from 1 to {sources - 1}, the sources"
             " other than the target"
         )
     return sorted({int(word) for word in words})
@@ -112,10 +113,10 @@ def _filled(directory: str, paths: Sequence[str]) -> Library:
     """Opens the library, with what is at the paths put into it."""
     if not paths:
         return Library(directory)
-    found = [prompt for path in paths for prompt in forms.find(Path(path).expanduser())[0]]
-    if not found:
+    files = [file for path in paths for file in forms.find(Path(path).expanduser())[0]]
+    if not files:
         raise UserError(f"{', '.join(paths)}: there is no prompt; give files of prompts")
-    prompts = [forms.read(path) for path in found]
+    prompts = [forms.read(path) for path in files]
     library = Library.create(directory)
     library.add(prompts)
     return library
@@ -138,8 +139,8 @@ def _prompts_of(library: Library, tasks: Sequence[str]) -> list[list[Entry]]:
 def _similarities(library: Library, entries: Sequence[Entry], similarity: str) -> np.ndarray:
     """Returns the similarities between prompts, `[N, N]`."""
     places = {entry.name: place for place, entry in enumerate(entries)}
-    found = np.zeros((len(entries), len(entries)))
+    values = np.zeros((len(entries), len(entries)))
     for query, entry in enumerate(entries):
         for other, value in library.search(library.load(entry), entries, similarity):
-            found[query, places[other.name]] = value
-    return found
+            values[query, places[other.name]] = value
+    return values

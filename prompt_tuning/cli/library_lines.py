@@ -135,8 +135,8 @@ def _metadata_table(entry: Entry) -> Table:
 
 def _chain_table(entry: Entry, chain: Provenance) -> Table:
     lines = []
-    for each in (entry, *chain.sources):
-        texts = (each.name, each.task, each.metadata.get("step", MISSING))
+    for link in (entry, *chain.sources):
+        texts = (link.name, link.task, link.metadata.get("step", MISSING))
         lines.append(Line([_printable(text) for text in texts]))
     columns = [Column("provenance"), Column("task"), Column("step", numeric=True)]
     return Table(columns, lines, note=_beginning(chain))

@@ -1,4 +1,4 @@
-"""Writes entries of the tokenised cache, whole or not at all."""
+"""Writes entries of the tokenized cache, whole or not at all."""
 
 import contextlib
 import json
@@ -76,7 +76,7 @@ def write_task(
     Args:
         cache_dir: The cache directory.
         name: The SeqIO task.
-        vocabulary: What it is tokenised with.
+        vocabulary: What it is tokenized with.
         lengths: The most tokens kept, by feature.
         splits: Its splits, but for a streamed one.
         scoring: Its metrics, its postprocessor and with it the label words.

@@ -22,14 +22,14 @@ def check_alike(like: files.Prompt, entries: Sequence[Entry]) -> None:
     """
     known = [entry_of(like, Path(), 0)]
     for entry in entries:
-        other = next((each for each in known if _differ(each, entry)), None)
+        other = next((one for one in known if _differ(one, entry)), None)
         if other is not None:
             raise UserError(
                 f"prompt {other.label or 'without metadata'} is of {_backbone(other)}, but prompt "
                 f"{entry.label} is of {_backbone(entry)}: they cannot be compared; search among "
                 "prompts of one backbone"
             )
-        if entry.backbone_digest and not any(each.backbone_digest for each in known):
+        if entry.backbone_digest and not any(one.backbone_digest for one in known):
             known.append(entry)
 
 

@@ -34,8 +34,8 @@ class Candidates:
                 "them less surely."
             )
             return lines
-        found = collections.Counter(e.metadata.get("embedding_step", "?") for e in self.entries)
-        others = {step: count for step, count in found.items() if step != str(steps)}
+        by_step = collections.Counter(e.metadata.get("embedding_step", "?") for e in self.entries)
+        others = {step: count for step, count in by_step.items() if step != str(steps)}
         if others:
             lines.append(
                 f"{sum(others.values())} of them are embedded after {', '.join(sorted(others))} "

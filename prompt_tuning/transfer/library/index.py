@@ -106,7 +106,7 @@ def updated_index(
             says.
     """
     there = set(names)
-    kept = [entry for name, entry in index.entries.items() if name in there]
+    old = [entry for name, entry in index.entries.items() if name in there]
     new: list[Entry] = []
     signatures: dict[str, list[np.ndarray]] = {}
     for path in _shown([folder / f"{name}{SUFFIX}" for name in sorted(there - {*index.entries})]):
@@ -119,24 +119,24 @@ def updated_index(
         for name, signature in SIMILARITIES.items():
             rows = signatures.setdefault(_matrix_name(name, entry.shape[1]), [])
             rows.append(signature(search_key(prompt)))
-    if not new and len(kept) == len(index.entries):
+    if not new and len(old) == len(index.entries):
         return index
-    matrices = index.matrices(kept)
+    matrices = index.matrices(old)
     for name, rows in signatures.items():
-        old = [matrices[name]] if name in matrices else []
-        matrices[name] = np.concatenate([*old, np.stack(rows)], dtype=np.float32)
-    return Index([*kept, *new], matrices)
+        above = [matrices[name]] if name in matrices else []
+        matrices[name] = np.concatenate([*above, np.stack(rows)], dtype=np.float32)
+    return Index([*old, *new], matrices)
 
 
 def differences(index: Index, other: Index) -> list[str]:
     """Returns the names of entries that two indexes have, but know different things of."""
     names = [name for name in index.entries if name in other.entries]
-    ours, theirs = ([each.entries[name] for name in names] for each in (index, other))
+    ours, theirs = ([one.entries[name] for name in names] for one in (index, other))
     wrong = {a.name for a, b in zip(ours, theirs, strict=True) if _to_json(a) != _to_json(b)}
     same = [entry for entry in ours if entry.name not in wrong]
     for of_width in _by_width(same).values():
         for similarity in SIMILARITIES:
-            pair = [each.signatures(of_width, similarity) for each in (index, other)]
+            pair = [one.signatures(of_width, similarity) for one in (index, other)]
             differ = np.abs(pair[0] - pair[1]).max(axis=-1) > _ROUNDING
             wrong |= {of_width[row].name for row in np.flatnonzero(differ)}
     return sorted(wrong)
@@ -147,10 +147,10 @@ def _matrix_name(similarity: str, width: int) -> str:
 
 
 def _by_width(entries: Iterable[Entry]) -> dict[int, list[Entry]]:
-    found: dict[int, list[Entry]] = {}
+    of_width: dict[int, list[Entry]] = {}
     for entry in entries:
-        found.setdefault(entry.shape[1], []).append(entry)
-    return found
+        of_width.setdefault(entry.shape[1], []).append(entry)
+    return of_width
 
 
 def _to_json(entry: Entry) -> list:

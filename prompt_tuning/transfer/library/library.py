@@ -150,14 +150,14 @@ class Library:
             ),
         )
         for way in ways:
-            found = [entry for entry in entries if way(entry)]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                names = ", ".join(entry.name for entry in found[:_NAMED])
-                more = ", ..." if len(found) > _NAMED else ""
+            meant = [entry for entry in entries if way(entry)]
+            if len(meant) == 1:
+                return meant[0]
+            if meant:
+                names = ", ".join(entry.name for entry in meant[:_NAMED])
+                more = ", ..." if len(meant) > _NAMED else ""
                 raise UserError(
-                    f"library {self.path}: '{text}' means {len(found)} prompts; give one of "
+                    f"library {self.path}: '{text}' means {len(meant)} prompts; give one of "
                     f"{names}{more}"
                 )
         known = {entry.label for entry in entries}
@@ -236,12 +236,12 @@ class Library:
         """Returns the names of the prompt files that are there; reads the directory once."""
         names, folders = set(), 0
         try:
-            with os.scandir(self._folder) as found:
-                for each in found:
-                    if each.name.endswith(SUFFIX) and not each.name.startswith("."):
-                        names.add(each.name.removesuffix(SUFFIX))
+            with os.scandir(self._folder) as contents:
+                for file in contents:
+                    if file.name.endswith(SUFFIX) and not file.name.startswith("."):
+                        names.add(file.name.removesuffix(SUFFIX))
                     else:
-                        folders += each.is_dir()
+                        folders += file.is_dir()
         except OSError as error:
             raise _unreadable(self.path, error) from error
         if folders and not names:
@@ -254,11 +254,10 @@ class Library:
     def _add(self, prompt: files.Prompt) -> Entry:
         entry = entry_of(prompt, self._folder, 0)
         try:
-            found = read_entry(entry.path)[0]
+            return read_entry(entry.path)[0]
         except UserError:  # It is not there yet, or is damaged: then this mends it.
             files.save(entry.path, prompt)
-            found = entry
-        return found
+            return entry
 
     def _keep(self, index: Index) -> None:
         self._index = index

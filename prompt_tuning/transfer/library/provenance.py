@@ -17,7 +17,7 @@ class Provenance:
     Attributes:
         sources: The prompt that it was tuned from, the one that this was tuned from, and so on.
         start: How the last of them began (without any, the prompt itself): the name of an
-            initialiser, or the digest of a prompt.
+            initializer, or the digest of a prompt.
         end: Why the chain ends: at an `initializer`, at a prompt that is `absent` from the library,
             or in a `circle`, at one that the chain has already.
     """
@@ -35,8 +35,8 @@ def provenance(entry: Entry, entries: Iterable[Entry]) -> Provenance:
         entries: All prompts of its library.
     """
     by_digest: dict[str, list[Entry]] = {}
-    for each in entries:
-        by_digest.setdefault(each.digest, []).append(each)
+    for other in entries:
+        by_digest.setdefault(other.digest, []).append(other)
     chain = [entry]
     while True:
         last = chain[-1]
@@ -44,9 +44,9 @@ def provenance(entry: Entry, entries: Iterable[Entry]) -> Provenance:
         if not _DIGEST.fullmatch(start):
             return Provenance(tuple(chain[1:]), start, "initializer")
         # A prompt that its tuning did not improve has its source's digest.
-        sources = [each for each in by_digest.get(start, []) if each.name != last.name]
-        seen = {each.name for each in chain}
-        new = [each for each in sources if each.name not in seen]
+        sources = [source for source in by_digest.get(start, []) if source.name != last.name]
+        seen = {link.name for link in chain}
+        new = [source for source in sources if source.name not in seen]
         if not new:
             end = "circle" if sources else "absent"
             return Provenance(tuple(chain[1:]), start, end)

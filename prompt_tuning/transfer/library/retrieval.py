@@ -84,8 +84,8 @@ def rank(
     """
     values: dict[str, list[float]] = {}
     for embedding in embeddings:
-        found = candidates.library.search(embedding, candidates.entries, similarity)
-        for entry, value in found:
+        ranked = candidates.library.search(embedding, candidates.entries, similarity)
+        for entry, value in ranked:
             values.setdefault(entry.name, []).append(float(value))
     ranking = [
         Ranked(
@@ -101,7 +101,7 @@ def rank(
     validation = {
         entry.name: entry.metrics.get("validation", -math.inf) for entry in candidates.entries
     }
-    ranking.sort(key=lambda each: (-round(each.similarity, _DIGITS), -validation[each.id], each.id))
+    ranking.sort(key=lambda one: (-round(one.similarity, _DIGITS), -validation[one.id], one.id))
     embedded = {entry.name for entry in candidates.entries if entry.has_embedding}
     return Retrieval(
         library=str(Path(candidates.library.path).absolute()),
@@ -132,17 +132,17 @@ def retrieve(
     Raises:
         UserError: A prompt is neither in the run's directory nor in the library, or is damaged.
     """
-    found = list(retrieval.ranking[:k])
-    for ranked in found:
+    chosen = list(retrieval.ranking[:k])
+    for ranked in chosen:
         path = ranked.path(directory)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             files.save(path, library.load(library.find(ranked.id)))
         if files.digest(files.load(path).array) != ranked.digest:
             raise UserError(f"{path}: not the prompt that was retrieved; delete it")
-    content = dataclasses.asdict(retrieval) | {"retrieved": [ranked.id for ranked in found]}
+    content = dataclasses.asdict(retrieval) | {"retrieved": [ranked.id for ranked in chosen]}
     write_json(_record(directory), content)
-    return found
+    return chosen
 
 
 def read(directory: RunDirectory, task: str, similarity: str) -> Retrieval | None:
@@ -153,23 +153,23 @@ def read(directory: RunDirectory, task: str, similarity: str) -> Retrieval | Non
     """
     path = _record(directory)
     try:
-        found = _retrieval(json.loads(path.read_text(encoding="utf-8")))
+        retrieval = _retrieval(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise UserError(f"{path}: damaged; delete it, and prompts are ranked again") from None
-    pairs = (("task", found.task, task), ("similarity", found.similarity, similarity))
+    pairs = (("task", retrieval.task, task), ("similarity", retrieval.similarity, similarity))
     for what, value, wanted in pairs:
         if value != wanted:
             raise UserError(
                 f"{path}: prompts were ranked for the {what} '{value}', not '{wanted}'; give "
                 "another MODEL_DIR, or delete the file to rank again"
             )
-    return found
+    return retrieval
 
 
 def _retrieval(content: dict[str, Any]) -> Retrieval:
-    ranking = tuple(Ranked(**each) for each in content["ranking"])
+    ranking = tuple(Ranked(**fields) for fields in content["ranking"])
     if any(Path(ranked.id).name != ranked.id for ranked in ranking):
         raise ValueError("an id that is no name of a file")
     return Retrieval(

@@ -107,8 +107,8 @@ def check_fields(case: Case) -> None:
             for name, value in example.items():
                 kinds.setdefault(name, set()).add(kind(value))
     assert len(names) == 1
-    for found in kinds.values():
-        filled = found - {"empty list"}
+    for kinds_of_field in kinds.values():
+        filled = kinds_of_field - {"empty list"}
         assert len(filled) <= 1 and filled <= KINDS
 
 
