@@ -119,17 +119,18 @@ def _temporary_path(directory: Path) -> Path:
 def _take_place(temporary: Path, path: Path) -> None:
     # A directory is not renamed onto what is there, so that steps aside first. Another writer may
     # put its own there in between.
-    for _ in range(_MOST_TRIES):
-        try:
-            os.rename(temporary, path)
-            return
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise
-        aside = _temporary_path(path.parent)
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(path, aside)
-        _remove(aside)
+    with contextlib.ExitStack() as after:
+        for _ in range(_MOST_TRIES):
+            try:
+                os.rename(temporary, path)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    raise
+            aside = _temporary_path(path.parent)
+            after.callback(_remove, aside)
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(path, aside)
     raise OSError(f"{path} is being replaced by others over and over")
 
 
