@@ -60,8 +60,8 @@ def infer(
     words = [tuple(labels or prompt.label_words) for prompt in opened.prompts]
     if isinstance(decoder, Rank) and not all(words):
         raise UserError(
-            f"@Rank() chooses among labels, and prompt {opened.names[words.index(())]} knows none; "
-            "set CLASS_LABELS"
+            "@Rank() chooses among labels, and there are none in the file of prompt "
+            f"{opened.names[words.index(())]}; set CLASS_LABELS"
         )
     templates = [
         template.parse(text) if (text := prompt.metadata.get("input_template")) else None

@@ -201,8 +201,11 @@ def test_labels_are_needed_to_rank(
     folder: Path, cache_dir: Path, here: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ):
     words = ["--gin_file=runs/train_mini.gin", "--gin.DECODER=@Rank()"]
+    sound = files.load(folder / "sound.safetensors")
+    del sound.metadata["label_words"]
+    files.save(folder / "sound.safetensors", sound)
     words += flags(**_bindings("infer", folder, cache_dir))
-    _fails("infer", words, "among labels, and there are none; set CLASS", folder, here, capsys)
+    _fails("infer", words, "among labels, and there are none in the file", folder, here, capsys)
 
 
 def test_class_labels_of_a_task_without_any(
