@@ -66,7 +66,7 @@ def check(statements: Statements, shipped: Mapping[str, tuple[str, ...]] = _NONE
     config = Config({binding.key: binding for binding in known}, statements.imports, shipped)
     _check_macros(config, known)
     for binding in config.bindings.values():
-        if not binding.key.is_macro:
+        if not binding.key.is_macro and _REGISTRY.matching_selectors(binding.key.name):
             _check_type(config, binding)
     return config
 
@@ -92,14 +92,14 @@ def operative(config: Config, command: str) -> Config:
         for item in flatten(binding.value):
             unknown = isinstance(item, Reference) and not _REGISTRY.matching_selectors(item.name)
             if unknown or _is_unset(item, config):
-                owner = _owner(item.name, config.shipped)
-                raise UserError(f"{binding.place}: {item} is for {owner}, not for {command!r}")
+                commands = ", ".join(_commands(item.name, config.shipped))
+                raise UserError(f"{binding.place}: {item} is for {commands}, not for {command!r}")
     _check_parameters_are_bound(used, command)
     for key, binding in config.bindings.items():
         if binding.from_command_line and key not in used.bindings and str(key) != SWEEP:
             close = nearest(str(key), map(str, used.bindings))
-            commands = config.shipped.get(_unscoped(key), ())
-            reason = f"; it is a setting of {', '.join(commands)}" if commands else close
+            commands = _commands(str(dataclasses.replace(key, scope="")), config.shipped)
+            reason = f"; it is for {', '.join(commands)}" if commands else close
             raise UserError(f"{binding.place}: it has no effect on {command!r}{reason}")
     return used
 
@@ -181,11 +181,8 @@ class _Names:
         if key.parameter not in parameters:
             close = nearest(key.parameter, parameters)
             raise UserError(f"{place}: {key.name} has no parameter {key.parameter!r}{close}")
-        if registered:
+        if registered or binding.from_command_line:  # Which must have an effect: see `operative`.
             yield dataclasses.replace(binding, key=key, value=self._rename(binding.value, place))
-        elif binding.from_command_line:
-            owner = _owner(key.name, self.shipped)
-            raise UserError(f"{place}: it has no effect; {key.name} is for {owner}")
 
     def _rename(self, value: Any, place: str) -> Any:
         if isinstance(value, Reference):
@@ -242,11 +239,10 @@ class _Names:
         return [name]
 
 
-def _owner(name: str, shipped: Mapping[str, tuple[str, ...]]) -> str:
-    """Says which commands read a macro, or the parameters of a configurable."""
+def _commands(name: str, shipped: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Returns which commands alone read a macro, a parameter, or those of a configurable."""
     keys = [key for key in shipped if key == name or key.startswith(f"{name}.")]
-    commands = sorted({command for key in keys for command in shipped[key]})
-    return f"the command {' or '.join(commands)}" if commands else "other commands"
+    return sorted({command for key in keys for command in shipped[key]})
 
 
 def _is_unset(item: Any, config: Config) -> bool:
