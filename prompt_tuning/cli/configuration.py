@@ -12,25 +12,29 @@ from typing import Any
 import prompt_tuning
 from prompt_tuning.cli.gin_files import (
     DYNAMIC_REGISTRATION,
-    REQUIRED,
     Binding,
     Key,
     Macro,
     Reference,
 )
 
+Shipped = Mapping[str, tuple[str, ...]]
+"""What the project's own files bind, `MACRO` or `name.parameter`, whatever command runs.
+
+Each has the commands that read it; none where all do.
+"""
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """The last binding of every key, in the order of first mention, and the imports.
 
-    `shipped` has what the project's own files bind, `MACRO` or `name.parameter`, for any command,
-    with the commands that read it; none where all do.
+    `shipped` has what the project's own files bind.
     """
 
     bindings: Mapping[Key, Binding]
     imports: tuple[str, ...]
-    shipped: Mapping[str, tuple[str, ...]]
+    shipped: Shipped
 
     def macro(self, name: str) -> Binding | None:
         """Returns the binding of the macro `%name`, None when it has no value."""
@@ -106,12 +110,10 @@ def bindings_text(config: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
-def unset(config: Config) -> Iterator[tuple[Key, list[Key]]]:
-    """Yields each key whose value is `%gin.REQUIRED`, with the keys whose values use it."""
-    for key, binding in config.bindings.items():
-        if binding.value == REQUIRED:
-            macro = Macro(str(key))
-            yield key, [user for user, b in config.bindings.items() if macro in flatten(b.value)]
+def commands(name: str, shipped: Shipped) -> list[str]:
+    """Returns which commands alone read a macro, a parameter, or those of a configurable."""
+    keys = [key for key in shipped if key == name or key.startswith(f"{name}.")]
+    return sorted({command for key in keys for command in shipped[key]})
 
 
 def _format(key: str, value: Any) -> list[str]:

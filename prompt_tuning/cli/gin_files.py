@@ -61,6 +61,11 @@ class Key:
     def is_macro(self) -> bool:
         return not self.parameter
 
+    @property
+    def unscoped(self) -> str:
+        """Returns the key as text, without its scope."""
+        return str(dataclasses.replace(self, scope=""))
+
 
 @dataclasses.dataclass(frozen=True)
 class Binding:

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import prompt_tuning
+from prompt_tuning.cli import help_text
 from prompt_tuning.cli.commands import COMMANDS, PLAIN_COMMANDS, Command
 
 if TYPE_CHECKING:
     from prompt_tuning.cli.configuration import Config
-    from prompt_tuning.cli.gin_files import Binding
 
 
 def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = COMMANDS) -> int:
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
     warnings.formatwarning = _format_warning
     try:
         if not words or words[0] in ("-h", "--help", "help"):
-            print(_overview({**commands, **PLAIN_COMMANDS}))
+            print(help_text.overview({**commands, **PLAIN_COMMANDS}))
         elif words[0] == "--version":
             print(f"prompt-tuning {prompt_tuning.__version__}")
         elif words[0] in PLAIN_COMMANDS:
@@ -61,7 +61,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
         # Imported here because JAX, which comes with it, would make --help wait.
         from rich.console import Console
 
-        from prompt_tuning.cli import command_config, configuration, gin_config, sweep
+        from prompt_tuning.cli import command_config, configuration, gin_config, registry, sweep
         from prompt_tuning.cli.flags import of_gin_command
         from prompt_tuning.types import UserError, nearest
 
@@ -74,7 +74,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
     flags, bindings = of_gin_command(name, rest)
     command = commands[name]
     if flags.help:
-        print(_command_help(name, command))
+        print(help_text.of_command(name, command))
         return
     if flags.library is not None and command.with_library:
         command = command.with_library
@@ -82,7 +82,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
         importlib.import_module(command.module)
     search_paths = [path for item in flags.gin_search_paths for path in item.split(",") if path]
     config = command_config.read(name, command, flags.gin_file, bindings, search_paths)
-    taken = inspect.signature(gin_config.configurable(command.function)).parameters
+    taken = inspect.signature(registry.configurable(command.function)).parameters
     for flag in ("tfds_data_dir", "library"):
         if getattr(flags, flag) is not None and flag not in taken:
             raise UserError(f"--{flag}: it has no effect on {name!r}; leave it out")
@@ -115,9 +115,9 @@ def _not_collecting() -> Iterator[None]:
 
 def _call(name: str, flags: argparse.Namespace, used: "Config") -> None:
     """Calls the function of a command with what it uses and the flags that it takes."""
-    from prompt_tuning.cli import configuration, gin_config
+    from prompt_tuning.cli import configuration, gin_config, registry
 
-    function = gin_config.configurable(name)
+    function = registry.configurable(name)
     taken = inspect.signature(function).parameters
     given = {
         "dry_run": flags.dry_run,
@@ -178,85 +178,6 @@ _ENVIRONMENT_ERRORS = {
     errno.EEXIST: "a file is in the way; choose another directory",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
-
-
-def _overview(commands: Mapping[str, Command]) -> str:
-    width = max(map(len, commands)) + 2
-    table = "\n".join(f"  {name:<{width}}{command.summary}" for name, command in commands.items())
-    return f"""\
-{prompt_tuning.__doc__}
-
-usage: prompt-tuning COMMAND --gin_file=FILE [--gin.NAME=VALUE ...]
-       prompt-tuning train --gin.TASK_FILE=\"'reviews.csv'\"     (data of your own)
-       prompt-tuning spot --library=DIRECTORY --gin.TASK_FILE=\"'reviews.csv'\"
-       prompt-tuning tasks [WORD ...]
-       prompt-tuning library SUBCOMMAND DIRECTORY [...]
-
-commands:
-{table}
-
-`prompt-tuning COMMAND --help` shows an example, the settings with their defaults, and the flags.
-Start with: prompt-tuning spot --gin_file=runs/spot_mini.gin --gin.MODEL_DIR=\"'/tmp/spot'\""""
-
-
-def _command_help(name: str, command: Command) -> str:
-    from prompt_tuning.cli.gin_files import configs_directory
-
-    directory = configs_directory()
-    settings = _settings(command)
-    flag = section = ""
-    if library := command.with_library:
-        flag = "\n  --library=DIRECTORY         a library of prompts for a new task to start from"
-        own = {key: value for key, value in _settings(library).items() if key not in settings}
-        section = f"""
-With --library=DIRECTORY it {library.summary}:
-  {library.example}
-
-The settings are those above but for sources and targets, and:
-{_lines(own)}
-"""
-    return f"""\
-prompt-tuning {name}: {command.summary}
-
-example:
-  {command.example}
-
-settings, with the defaults of {directory / "defaults.gin"}
-and {directory / command.defaults}
-(... must be set; strings need quotes that the shell leaves alone: --gin.NAME=\"'text'\"):
-{_lines(settings)}
-Every other parameter in these files can be set in the same way, by its full name.
-{section}
-flags:
-  --gin_file=FILE             a gin file, read after defaults.gin; repeatable, later ones win;
-                              looked up in the working directory, the search paths and
-                              {directory}; may be left out with TASK_FILE
-  --gin.NAME=VALUE            sets a macro or a parameter, over all files
-  --gin_search_paths=A,B      further directories for gin files
-  --tfds_data_dir=DIRECTORY   where TensorFlow Datasets are kept{flag}
-  --dry_run                   prints the configuration, and what training needs, and stops
-  --help                      this text"""
-
-
-def _settings(command: Command) -> dict[str, str]:
-    """Returns the macros that a command uses, each with its default, and what they are."""
-    from prompt_tuning.cli import command_config, configuration
-
-    bindings = {binding.key: binding for binding in command_config.defaults(command).bindings}
-    defaults = configuration.Config(bindings, (), {})
-    used = configuration.used_by(defaults, command.function).bindings.values()
-    return {_setting(binding): binding.comment for binding in used if binding.key.is_macro}
-
-
-def _lines(settings: Mapping[str, str]) -> str:
-    width = min(40, max(map(len, settings), default=0))
-    rows = [f"  {setting:<{width}}  {comment}".rstrip() for setting, comment in settings.items()]
-    return "\n".join(rows)
-
-
-def _setting(binding: "Binding") -> str:
-    value = repr(binding.value).replace("%gin.REQUIRED", "...")
-    return f"{binding.key}={value}"
 
 
 if __name__ == "__main__":

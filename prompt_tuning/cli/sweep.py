@@ -3,6 +3,10 @@
 `SWEEP = {"length=1": {"PROMPT_LENGTH": 1}, ...}` in a gin file, or on the command line, makes a
 command that has a MODEL_DIR run once per point, in order, in `MODEL_DIR/<point>/`. Points that are
 finished are passed over, so that a sweep that was stopped goes on where it was.
+
+A point with `{}` in its name is several, and a list among its settings has a value for each:
+`{"length={}": {"PROMPT_LENGTH": [1, 5]}}`. In its name and its texts `{}` is the value of its first
+list; a list called `{}` is for that alone.
 """
 
 import dataclasses
@@ -10,9 +14,9 @@ import gc
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 from rich.console import Console
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
 _SWEEP = Key("", gin_config.SWEEP, "")
 _MODEL_DIR = Key("", "MODEL_DIR", "")
+_HOLE = "{}"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
 
 
@@ -64,9 +69,9 @@ def points(config: Config, command: str) -> list[Point]:
     before the first one runs.
 
     Raises:
-        UserError: The sweep is no dictionary of dictionaries, names a point that cannot be a
-            directory, sets what does not exist or has no effect, or sets what the command line
-            sets too.
+        UserError: The sweep is no dictionary of dictionaries, has lists of unequal lengths, names a
+            point twice or so that it cannot be a directory, sets what does not exist or has no
+            effect, or sets what the command line sets too.
     """
     sweep = config.bindings.get(_SWEEP)
     if sweep is None or sweep.value is None:
@@ -82,7 +87,8 @@ def points(config: Config, command: str) -> list[Point]:
             f"{sweep.place}: SWEEP must be a dictionary of points, each a dictionary of settings, "
             'as in {"length=1": {"PROMPT_LENGTH": 1}}'
         )
-    return [_point(config, command, name, sweep) for name in sweep.value]
+    single = _single_points(sweep)
+    return [_point(config, command, name, settings, sweep) for name, settings in single.items()]
 
 
 def directory(config: Config) -> Path:
@@ -132,11 +138,48 @@ def _is_sweep(value: object) -> bool:
     )
 
 
-def _point(config: Config, command: str, name: str, sweep: Binding) -> Point:
+def _single_points(sweep: Binding) -> dict[str, dict[str, Any]]:
+    """Returns the settings of each point by its name, each `{}` replaced."""
+    points: dict[str, dict[str, Any]] = {}
+    for template, settings in sweep.value.items():
+        lists = [value for value in settings.values() if isinstance(value, list)]
+        several, lengths = _HOLE in template, set(map(len, lists))
+        if several and (len(lengths) != 1 or 0 in lengths):
+            raise UserError(
+                f"{sweep.place}: point '{template}' needs a list of values, or several lists of "
+                "one length"
+            )
+        for number in range(len(lists[0]) if several else 1):
+            name, point = template, settings
+            if several:
+                value = str(lists[0][number])
+                name, point = template.replace(_HOLE, value), _filled(settings, number, value)
+            if name in points:
+                raise UserError(f"{sweep.place}: two points are called '{name}'")
+            points[name] = point
+    return points
+
+
+def _filled(settings: Mapping[str, Any], number: int, value: str) -> dict[str, Any]:
+    """Returns the settings of one of several points."""
+    filled = {}
+    for key, setting in settings.items():
+        if isinstance(setting, list):
+            setting = setting[number]
+        elif isinstance(setting, str):
+            setting = setting.replace(_HOLE, value)
+        filled[key] = setting
+    filled.pop(_HOLE, None)
+    return filled
+
+
+def _point(
+    config: Config, command: str, name: str, point: Mapping[str, Any], sweep: Binding
+) -> Point:
     place = f"point '{name}' ({sweep.place})"
     if not _NAME.fullmatch(name):
         raise UserError(f"{place}: a point's name is made of letters, digits and any of . _ = + -")
-    settings = [gin_files.setting(key, value, place) for key, value in sweep.value[name].items()]
+    settings = [gin_files.setting(key, value, place) for key, value in point.items()]
     for setting in settings:
         if setting.key in (_MODEL_DIR, _SWEEP):
             raise UserError(f"{place}: a point cannot set {setting.key}")

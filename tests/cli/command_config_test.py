@@ -57,7 +57,7 @@ def test_a_command_with_a_model_needs_a_gin_file_and_another_does_not():
 
 OF_OTHERS = """
 import sys
-from prompt_tuning.cli import command_config, gin_config, train
+from prompt_tuning.cli import command_config, configuration, gin_config, train
 from prompt_tuning.cli.commands import COMMANDS
 from prompt_tuning.types import UserError
 
@@ -65,7 +65,7 @@ def text(*bindings):
     files = ["runs/train_mini.gin", sys.argv[1]]
     try:
         config = command_config.read("train", COMMANDS["train"], files, bindings, [])
-        return gin_config.operative_config(config, "train")
+        return configuration.text(gin_config.operative(config, "train"))
     except UserError as error:
         return str(error)
 

@@ -3,7 +3,8 @@
 import gin
 import pytest
 
-from prompt_tuning.cli import gin_config, gin_files
+from prompt_tuning.cli import configuration, gin_config, gin_files
+from prompt_tuning.cli.configuration import Config
 from prompt_tuning.types import UserError
 
 DEFAULTS = """\
@@ -49,6 +50,10 @@ for function in (toy, toy_schedule, other_toy):
     gin.external_configurable(function, module="gin_config_test")
 
 
+def parse(files: list[str], bindings: list[str], search_paths: list[str]) -> Config:
+    return gin_config.check(gin_files.read(files, bindings, search_paths))
+
+
 @pytest.fixture
 def defaults(tmp_path):
     path = tmp_path / "defaults.gin"
@@ -59,7 +64,7 @@ def defaults(tmp_path):
 def test_arguments_are_those_of_the_files_and_later_bindings_win(defaults, tmp_path):
     run = tmp_path / "run.gin"
     run.write_text("include 'defaults.gin'\nSTEPS = 20\nFOLDER = 'here'\n")
-    config = gin_config.parse([str(run)], ["NAME = 'second'"], [])
+    config = parse([str(run)], ["NAME = 'second'"], [])
     assert gin_config.arguments(config, "toy") == {
         "steps": 20,
         "name": "second",
@@ -70,11 +75,11 @@ def test_arguments_are_those_of_the_files_and_later_bindings_win(defaults, tmp_p
 
 
 def test_operative_config_has_what_the_command_uses_and_repeats_itself(defaults, tmp_path):
-    config = gin_config.parse([defaults], ["FOLDER = 'here'"], [])
-    text = gin_config.operative_config(config, "toy")
+    config = parse([defaults], ["FOLDER = 'here'"], [])
+    text = configuration.text(gin_config.operative(config, "toy"))
     saved = tmp_path / "operative_config.gin"
     saved.write_text(text)
-    again = gin_config.operative_config(gin_config.parse([str(saved)], [], []), "toy")
+    again = configuration.text(gin_config.operative(parse([str(saved)], [], []), "toy"))
     assert text == again
     assert "other_toy" not in text
     assert "toy_schedule.steps = %STEPS" in text
@@ -86,17 +91,17 @@ def test_a_scope_binds_over_the_general_value(defaults, tmp_path):
         "toy.schedule = @slow/toy_schedule()",
         "slow/toy_schedule.rate = 0.1",
     ]
-    config = gin_config.parse([defaults], scoped, [])
+    config = parse([defaults], scoped, [])
     assert gin_config.arguments(config, "toy")["schedule"] == (0.1, 10)
 
 
 def test_long_values_survive_writing(defaults, tmp_path):
     name = "'" + "long " * 40 + "'"
     lengths = "{" + ", ".join(f"'feature_{i}': {i}" for i in range(30)) + "}"
-    config = gin_config.parse([defaults], ["FOLDER=None", f"NAME={name}", f"LENGTHS={lengths}"], [])
+    config = parse([defaults], ["FOLDER=None", f"NAME={name}", f"LENGTHS={lengths}"], [])
     saved = tmp_path / "operative_config.gin"
-    saved.write_text(gin_config.operative_config(config, "toy"))
-    values = gin_config.arguments(gin_config.parse([str(saved)], [], []), "toy")
+    saved.write_text(configuration.text(gin_config.operative(config, "toy")))
+    values = gin_config.arguments(parse([str(saved)], [], []), "toy")
     assert values["name"] == "long " * 40
     assert values["lengths"]["feature_29"] == 29
 
@@ -125,7 +130,7 @@ def test_a_mistake_in_a_file_is_one_line_with_its_place(defaults, tmp_path, line
     run = tmp_path / "run.gin"
     run.write_text(f"{line}\n")
     with pytest.raises(UserError) as error:
-        gin_config.parse([defaults, str(run)], [], [])
+        parse([defaults, str(run)], [], [])
     assert str(error.value).startswith(message.format(file=run))
     assert "\n" not in str(error.value)
 
@@ -161,7 +166,7 @@ def test_a_mistake_in_a_file_is_one_line_with_its_place(defaults, tmp_path, line
 def test_a_mistake_in_a_flag_is_one_line(defaults, binding, message):
     folder = [] if binding == "STEPS=3" else ["FOLDER='here'"]
     with pytest.raises(UserError) as error:
-        gin_config.operative(gin_config.parse([defaults], [*folder, binding], []), "toy")
+        gin_config.operative(parse([defaults], [*folder, binding], []), "toy")
     assert str(error.value).startswith(message)
 
 
@@ -169,7 +174,7 @@ def test_a_parameter_that_nothing_binds_is_named(tmp_path):
     path = tmp_path / "partial.gin"
     path.write_text("other_toy.size = 3\n")
     with pytest.raises(UserError, match=r"^other_toy.name is not set; add --gin.other_toy.name="):
-        gin_config.operative(gin_config.parse([str(path)], [], []), "other_toy")
+        gin_config.operative(parse([str(path)], [], []), "other_toy")
 
 
 def test_missing_file_and_binary_file_are_one_line(tmp_path):
@@ -181,5 +186,5 @@ def test_missing_file_and_binary_file_are_one_line(tmp_path):
 
 
 def test_search_paths_find_files(defaults, tmp_path):
-    config = gin_config.parse(["defaults.gin"], ["FOLDER=None"], [str(tmp_path)])
+    config = parse(["defaults.gin"], ["FOLDER=None"], [str(tmp_path)])
     assert gin_config.operative(config, "toy").macro("STEPS")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import prompt_tuning.configurables  # noqa: F401
-from prompt_tuning.cli import command_config, gin_config
+from prompt_tuning.cli import command_config, configuration, gin_config
 from prompt_tuning.cli.commands import COMMANDS
 from prompt_tuning.cli.configuration import Config
 from prompt_tuning.types import UserError
@@ -92,7 +92,7 @@ def test_a_class_of_a_module_is_built(read, folder: Path, dialect: str):
     start = gin_config.arguments(config, "train")["start"]
     assert start.describe()["value"] == 0.5
     assert type(start).__module__.startswith(folder.name)
-    text = gin_config.operative_config(config, "train")
+    text = configuration.text(gin_config.operative(config, "train"))
     assert f"\nimport {folder.name}" in text
     assert (f"\n{DYNAMIC}" in text) == ("decorated" not in dialect)
     assert ("\nSchedule.batch_size = 3" in text) == (dialect == "scoped")

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import prompt_tuning.configurables  # noqa: F401
 from prompt_tuning.analysis import results
 from prompt_tuning.cli import command_config, sweep
 from prompt_tuning.cli.commands import COMMANDS
+from prompt_tuning.cli.configuration import Config
 from prompt_tuning.prompts import files
 from prompt_tuning.types import UserError
 from tests.cli.conftest import flags, launch, tiny, tree
@@ -34,6 +36,22 @@ def test_a_point_may_choose_by_reference_and_set_a_parameter():
     (point,) = _points("SWEEP={'random': {'PROMPT_INIT': @Uniform(), 'Uniform.bounds': 'paper'}}")
     assert "PROMPT_INIT = @Uniform()" in point.text
     assert "Uniform.bounds = 'paper'" in point.text
+
+
+def test_a_point_with_lists_is_several():
+    value = {
+        "length={}": {"PROMPT_LENGTH": [1, 5]},
+        "rate={}": {"{}": [1, 2], "LEARNING_RATE": [0.1, 0.2], "CACHE_DIR": "cache/{}/x"},
+        "seeds": {"RANDOM_SEED": [3, 4]},
+    }
+    points = _points(f"SWEEP={value!r}")
+    assert [(point.name, point.settings) for point in points] == [
+        ("length=1", "PROMPT_LENGTH = 1"),
+        ("length=5", "PROMPT_LENGTH = 5"),
+        ("rate=1", "LEARNING_RATE = 0.1, CACHE_DIR = 'cache/1/x'"),
+        ("rate=2", "LEARNING_RATE = 0.2, CACHE_DIR = 'cache/2/x'"),
+        ("seeds", "RANDOM_SEED = [3, 4]"),
+    ]
 
 
 def test_no_sweep_is_no_points():
@@ -68,6 +86,10 @@ def test_no_sweep_is_no_points():
         ("{'a': {'BATCH_SIZE': 1}}", "--gin.BATCH_SIZE: the sweep sets BATCH_SIZE at each point"),
         ("{'a': {'': 1}}", "point 'a' (--gin.SWEEP): '' is not the name of a macro or a parameter"),
         ("{'../a': {}}", "point '../a' (--gin.SWEEP): a point's name is made of letters"),
+        ("{'a={}': {'PROMPT_LENGTH': 1}}", "--gin.SWEEP: point 'a={}' needs a list of values"),
+        ("{'{}': {'PROMPT_LENGTH': [1], 'LEARNING_RATE': [1, 2]}}", "or several lists of one"),
+        ("{'a={}': {'PROMPT_LENGTH': []}}", "--gin.SWEEP: point 'a={}' needs a list of values"),
+        ("{'1': {}, '{}': {'PROMPT_LENGTH': [1]}}", "--gin.SWEEP: two points are called '1'"),
         ("{'a': 1}", "SWEEP must be a dictionary of points"),
         ("3", "SWEEP must be a dictionary of points"),
     ],
@@ -119,6 +141,27 @@ def test_finished_points_are_passed_over_and_the_rest_runs(
     assert (swept / "length=4" / "results.json").is_file()
     after = tree(swept)
     assert all(after[name] == content for name, content in before.items() if name != "sweep.json")
+
+
+def test_a_point_whose_settings_changed_is_run_again(tmp_path: Path):
+    def run(lengths: list[int]) -> list[str]:
+        """Runs a sweep in which a run is nothing but its results; returns the points that ran."""
+        value = {f"point{i}": {"PROMPT_LENGTH": length} for i, length in enumerate(lengths)}
+        swept, ran = _points(f"SWEEP={value!r}"), []
+
+        def call(config: Config) -> None:
+            (point,) = (point for point in swept if point.config is config)
+            (tmp_path / point.name).mkdir(exist_ok=True)
+            results.write(tmp_path / point.name / "results.json", [])
+            ran.append(point.name)
+
+        sweep.run(swept, call, tmp_path, Console(quiet=True))
+        return ran
+
+    assert run([1, 2]) == ["point0", "point1"]
+    assert run([1, 2]) == []
+    assert run([1, 3, 4]) == ["point1", "point2"]
+    assert run([1, 2, 4]) == ["point1"]
 
 
 def test_a_dry_run_prints_what_each_point_needs_and_leaves_nothing(

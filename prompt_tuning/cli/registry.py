@@ -1,0 +1,142 @@
+"""What gin knows by name: what commands registered, and what a user's modules supply."""
+
+import dataclasses
+import functools
+import inspect
+import operator
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import gin
+import gin.config
+
+from prompt_tuning.cli.configuration import Shipped
+from prompt_tuning.cli.gin_files import DYNAMIC_REGISTRATION, Binding, Reference
+from prompt_tuning.types import UserError, nearest
+
+COMMAND_LINE_PARAMETERS = ("dry_run", "tfds_data_dir", "library", "operative_config")
+"""Parameters that a command may have and that the command line sets, not gin."""
+
+# gin can look up one name publicly, but cannot list its names, which the nearest ones need.
+_REGISTRY = gin.config._REGISTRY
+
+
+def configurables() -> dict[str, Callable[..., Any]]:
+    """Returns every function and class registered with gin, by its shortest unambiguous name."""
+    return {
+        _REGISTRY.minimal_selector(selector): item.wrapped
+        for selector, item in _REGISTRY.items()
+        if item.module != "gin"
+    }
+
+
+def is_registered(name: str) -> bool:
+    """Returns whether gin knows `name`."""
+    return bool(_REGISTRY.matching_selectors(name))
+
+
+def configurable(name: str) -> Callable[..., Any]:
+    """Returns what is registered with gin under a name that is not ambiguous."""
+    (selector,) = _REGISTRY.matching_selectors(name)
+    return _REGISTRY[selector].wrapped
+
+
+@functools.cache
+def gin_parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Returns the parameters of a configurable that gin may bind, annotations evaluated."""
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters
+    except NameError:  # A user's annotation that only type checkers can see.
+        parameters = inspect.signature(function).parameters
+    return {name: p for name, p in parameters.items() if name not in COMMAND_LINE_PARAMETERS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Names:
+    """Finds what names in gin files mean.
+
+    Attributes:
+        imports: Modules that the files import.
+        shipped: What the project's own files bind.
+    """
+
+    imports: tuple[str, ...]
+    shipped: Shipped
+
+    def resolve(self, binding: Binding) -> Iterator[Binding]:
+        """Yields `binding` with the names that gin knows; nothing where no command here reads it.
+
+        Raises:
+            UserError: An unknown name or parameter.
+        """
+        key, place = binding.key, binding.place
+        if key.is_macro:
+            yield dataclasses.replace(binding, value=self._rename(binding.value, place))
+            return
+        key = dataclasses.replace(key, name=self._name(key.name, place))
+        if key.parameter in COMMAND_LINE_PARAMETERS:
+            raise UserError(f"{place}: {key} is set by the flags of the command line, not by gin")
+        registered = is_registered(key.name)
+        parameters = gin_parameters(configurable(key.name)) if registered else self._of(key.name)
+        if key.parameter not in parameters:
+            close = nearest(key.parameter, parameters)
+            raise UserError(f"{place}: {key.name} has no parameter {key.parameter!r}{close}")
+        if registered or binding.from_command_line:  # Which must have an effect: see `operative`.
+            yield dataclasses.replace(binding, key=key, value=self._rename(binding.value, place))
+
+    def _rename(self, value: Any, place: str) -> Any:
+        if isinstance(value, Reference):
+            return dataclasses.replace(value, name=self._name(value.name, place))
+        if isinstance(value, dict):
+            return {key: self._rename(item, place) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self._rename(item, place) for item in value)
+        return value
+
+    def _name(self, name: str, place: str) -> str:
+        """Returns the shortest name; the full one where an import must be repeated to find it."""
+        matches = _REGISTRY.matching_selectors(name) or self._register(name)
+        if len(matches) > 1:  # A user's class may have the name of one of ours, written in full.
+            matches = [match for match in matches if match.startswith("prompt_tuning.")] or matches
+        if len(matches) > 1:
+            raise UserError(f"{place}: {name!r} is ambiguous; write one of {', '.join(matches)}")
+        if matches:
+            own = matches[0].partition(".")[0] in self._packages
+            return matches[0] if own else _REGISTRY.minimal_selector(matches[0])
+        if self._of(name):
+            return name
+        reason = nearest(name, {*configurables(), *(key.partition(".")[0] for key in self.shipped)})
+        if name.partition(".")[0] in self._packages:
+            reason = "; decorate it with gin.configurable, or begin the file with "
+            reason += "`from __gin__ import dynamic_registration`"
+        raise UserError(f"{place}: nothing configurable is called {name!r}{reason}")
+
+    def _of(self, name: str) -> list[str]:
+        """Returns the parameters that the project's own files bind of a configurable."""
+        keys = [key for key in self.shipped if key.startswith(f"{name}.")]
+        return [key.rpartition(".")[2] for key in keys]
+
+    @property
+    def _packages(self) -> set[str]:
+        """Returns the top packages, other than this one, of what the files import."""
+        return {module.partition(".")[0] for module in self.imports} - {"prompt_tuning"}
+
+    def _register(self, name: str) -> list[str]:
+        """Registers what `name` means among the imports, as gin's dynamic registration does."""
+        packages = {module.partition(".")[0] for module in self.imports}
+        if DYNAMIC_REGISTRATION not in self.imports or name.partition(".")[0] not in packages:
+            return []
+        module = name
+        while module not in sys.modules:
+            module = module.rpartition(".")[0]
+        try:
+            item = operator.attrgetter(name.removeprefix(f"{module}."))(sys.modules[module])
+        except AttributeError:
+            return []
+        for selector, registered in _REGISTRY.items():
+            if item is registered.wrapped or item is registered.wrapper:
+                return [selector]
+        with gin.unlock_config():
+            gin.external_configurable(item, module=name.rpartition(".")[0])
+        return [name]
