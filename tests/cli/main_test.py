@@ -1,18 +1,22 @@
 """The console script: help, flags, and exit statuses."""
 
 import errno
+import json
 import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import gin
 import pytest
 
-from prompt_tuning.cli.commands import Command
+from prompt_tuning.cli import commands
+from prompt_tuning.cli.commands import Command, functions
 from prompt_tuning.cli.main import main
 from prompt_tuning.prompts import starts
 from prompt_tuning.types import UserError
+from tests.cli.conftest import run_listing_modules
 
 
 def play(*, tune: str, fail: str, dry_run: bool, operative_config: str) -> None:
@@ -130,3 +134,15 @@ print(*{name.partition(".")[0] for name in sys.modules})"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     slow = {"matplotlib", "scipy", "seqio", "sklearn", "tensorflow", "tensorflow_datasets"}
     assert not slow & set(done.stdout.split())
+
+
+def test_training_imports_what_it_needs(tmp_path: Path):
+    words = ("train", "--gin_file=runs/train_mini.gin", "--gin.MODEL_DIR='x'", "--dry_run")
+    run_listing_modules(tmp_path / "modules", *words)
+    modules = json.loads((tmp_path / "modules").read_text())
+    ours = {name for name in modules if name.startswith("prompt_tuning")}
+    assert len(ours) <= 121  # Of about 240.
+    others = {command.module for _, command in functions(commands.COMMANDS)}
+    assert ours & others == {"prompt_tuning.cli.train"}
+    assert not {name for name in ours if name.startswith("prompt_tuning.transfer")}
+    assert "prompt_tuning.analysis.plots" not in ours
