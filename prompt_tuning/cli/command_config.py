@@ -49,7 +49,7 @@ def read(
         UserError: There is no gin file to say which model, or as `gin_files.read` and
             `gin_config.check`.
     """
-    own_data = any(each.partition("=")[0].strip() == str(_TASK_FILE) for each in bindings)
+    own_data = any(item.partition("=")[0].strip() == str(_TASK_FILE) for item in bindings)
     chosen = files or [OWN_DATA] * own_data
     before, own = defaults(command), gin_files.read(chosen, bindings, search_paths)
     statements = Statements((*before.bindings, *own.bindings), own.imports)

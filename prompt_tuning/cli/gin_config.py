@@ -36,6 +36,8 @@ def check(statements: Statements, shipped: Shipped = MappingProxyType({})) -> Co
             nothing uses or that has no value; it names the place and the nearest names that exist.
     """
     names = Names(statements.imports, shipped)
+    for binding in statements.bindings:
+        names.register(binding)
     known = [item for binding in statements.bindings for item in names.resolve(binding)]
     config = Config({binding.key: binding for binding in known}, statements.imports, shipped)
     _check_macros(config, known)

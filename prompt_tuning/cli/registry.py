@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import inspect
-import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import gin
 import gin.config
 
-from prompt_tuning.cli.configuration import Shipped
+from prompt_tuning.cli.configuration import Shipped, flatten
 from prompt_tuning.cli.gin_files import DYNAMIC_REGISTRATION, Binding, Reference
 from prompt_tuning.types import UserError, nearest
 
@@ -64,6 +63,18 @@ class Names:
     imports: tuple[str, ...]
     shipped: Shipped
 
+    def register(self, binding: Binding) -> None:
+        """Registers what `binding` names in imported modules, as gin's dynamic registration does.
+
+        All bindings come first to this: names are short where nothing else has them.
+        """
+        names = [item.name for item in flatten(binding.value) if isinstance(item, Reference)]
+        for name in [binding.key.name, *names]:
+            item = self._imported(name)
+            if item is not None and not self._selectors(name):
+                with gin.unlock_config():
+                    gin.external_configurable(item, module=name.rpartition(".")[0])
+
     def resolve(self, binding: Binding) -> Iterator[Binding]:
         """Yields `binding` with the names that gin knows; nothing where no command here reads it.
 
@@ -78,7 +89,8 @@ class Names:
         if key.parameter in COMMAND_LINE_PARAMETERS:
             raise UserError(f"{place}: {key} is set by the flags of the command line, not by gin")
         registered = is_registered(key.name)
-        parameters = gin_parameters(configurable(key.name)) if registered else self._of(key.name)
+        parameters = list(gin_parameters(configurable(key.name))) if registered else []
+        parameters = parameters or self._shipped_parameters(key.name)
         if key.parameter not in parameters:
             close = nearest(key.parameter, parameters)
             raise UserError(f"{place}: {key.name} has no parameter {key.parameter!r}{close}")
@@ -96,7 +108,7 @@ class Names:
 
     def _name(self, name: str, place: str) -> str:
         """Returns the shortest name; the full one where an import must be repeated to find it."""
-        matches = _REGISTRY.matching_selectors(name) or self._register(name)
+        matches = self._selectors(name)
         if len(matches) > 1:  # A user's class may have the name of one of ours, written in full.
             matches = [match for match in matches if match.startswith("prompt_tuning.")] or matches
         if len(matches) > 1:
@@ -104,39 +116,43 @@ class Names:
         if matches:
             own = matches[0].partition(".")[0] in self._packages
             return matches[0] if own else _REGISTRY.minimal_selector(matches[0])
-        if self._of(name):
+        if self._shipped_parameters(name):
             return name
         reason = nearest(name, {*configurables(), *(key.partition(".")[0] for key in self.shipped)})
-        if name.partition(".")[0] in self._packages:
+        if name.partition(".")[0] in self._packages and DYNAMIC_REGISTRATION not in self.imports:
             reason = "; decorate it with gin.configurable, or begin the file with "
             reason += "`from __gin__ import dynamic_registration`"
         raise UserError(f"{place}: nothing configurable is called {name!r}{reason}")
 
-    def _of(self, name: str) -> list[str]:
+    def _shipped_parameters(self, name: str) -> list[str]:
         """Returns the parameters that the project's own files bind of a configurable."""
         keys = [key for key in self.shipped if key.startswith(f"{name}.")]
         return [key.rpartition(".")[2] for key in keys]
 
     @property
     def _packages(self) -> set[str]:
-        """Returns the top packages, other than this one, of what the files import."""
-        return {module.partition(".")[0] for module in self.imports} - {"prompt_tuning"}
-
-    def _register(self, name: str) -> list[str]:
-        """Registers what `name` means among the imports, as gin's dynamic registration does."""
+        """Returns the top packages of the user's own among what the files import."""
         packages = {module.partition(".")[0] for module in self.imports}
+        return packages - {"prompt_tuning", DYNAMIC_REGISTRATION.partition(".")[0]}
+
+    def _selectors(self, name: str) -> list[str]:
+        """Returns the full names with which gin knows what `name` means; several if in doubt."""
+        item = self._imported(name)
+        return _REGISTRY.matching_selectors(name) or [
+            selector
+            for selector, registered in _REGISTRY.items()
+            if item is not None and item in (registered.wrapped, registered.wrapper)
+        ]
+
+    def _imported(self, name: str) -> Callable[..., Any] | None:
+        """Returns what `name` means among the imports, None where that is nothing to call."""
+        packages = {*self._packages, "prompt_tuning"}
         if DYNAMIC_REGISTRATION not in self.imports or name.partition(".")[0] not in packages:
-            return []
+            return None
         module = name
         while module not in sys.modules:
             module = module.rpartition(".")[0]
-        try:
-            item = operator.attrgetter(name.removeprefix(f"{module}."))(sys.modules[module])
-        except AttributeError:
-            return []
-        for selector, registered in _REGISTRY.items():
-            if item is registered.wrapped or item is registered.wrapper:
-                return [selector]
-        with gin.unlock_config():
-            gin.external_configurable(item, module=name.rpartition(".")[0])
-        return [name]
+        item: Any = sys.modules[module]
+        for attribute in name.removeprefix(module).split(".")[1:]:
+            item = getattr(item, attribute, None)
+        return item if callable(item) else None

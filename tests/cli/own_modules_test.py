@@ -37,6 +37,10 @@ class Constant(Start):
     value: float
 
 
+class Uniform(Constant):
+    """Has the name of one of ours."""
+
+
 @gin.configurable
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Decorated_{m}(Start):
@@ -105,6 +109,11 @@ def test_a_class_of_a_module_is_built(read, folder: Path, dialect: str):
         (DYNAMIC + "import {m}\n{m}.Constant.valeu = 1.0", ":3: {m}.Constant has no parameter 'va"),
         (DYNAMIC + "import {m}\nPROMPT_INIT = @{m}.Constant()", "{m}.Constant.value is not set"),
         (DYNAMIC + "import {m}\n{m}.Constant.value = 'a'", ":3: {m}.Constant.value must be a numb"),
+        (DYNAMIC + "PROMPT_INIT = @__gin__.Constant()", "nothing configurable is called '__gin__."),
+        (
+            DYNAMIC + "import {m}\nPROMPT_INIT = @{m}.sub()",
+            "nothing configurable is called '{m}.sub",
+        ),
         (DYNAMIC + "import {m}.absent", ":2: cannot import '{m}.absent'"),
         ("import {m}\nPROMPT_INIT = @{m}.Constant()", "`from __gin__ import dynamic_registration`"),
         ("from __gin__ import magic", ":1: cannot import '__gin__.magic'"),
@@ -119,8 +128,9 @@ def test_a_mistake_is_one_line(read, folder: Path, text: str, message: str):
 
 def test_what_a_dry_run_prints_repeats_the_run(folder: Path):
     """In processes of their own, which know the module by nothing but the file."""
-    first = dry_run(folder, "runs/train_mini.gin", write(folder, DIALECTS["as"]))
-    assert "Constant.value = 0.5" in first and "trainable parameters" in first
+    file = write(folder, DIALECTS["as"].replace("Constant", "Uniform"))
+    first = dry_run(folder, "runs/train_mini.gin", file)
+    assert "sub.Uniform.value = 0.5" in first and "trainable parameters" in first
     text = first[: first.index("row-steps")].rpartition("\n")[0]
     assert dry_run(folder, write(folder, text)) == first
 
