@@ -29,7 +29,8 @@ setup(
     package_dir={"prompt_tuning.configs": "configs"},
     package_data={
         "prompt_tuning.configs": ["*.gin", "*/*.gin"],
-        "prompt_tuning.analysis": ["page.css", "published/*"],
+        "prompt_tuning.analysis": ["published/*"],
+        "prompt_tuning.analysis.study": ["page.css"],
         "prompt_tuning.mini": ["t5_mini/*"],
     },
     entry_points={"console_scripts": ["prompt-tuning = prompt_tuning.cli.main:main"]},

@@ -13,19 +13,20 @@ LEVELS = {
     "types": 0,
     "storage": 0,
     "prompts": 1,
-    "models": 2,
-    "data": 2,
-    "training": 3,
-    "mini": 3,
-    "transfer": 4,
-    "projection": 4,
-    "analysis": 4,
-    "cli": 5,
-    "configurables": 6,
+    "parameterizations": 2,
+    "models": 3,
+    "data": 3,
+    "training": 4,
+    "mini": 4,
+    "transfer": 5,
+    "projection": 5,
+    "analysis": 6,
+    "cli": 7,
+    "configurables": 8,
 }
 GIN_ROOMS = ("cli", "configurables")
 """The second is for stock gin: what to import before it reads our files."""
-LIGHT_ROOMS = ("models", "prompts", "training")
+LIGHT_ROOMS = ("models", "parameterizations", "prompts", "training")
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -7,7 +7,7 @@ import gin
 from rich.console import Console
 
 from prompt_tuning.analysis import results
-from prompt_tuning.analysis.summary import summary_table
+from prompt_tuning.analysis.report.by_task import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts, open_without_prompt
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask, labels_of, scored_split

@@ -9,13 +9,13 @@ import numpy as np
 from rich.console import Console
 
 import prompt_tuning
-from prompt_tuning.analysis import score_matrix, study_page
-from prompt_tuning.analysis.correlation import SOURCES
-from prompt_tuning.analysis.correlation_table import correlation_table
-from prompt_tuning.analysis.ranking_table import ranking_table
-from prompt_tuning.analysis.retrieval_table import retrieval_table, top_minus_random_table
-from prompt_tuning.analysis.score_matrix import ScoreMatrix
-from prompt_tuning.analysis.study import PERFORMANCE, Study
+from prompt_tuning.analysis.study import score_matrix
+from prompt_tuning.analysis.study.chance import top_minus_random_table
+from prompt_tuning.analysis.study.correlation import SOURCES, correlation_table
+from prompt_tuning.analysis.study.retrieval_table import ranking_table, retrieval_table
+from prompt_tuning.analysis.study.score_matrix import ScoreMatrix
+from prompt_tuning.analysis.study.scores import PERFORMANCE, Study
+from prompt_tuning.analysis.study.sections import write_report
 from prompt_tuning.analysis.table import text
 from prompt_tuning.prompts.formats import forms
 from prompt_tuning.transfer.library.entry import Entry
@@ -52,7 +52,7 @@ def compare(flags: argparse.Namespace) -> None:
     if flags.report:
         folder = Path(flags.report).expanduser()
         try:
-            study_page.write(study, folder)
+            write_report(study, folder)
         except OSError as error:
             raise UserError(
                 f"report {folder}: cannot write it ({error.strerror}); give another directory"

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import gin
 from rich.console import Console
 
-from prompt_tuning.analysis import library_plot, library_table, results, table
-from prompt_tuning.analysis.library_table import Comparison, StartRows
+from prompt_tuning.analysis import library_report, results, table
+from prompt_tuning.analysis.library_report import Comparison, StartRows
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.session import Session
 from prompt_tuning.storage import write_text
@@ -93,11 +93,11 @@ def library_spot(
     this_run = session.open(directory, operative_config, len(rows))
     tune = functools.partial(session.tune, run=this_run)
     found = transfer.run(plan, name, candidates, tune, directory=directory, tell=tell)
-    comparison = library_table.compare(_start_rows(found))
+    comparison = library_report.compare(_start_rows(found))
     best = found[comparison.starts.index(comparison.best)]
     kept, path = transfer.keep(best, plan, name, directory)
     report(comparison, name, directory, console)
-    tell(library_table.verdict(comparison))
+    tell(library_report.verdict(comparison))
     tell(
         f"Kept: {path}, {_origin(best, kept)}. To add it to the library, with its embedding:\n"
         f"    prompt-tuning library add {shlex.quote(library)} {shlex.quote(path)}\n"
@@ -116,11 +116,11 @@ def report(comparison: Comparison, task: str, directory: RunDirectory, console: 
         console: Where to print.
     """
     results.write(directory.results, [row for start in comparison.starts for row in start.rows])
-    shown = library_table.library_table(comparison, task)
+    shown = library_report.library_table(comparison, task)
     write_text(directory.report / "library.md", table.markdown(shown))
-    write_text(directory.report / "library.csv", library_table.comma_separated(comparison))
+    write_text(directory.report / "library.csv", library_report.comma_separated(comparison))
     title = f"{task}: starts from a library, and without"
-    library_plot.curves_plot(comparison, directory.report / "curves.png", title=title)
+    library_report.curves_plot(comparison, directory.report / "curves.png", title=title)
     console.out(table.text(shown, console.width), highlight=False)
 
 

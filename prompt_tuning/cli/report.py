@@ -9,12 +9,18 @@ import gin
 from rich.console import Console
 
 from prompt_tuning.analysis import table as rendering
-from prompt_tuning.analysis.averages import size_chart, size_table, source_table
-from prompt_tuning.analysis.benchmarks import GLUE, SUPER_GLUE, benchmark_table
-from prompt_tuning.analysis.run_files import read
-from prompt_tuning.analysis.runs import Run, whole
-from prompt_tuning.analysis.summary import task_table
-from prompt_tuning.analysis.sweeps import find_sweeps
+from prompt_tuning.analysis.report.by_task import task_table
+from prompt_tuning.analysis.report.glue import (
+    GLUE,
+    SUPER_GLUE,
+    benchmark_table,
+    size_chart,
+    size_table,
+    source_table,
+)
+from prompt_tuning.analysis.report.result_files import read_runs
+from prompt_tuning.analysis.report.result_groups import Run, whole
+from prompt_tuning.analysis.report.sweeps import find_sweeps
 from prompt_tuning.analysis.table import Table
 from prompt_tuning.storage import write_text
 from prompt_tuning.types import UserError, nearest
@@ -41,7 +47,7 @@ def report(
         if name not in TABLES:
             known = f"{nearest(name, TABLES)}; the tables are {', '.join(TABLES)}"
             raise UserError(f"REPORT_TABLES: no table is called {name!r}{known}")
-    runs = read(directories)
+    runs = read_runs(directories)
     plain = whole(runs)
     found = {
         name: list(TABLES[name](runs if name == SWEEPS else plain)) for name in names or TABLES

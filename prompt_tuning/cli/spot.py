@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import gin
 from rich.console import Console
 
-from prompt_tuning.analysis import plots, results, spot_table
+from prompt_tuning.analysis import results, spot_report
+from prompt_tuning.analysis.report.by_task import summary_table
 from prompt_tuning.analysis.statistics import target_rows
-from prompt_tuning.analysis.summary import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.session import Session
 from prompt_tuning.storage import write_text
@@ -70,7 +70,7 @@ def report(
     labels: Mapping[str, Sequence[str]],
     console: Console,
 ) -> None:
-    """Writes `results.json` and `report/`, and prints the spot_table.
+    """Writes `results.json` and `report/`, and prints the table.
 
     Args:
         outcomes: All rows of the run.
@@ -87,14 +87,14 @@ def report(
         for row in rows
         if row["source"] is not None
     }
-    table = spot_table.spot_table(rows, shares)
+    table = spot_report.spot_table(rows, shares)
     directory.report.mkdir(parents=True, exist_ok=True)
-    write_text(directory.report / "spot.md", spot_table.markdown(table))
-    write_text(directory.report / "spot.csv", spot_table.comma_separated(table))
-    plots.curves_plot(rows, directory.report / "curves.png")
+    write_text(directory.report / "spot.md", spot_report.markdown(table))
+    write_text(directory.report / "spot.csv", spot_report.comma_separated(table))
+    spot_report.curves_plot(rows, directory.report / "curves.png")
     if sources:
         console.print(summary_table(sources, "Source prompt tuning"))
-    console.print(spot_table.rendered(table))
+    console.print(spot_report.rendered(table))
     console.print(
         f"\nLearning curves: {directory.report / 'curves.png'}\n"
         f"Tables: {directory.report}; scores: {directory.results}; prompts: {directory.prompts}",

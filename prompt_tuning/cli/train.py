@@ -6,7 +6,7 @@ import gin
 from rich.console import Console
 
 from prompt_tuning.analysis import results
-from prompt_tuning.analysis.summary import summary_table
+from prompt_tuning.analysis.report.by_task import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.session import Session
 from prompt_tuning.prompts.starts import FromRow, Start

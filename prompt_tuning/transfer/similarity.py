@@ -34,6 +34,16 @@ def per_token(prompts: np.ndarray) -> np.ndarray:
 
 SIMILARITIES: Mapping[str, Signature] = {"mean_token": mean_token, "per_token": per_token}
 
+_DISPLAY_NAMES = {
+    "mean_token": "cosine of mean tokens",
+    "per_token": "per-token average cosine",
+}
+
+
+def display_name(similarity: str) -> str:
+    """Returns what a similarity is called in words and figures."""
+    return _DISPLAY_NAMES.get(similarity, similarity)
+
 
 def find_similarity(name: str) -> Signature:
     """Returns the signature of a similarity by its name.

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prompt_tuning.analysis import score_matrix
-from prompt_tuning.analysis.correlation import SOURCES, SPEARMAN, target_correlations
-from prompt_tuning.analysis.retrieval import BASELINE, ORACLE, RANDOM_K, TOP_K
-from prompt_tuning.analysis.retrieval_table import retrieval_lines
+from prompt_tuning.analysis.study import score_matrix
+from prompt_tuning.analysis.study.correlation import SOURCES, SPEARMAN, target_correlations
+from prompt_tuning.analysis.study.retrieval import BASELINE, ORACLE, RANDOM_K, TOP_K
+from prompt_tuning.analysis.study.retrieval_table import retrieval_lines
 from prompt_tuning.cli import library_compare
 from prompt_tuning.cli.main import main
 from prompt_tuning.prompts import files

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from prompt_tuning.analysis import results
-from prompt_tuning.analysis.papers import published
+from prompt_tuning.analysis.report.published import published
 from prompt_tuning.cli import gin_files
-from tests.analysis.rows import row, rows
+from tests.analysis.made_up_rows import row, rows
 from tests.cli.conftest import flags, run_listing_modules, tree
 
 TASKS = (

@@ -1,0 +1,1 @@
+"""Tables and charts over the results of many runs, beside the published ones."""

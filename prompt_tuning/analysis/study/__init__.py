@@ -1,0 +1,1 @@
+"""The report of a transfer study: its scores, its tables and figures, and its page."""

@@ -1,0 +1,123 @@
+"""Colors for values, which color-blind readers can use, on light and on dark grounds."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+LEVELS = 21
+"""Steps of a scale; the middle one of a diverging scale is around 0."""
+
+_LIMITS = (5, 10, 20, 30, 50, 100)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """Maps values to `LEVELS` colors.
+
+    Attributes:
+        name: A name of `SCALES`.
+        low: Values at or below it have the first color.
+        high: Values at or above it have the last.
+    """
+
+    name: str
+    low: float
+    high: float
+
+    def level(self, value: float) -> int:
+        """Returns the index of a value's color; a value out of bounds has that of the bound."""
+        part = (value - self.low) / (self.high - self.low)
+        return min(max(math.floor(part * LEVELS), 0), LEVELS - 1)
+
+    def beyond(self, values: np.ndarray) -> int:
+        """Returns how many values are out of bounds."""
+        return int(np.sum((values < self.low) | (values > self.high)))
+
+
+def diverging(values: np.ndarray) -> Scale:
+    """Returns a scale around 0 that ends at a round number, within which 95 % of the values lie.
+
+    It ends at 100 at most.
+    """
+    sizes = np.abs(values[np.isfinite(values)])
+    widest = float(np.quantile(sizes, 0.95)) if sizes.size else 0.0
+    limit = next((limit for limit in _LIMITS if widest <= limit), _LIMITS[-1])
+    return Scale("diverging", -limit, limit)
+
+
+def sequential(values: np.ndarray, per_unit: float) -> Scale:
+    """Returns a scale from the least to the greatest value, rounded outwards.
+
+    Args:
+        values: The values.
+        per_unit: How many round numbers there are in one unit: 10 for tenths, 0.1 for tens.
+    """
+    known = values[np.isfinite(values)]
+    ends = (known.min(), known.max()) if known.size else (0.0, 1.0)
+    # A value that is a round number but for its last bits is taken for it.
+    low, high = math.floor(ends[0] * per_unit + 1e-9), math.ceil(ends[1] * per_unit - 1e-9)
+    return Scale("sequential", low / per_unit, max(high, low + 1) / per_unit)
+
+
+@dataclasses.dataclass(frozen=True)
+class Palette:
+    """Matplotlib's names of a scale's colors on a light ground and on a dark one."""
+
+    light: str
+    dark: str
+
+
+# Red to blue through white, or through black; cividis is made to look alike to all readers.
+SCALES = {
+    "diverging": Palette("RdBu", "berlin_r"),
+    "sequential": Palette("cividis", "cividis"),
+}
+
+
+@functools.cache
+def colors(palette: str) -> tuple[str, ...]:
+    """Returns the `LEVELS` colors of a palette, as `#rrggbb`."""
+    # Matplotlib takes most of a second to import.
+    import matplotlib
+    from matplotlib.colors import to_hex
+
+    steps = np.linspace(0.03, 0.97, LEVELS)
+    return tuple(to_hex(color) for color in matplotlib.colormaps[palette](steps))
+
+
+def ink_on(color: str) -> str:
+    """Returns black or white, whichever is read better on a color."""
+    return max(("#000000", "#ffffff"), key=lambda text: contrast(text, color))
+
+
+def contrast(one: str, other: str) -> float:
+    """Returns the contrast of two colors, from 1 to 21 (WCAG 2.2, contrast ratio)."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def style_sheet() -> str:
+    """Returns the CSS of cells with the classes `diverging-0`, `diverging-1`, ..."""
+    light = [_rules(name, colors(palette.light)) for name, palette in SCALES.items()]
+    dark = [
+        _rules(name, colors(palette.dark))
+        for name, palette in SCALES.items()
+        if palette.dark != palette.light
+    ]
+    return f"{''.join(light)}@media (prefers-color-scheme: dark) {{\n{''.join(dark)}}}\n"
+
+
+def _rules(name: str, palette: Sequence[str]) -> str:
+    return "".join(
+        f".{name}-{level} {{ background: {color}; color: {ink_on(color)}; }}\n"
+        for level, color in enumerate(palette)
+    )
+
+
+def _luminance(color: str) -> float:
+    parts = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255.0
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))

@@ -1,0 +1,116 @@
+"""What a transfer study found, in a few sentences."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from prompt_tuning.analysis.study.chance import top_minus_random
+from prompt_tuning.analysis.study.retrieval import (
+    BASELINE,
+    ORACLE,
+    RANDOM_K,
+    TOP_K,
+    search_space_cut,
+)
+from prompt_tuning.analysis.study.retrieval_table import RetrievalLine, retrieval_lines
+from prompt_tuning.analysis.study.scores import ERROR_REDUCTION, Study
+from prompt_tuning.transfer.similarity import display_name
+
+_Show = Callable[[RetrievalLine], str | None]
+
+
+def findings(study: Study) -> list[str]:
+    """Returns what was studied, and how much of what the best source gives retrieval keeps.
+
+    Each sentence or two stand for themselves.
+    """
+    transfer = study.transfer
+    tried = int(np.isfinite(transfer.scores).sum())
+    studied = (
+        f"{_count(len(transfer.sources), 'source task')} with "
+        f"{_count(len(transfer.candidates), 'source prompt')}, "
+        f"{_count(len(transfer.targets), 'target')} with "
+        f"{_count(len(transfer.seeds), 'seed')}: {_count(tried, 'transfer')}."
+    )
+    lines = retrieval_lines(study)
+    retrieved = _shares if study.measure == ERROR_REDUCTION else _performances
+    differences = [_difference(study, name) for name in study.similarities]
+    return list(filter(None, [studied, *retrieved(study, lines), *differences]))
+
+
+def _shares(study: Study, lines: Sequence[RetrievalLine]) -> list[str]:
+    """Returns average scores, and the share of the oracle's gain that each k keeps."""
+    alone, best = (_of(lines, method)[0].average for method in (BASELINE, ORACLE))
+    if alone is None or best is None:
+        return []
+    averages = (
+        f"Without transfer the targets score {alone.mean:.1f} on average; from the best of all "
+        f"source prompts (the oracle) {best.mean:.1f}."
+    )
+    kept = _by_k(study, lines, _kept)
+    return [averages, f"Share of that gain kept{kept}"] if kept else [averages]
+
+
+def _performances(study: Study, lines: Sequence[RetrievalLine]) -> list[str]:
+    best = _of(lines, ORACLE)[0].measured
+    measured = _by_k(study, lines, _measured)
+    if best is None or measured is None:
+        return []
+    return [
+        "Relative to the target's own prompt, the best of all source prompts (the oracle) gives "
+        f"{best.mean:.1f} %.",
+        f"The best of the k that are retrieved gives{measured}",
+    ]
+
+
+def _kept(line: RetrievalLine) -> str | None:
+    return None if line.kept is None else f"{100 * line.kept:z.0f}"
+
+
+def _measured(line: RetrievalLine) -> str | None:
+    return None if line.measured is None else f"{line.measured.mean:z.1f}"
+
+
+def _by_k(study: Study, lines: Sequence[RetrievalLine], show: _Show) -> str | None:
+    """Returns what each similarity and chance give, for every k; None where one gives nothing."""
+    ways: dict[str, tuple[str, str | None]] = {
+        f"by {display_name(name)}": (TOP_K, name) for name in study.similarities
+    }
+    ways["at random"] = (RANDOM_K, None)
+    parts = []
+    for way, (method, similarity) in ways.items():
+        numbers = [show(line) for line in _of(lines, method, similarity)]
+        if None in numbers:
+            return None
+        parts.append(f"{way} {', '.join(filter(None, numbers))} %")
+    cuts = [search_space_cut(study.transfer, k) for k in study.ks]
+    cut = ", ".join(f"{100 * share:.0f}" for share in cuts if share is not None)
+    ks = ", ".join(map(str, study.ks))
+    return f", at k = {ks} (which cuts the search by {cut} %): {'; '.join(parts)}."
+
+
+def _of(
+    lines: Sequence[RetrievalLine], method: str, similarity: str | None = None
+) -> list[RetrievalLine]:
+    wanted = (method, similarity)
+    return [line for line in lines if (line.method.method, line.method.similarity) == wanted]
+
+
+def _difference(study: Study, similarity: str) -> str:
+    """Returns how retrieval compares with chance where the choice matters most: at the least k."""
+    k = min(study.ks)
+    points, measured = top_minus_random(study, similarity, k)
+    tuned = study.measure == ERROR_REDUCTION
+    difference, unit = (points, "test score") if tuned else (measured, study.measure)
+    if difference is None:
+        return ""
+    ends = difference.interval
+    interval = f" (95 % interval {ends.low:+.1f} to {ends.high:+.1f})" if ends else ""
+    return (
+        f"At k = {k}, retrieval by {display_name(similarity)} gives {difference.mean:+.1f} points "
+        f"of {unit} against chance{interval}."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
