@@ -1,4 +1,4 @@
-"""Files for the GLUE and SuperGLUE leaderboards: what they are called and hold, and writing them.
+"""Files for the GLUE and SuperGLUE leaderboards: their names, their contents, and writing them.
 
 Names and formats are those of gluebenchmark.com and super.gluebenchmark.com.
 """
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Literal
 Answer = tuple[Mapping[str, Any], Any]
 """The fields of an example, and its answer: a class, a number or a text."""
 
-UNLABELLED = -1
+UNLABELED = -1
 """The answer for a text that is no label of its task."""
 
 
@@ -104,12 +104,12 @@ TSV_HEADER = "index\tprediction"
 
 def rows_of(file: Submission, answers: Iterable[Answer]) -> list[Answer]:
     """Returns the answers that belong in a file, in the order of their indices."""
-    mine = [
+    belonging = [
         answer
         for answer in answers
         if all(answer[0].get(name) == value for name, value in file.where.items())
     ]
-    return sorted(mine, key=lambda answer: _index(file, answer[0]))
+    return sorted(belonging, key=lambda answer: _index(file, answer[0]))
 
 
 def constant_rows(file: Submission) -> list[Answer]:
@@ -121,8 +121,8 @@ def remark(file: Submission, answers: Sequence[Answer]) -> str:
     """Says how many answers are no label of their task, and what stands for them; else nothing."""
     if file.kind == "text":
         return ""
-    wrong = sum(value == UNLABELLED for _, value in answers)
-    return f"{wrong:,} are no label and stand as {_shown(file, UNLABELLED)}" if wrong else ""
+    wrong = sum(value == UNLABELED for _, value in answers)
+    return f"{wrong:,} are no label and stand as {_shown(file, UNLABELED)}" if wrong else ""
 
 
 def content(file: Submission, answers: Sequence[Answer]) -> str:
@@ -159,7 +159,7 @@ def _shown(file: Submission, value: Any) -> str | int:
         return str(value)
     if file.kind == "similarity":
         return f"{min(max(float(value), 0.0), 5.0):.3f}"
-    return file.labels[0 if value == UNLABELLED else int(value)]
+    return file.labels[0 if value == UNLABELED else int(value)]
 
 
 def _nested_lines(file: Submission, answers: Sequence[Answer]) -> list[str]:
@@ -171,6 +171,6 @@ def _nested_lines(file: Submission, answers: Sequence[Answer]) -> list[str]:
         paragraphs.setdefault(paragraph, {}).setdefault(question, []).append(entry)
     lines = []
     for paragraph, questions in paragraphs.items():
-        nested = [{"idx": question, "answers": each} for question, each in questions.items()]
+        nested = [{"idx": question, "answers": replies} for question, replies in questions.items()]
         lines.append(json.dumps({"idx": paragraph, "passage": {"questions": nested}}))
     return lines

@@ -11,7 +11,7 @@ from typing import Any
 from prompt_tuning.analysis.leaderboard import TSV_HEADER, Submission
 
 MOST_FAULTS = 3
-"""Faults told of one file, at most."""
+"""The most faults that are reported of one file."""
 
 
 def faults(path: Path, files: Sequence[Submission]) -> list[str]:
@@ -25,20 +25,20 @@ def faults(path: Path, files: Sequence[Submission]) -> list[str]:
             damaged = archive.testzip()
             if damaged:
                 return [f"{path}: {damaged} is damaged"]
-            found = archive.namelist()
-            texts = {name: archive.read(name) for name in set(found)}
+            names = archive.namelist()
+            texts = {name: archive.read(name) for name in set(names)}
     except FileNotFoundError:
         return [f"{path}: there is no such file"]
     except zipfile.BadZipFile as error:
         return [f"{path}: not a zip file ({error})"]
     wanted = {file.name for file in files}
-    told = [f"{name} is missing" for name in sorted(wanted - set(found))]
-    told += [f"{name} does not belong in the zip" for name in sorted(set(found) - wanted)]
-    told += [f"{name} is there twice" for name in sorted(set(found)) if found.count(name) > 1]
+    problems = [f"{name} is missing" for name in sorted(wanted - set(names))]
+    problems += [f"{name} does not belong in the zip" for name in sorted(set(names) - wanted)]
+    problems += [f"{name} is there twice" for name in sorted(set(names)) if names.count(name) > 1]
     for file in files:
         if file.name in texts:
-            told += [f"{file.name}{fault}" for fault in _of_file(file, texts[file.name])]
-    return told
+            problems += [f"{file.name}{fault}" for fault in _of_file(file, texts[file.name])]
+    return problems
 
 
 def _of_file(file: Submission, data: bytes) -> list[str]:
@@ -47,17 +47,17 @@ def _of_file(file: Submission, data: bytes) -> list[str]:
     except UnicodeDecodeError as error:
         return [f": not UTF-8 ({error.reason})"]
     parse = _tsv if file.name.endswith(".tsv") else _jsonl
-    told: list[str] = []
+    problems: list[str] = []
     seen: list[Any] = []
     for number, index, fault in parse(file, lines):
         if fault:
-            told.append(f", line {number}: {fault}")
+            problems.append(f", line {number}: {fault}")
         else:
             seen.append(index)
-    if not told:
-        told = [f": {fault}" for fault in _of_indices(file, seen)]
-    rest = len(told) - MOST_FAULTS
-    return told[:MOST_FAULTS] + ([f": {rest} more faults"] if rest > 0 else [])
+    if not problems:
+        problems = [f": {fault}" for fault in _of_indices(file, seen)]
+    rest = len(problems) - MOST_FAULTS
+    return problems[:MOST_FAULTS] + ([f": {rest} more faults"] if rest > 0 else [])
 
 
 Parsed = Iterator[tuple[int, Any, str | None]]
@@ -128,7 +128,7 @@ def _nested(file: Submission, entry: Any) -> Iterator[tuple[Any, str | None]]:
 
 
 def _label_fault(label: Any, known: Sequence[str | int]) -> str | None:
-    if any(type(label) is type(each) and label == each for each in known):
+    if any(type(label) is type(other) and label == other for other in known):
         return None
     return f"{json.dumps(label)} is none of {', '.join(map(json.dumps, known))}"
 
@@ -146,7 +146,7 @@ def _of_indices(file: Submission, seen: Sequence[Any]) -> Iterator[str]:
     if len(seen) != file.count:
         yield f"{len(seen)} answers, not {file.count}"
     # Answers of MultiRC are numbered through, whatever paragraph and question they belong to.
-    numbers = [each[-1] for each in seen] if file.kind == "nested" else list(seen)
+    numbers = [index[-1] for index in seen] if file.kind == "nested" else list(seen)
     distinct = set(numbers)
     if len(distinct) < len(numbers):
         ((again, times),) = collections.Counter(numbers).most_common(1)

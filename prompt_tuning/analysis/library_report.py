@@ -6,7 +6,14 @@ from pathlib import Path
 
 from prompt_tuning.analysis import figures
 from prompt_tuning.analysis import table as rendering
-from prompt_tuning.analysis.statistics import PairedDifference, Row, Spread, mean_curve, spread
+from prompt_tuning.analysis.statistics import (
+    PairedDifference,
+    Row,
+    Spread,
+    mean_curve,
+    mean_difference,
+    spread,
+)
 from prompt_tuning.analysis.table import Column, Line, Score, Table
 
 
@@ -60,11 +67,11 @@ class Comparison:
         return self.vanilla.rows[0]["split"]
 
     def gain(self, start: StartRows) -> PairedDifference:
-        """Returns the score of a start less that of vanilla prompt tuning, over seeds."""
+        """Returns the score of a start minus that of vanilla prompt tuning, over seeds."""
         baseline = {row["seed"]: row["score"] for row in self.vanilla.rows}
-        found = _spread([row["score"] - baseline[row["seed"]] for row in start.rows])
-        error = None if found.std is None else found.std / found.n**0.5
-        return PairedDifference(found.mean, error, found.n)
+        gain = mean_difference([row["score"] - baseline[row["seed"]] for row in start.rows])
+        assert gain is not None
+        return gain
 
     @property
     def vanilla_steps(self) -> int:
@@ -98,59 +105,63 @@ def compare(starts: Sequence[StartRows]) -> Comparison:
     return Comparison(starts, _best(starts), _best(vanilla))
 
 
-def library_table(found: Comparison, task: str) -> Table:
+def library_table(comparison: Comparison, task: str) -> Table:
     """Returns a line for each start; a star marks the one that is kept."""
     columns = [Column("start")]
-    names = ("similarity", "validation", found.split, "over vanilla", "steps to match")
+    names = ("similarity", "validation", comparison.split, "over vanilla", "steps to match")
     columns += [Column(name, numeric=True) for name in names]
     lines = []
-    for start in found.starts:
+    for start in comparison.starts:
         cells = [
-            f"{'* ' if start is found.best else ''}{start.name}",
+            f"{'* ' if start is comparison.best else ''}{start.name}",
             None if start.similarity is None else f"{start.similarity:.2f}",
             Score(start.validation),
             Score(start.score),
-            None if start is found.vanilla else signed(found.gain(start)),
-            _steps(found, start),
+            None if start is comparison.vanilla else signed(comparison.gain(start)),
+            _steps(comparison, start),
         ]
         lines.append(Line(cells))
     note = (
         "* is kept: best on validation. ± is the standard deviation over seeds, and the standard "
-        f"error of a difference. Vanilla is {found.vanilla.name}, the better without transfer on "
-        "validation; steps to match are those until the mean validation score is what vanilla has "
-        f"at best, after {found.vanilla_steps} steps, and how many times fewer they are."
+        f"error of a difference. Vanilla is {comparison.vanilla.name}, the better without transfer "
+        "on validation; steps to match are those until the mean validation score is what vanilla "
+        f"has at best, after {comparison.vanilla_steps} steps, and how many times fewer they are."
     )
     return Table(columns, lines, f"Starts of {task}", note)
 
 
-def comma_separated(found: Comparison) -> str:
+def comma_separated(comparison: Comparison) -> str:
     """Returns the table as CSV, numbers unrounded."""
     names = ("start", "similarity", "validation", "score", "std", "n", "split")
     names += ("gain", "gain_standard_error", "steps_to_match", "speed_up", "kept")
     lines = []
-    for start in found.starts:
-        gain = found.gain(start)
+    for start in comparison.starts:
+        gain = comparison.gain(start)
         cells = [
             *(start.name, start.similarity, start.validation.mean),
-            *(start.score.mean, start.score.std, start.score.n, found.split),
+            *(start.score.mean, start.score.std, start.score.n, comparison.split),
             *(gain.mean, gain.standard_error),
-            *(found.steps_to_match(start), found.speed_up(start), start is found.best),
+            *(
+                comparison.steps_to_match(start),
+                comparison.speed_up(start),
+                start is comparison.best,
+            ),
         ]
         lines.append(Line(cells))
     return rendering.comma_separated(Table([Column(name) for name in names], lines))
 
 
-def verdict(found: Comparison) -> str:
+def verdict(comparison: Comparison) -> str:
     """Says in a sentence whether retrieval helped."""
-    best, vanilla = found.best, found.vanilla
+    best, vanilla = comparison.best, comparison.vanilla
     if best is vanilla:
-        closest = _best([start for start in found.starts if start.similarity is not None])
+        closest = _best([start for start in comparison.starts if start.similarity is not None])
         return (
             f"No retrieved prompt helped: none is better on validation than {best.name}. The best "
-            f"of them, {closest.name}, scores {_scored(found, closest)}."
+            f"of them, {closest.name}, scores {_scored(comparison, closest)}."
         )
-    gain = found.gain(best)
-    if found.split == "validation":
+    gain = comparison.gain(best)
+    if comparison.split == "validation":
         doubt = "; this split chose it, so expect less on new data"
     elif gain.mean <= 0:
         doubt = ": no better there, though it is on validation"
@@ -160,10 +171,10 @@ def verdict(found: Comparison) -> str:
         doubt = "; less than two standard errors, so it may be luck"
     else:
         doubt = ""
-    return f"{best.name} is best on validation, and scores {_scored(found, best)}{doubt}."
+    return f"{best.name} is best on validation, and scores {_scored(comparison, best)}{doubt}."
 
 
-def curves_plot(found: Comparison, path: Path, *, title: str) -> None:
+def curves_plot(comparison: Comparison, path: Path, *, title: str) -> None:
     """Draws validation score against step for each start, and writes a PNG 1200 pixels wide.
 
     A line is the mean over seeds, its band the range over seeds; lines of starts without transfer
@@ -171,7 +182,7 @@ def curves_plot(found: Comparison, path: Path, *, title: str) -> None:
     """
     figure = figures.new_figure(12, 6)
     axes = figure.add_subplot()
-    curves = [_curve(found, start, index) for index, start in enumerate(found.starts)]
+    curves = [_curve(comparison, start, index) for index, start in enumerate(comparison.starts)]
     figures.draw_curves(axes, curves)
     figures.label_learning_curves(axes, title)
     figures.thin_frame(axes)
@@ -186,18 +197,18 @@ def signed(difference: PairedDifference) -> str:
     return f"{difference.mean:+.1f}" + ("" if error is None else f" ± {error:.1f}")
 
 
-def _scored(found: Comparison, start: StartRows) -> str:
-    gain = found.gain(start)
+def _scored(comparison: Comparison, start: StartRows) -> str:
+    gain = comparison.gain(start)
     seeds = f"{gain.n} seed{'s' if gain.n > 1 else ''}"
     return (
-        f"{start.score.mean:.1f} on {found.split}, {signed(gain)} over {found.vanilla.name} "
-        f"({seeds})"
+        f"{start.score.mean:.1f} on {comparison.split}, {signed(gain)} over "
+        f"{comparison.vanilla.name} ({seeds})"
     )
 
 
-def _steps(found: Comparison, start: StartRows) -> str | None:
-    steps, speed_up = found.steps_to_match(start), found.speed_up(start)
-    if steps is None or start is found.vanilla:
+def _steps(comparison: Comparison, start: StartRows) -> str | None:
+    steps, speed_up = comparison.steps_to_match(start), comparison.speed_up(start)
+    if steps is None or start is comparison.vanilla:
         return None
     return str(steps) if speed_up is None else f"{steps} ({speed_up:.1f}x)"
 
@@ -207,13 +218,13 @@ def _best(starts: Sequence[StartRows]) -> StartRows:
 
 
 def _spread(values: Sequence[float]) -> Spread:
-    found = spread(values)
-    assert found is not None
-    return found
+    of_seeds = spread(values)
+    assert of_seeds is not None
+    return of_seeds
 
 
-def _curve(found: Comparison, start: StartRows, index: int) -> figures.Curve:
-    best = start is found.best
+def _curve(comparison: Comparison, start: StartRows, index: int) -> figures.Curve:
+    best = start is comparison.best
     style = {
         **figures.numbered_style(index),
         "markersize": 4,

@@ -50,7 +50,7 @@ _Curves = Mapping[int, Mapping[int, float]]  # score by step, by seed
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class TargetLine:
     """One target: its scores by start, and SPoT's mean minus that of class labels."""
 
     target: str
@@ -66,7 +66,7 @@ class Line:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class StartDifference:
     """SPoT minus another start, over all pairs of target and seed, in scores of one moment."""
 
     other: Condition
@@ -74,18 +74,17 @@ class Comparison:
     difference: PairedDifference
 
     def __str__(self) -> str:
-        found = self.difference
-        error = "" if found.standard_error is None else f" ± {found.standard_error:.2f}"
-        return f"{found.mean:+.2f}{error}"
+        mean, error = self.difference.mean, self.difference.standard_error
+        return f"{mean:+.2f}" + ("" if error is None else f" ± {error:.2f}")
 
 
 @dataclasses.dataclass(frozen=True)
 class SpotTable:
     """The lines of the targets, of their mean, the paired comparisons, and what is scored."""
 
-    lines: tuple[Line, ...]
-    mean: Line
-    comparisons: tuple[Comparison, ...]
+    lines: tuple[TargetLine, ...]
+    mean: TargetLine
+    comparisons: tuple[StartDifference, ...]
     split: str
 
 
@@ -105,7 +104,7 @@ def spot_table(rows: Sequence[Row], shares_words: Mapping[str, bool] | None = No
     for row in spot_rows:
         sources.setdefault(row["target"], {})[row["source"] or "?"] = None
     lines = tuple(
-        Line(
+        TargetLine(
             target,
             ", ".join(names),
             {start: _scores(rows, start, target) for start in STARTS},
@@ -113,7 +112,7 @@ def spot_table(rows: Sequence[Row], shares_words: Mapping[str, bool] | None = No
         )
         for target, names in sources.items()
     )
-    mean = Line("mean", "", {start: _mean_scores(rows, start) for start in STARTS}, None)
+    mean = TargetLine("mean", "", {start: _mean_scores(rows, start) for start in STARTS}, None)
     split = " or ".join(sorted({row["split"] for row in spot_rows}))
     return SpotTable(lines, mean, tuple(_comparisons(rows, split)), split)
 
@@ -136,8 +135,8 @@ def comma_separated(table: SpotTable) -> str:
     lines = []
     for line in (*table.lines, table.mean):
         for start, name in STARTS.items():
-            found = line.scores[start]
-            numbers = [found.mean, found.std, found.n] if found else [None, None, 0]
+            score = line.scores[start]
+            numbers = [score.mean, score.std, score.n] if score else [None, None, 0]
             cells = [line.target, line.source, name, *numbers, line.shares_words]
             lines.append(rendering.Line(cells))
     names = ("target", "source", "start", "mean", "std", "n", "shares_words")
@@ -172,8 +171,8 @@ def curves_plot(rows: Sequence[Row], path: Path) -> None:
 
 
 def _scores(rows: Sequence[Row], start: Condition, target: str) -> Spread | None:
-    mine = [row for row in rows if start.matches(row) and row["target"] == target]
-    return spread([row["score"] for row in mine if row["score"] is not None])
+    of_target = [row for row in rows if start.matches(row) and row["target"] == target]
+    return spread([row["score"] for row in of_target if row["score"] is not None])
 
 
 def _mean_scores(rows: Sequence[Row], start: Condition) -> Spread | None:
@@ -185,18 +184,18 @@ def _mean_scores(rows: Sequence[Row], start: Condition) -> Spread | None:
     return spread([sum(scores) / len(scores) for scores in by_seed.values()])
 
 
-def _comparisons(rows: Sequence[Row], split: str) -> list[Comparison]:
+def _comparisons(rows: Sequence[Row], split: str) -> list[StartDifference]:
     moments = {
         split: rows,
         "validation, 1/4 of the steps": at_fraction(rows, 0.25),
     }
-    found = []
+    comparisons = []
     for name, scored in moments.items():
         for other in (CLASS_LABELS, SAMPLED_VOCABULARY):
             difference = paired_difference(scored, SPOT, other)
             if difference:
-                found.append(Comparison(other, name, difference))
-    return found
+                comparisons.append(StartDifference(other, name, difference))
+    return comparisons
 
 
 def _comparison_table(table: SpotTable) -> Table:
@@ -206,10 +205,10 @@ def _comparison_table(table: SpotTable) -> Table:
     cells = {(c.other, c.moment): c for c in table.comparisons}
     lines = []
     for other in others:
-        found = [cells.get((other, moment)) for moment in moments]
-        pairs = max(c.difference.n for c in found if c)
-        shown = [str(c) if c else None for c in found]
-        lines.append(rendering.Line([STARTS[other], *shown, pairs]))
+        of_moments = [cells.get((other, moment)) for moment in moments]
+        pairs = max(c.difference.n for c in of_moments if c)
+        differences = [str(c) if c else None for c in of_moments]
+        lines.append(rendering.Line([STARTS[other], *differences, pairs]))
     columns = [Column("SPoT -"), *(Column(name, numeric=True) for name in (*moments, "pairs"))]
     return Table(columns, lines, _COMPARISON_CAPTION)
 
@@ -223,9 +222,9 @@ def _score_table(table: SpotTable) -> Table:
     return Table(columns, lines, f"{table.split.capitalize()} {_CAPTION}")
 
 
-def _cells(line: Line, words: bool) -> list[Cell]:
+def _cells(line: TargetLine, words: bool) -> list[Cell]:
     difference = None if line.difference is None else f"{line.difference:+.1f}"
-    scores = [Score(found) for found in line.scores.values()]
+    scores = [Score(score) for score in line.scores.values()]
     shared = {True: "shared", False: "other", None: ""}[line.shares_words]
     return [line.target, line.source, *scores, difference, *([shared] if words else [])]
 

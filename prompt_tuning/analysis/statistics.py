@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """How a row began: its method and its initialisation."""
+    """How a row began: its method and its initialization."""
 
     method: str
     init: str
@@ -53,6 +53,18 @@ def spread(values: Sequence[float]) -> Spread | None:
     return Spread(float(np.mean(values)), std, len(values))
 
 
+def mean_difference(differences: Sequence[float]) -> PairedDifference | None:
+    """Returns the mean of paired differences with its standard error, None for no pairs.
+
+    That is s / sqrt(n), with s the sample standard deviation of the n differences.
+    """
+    pairs = spread(differences)
+    if pairs is None:
+        return None
+    error = None if pairs.std is None else pairs.std / pairs.n**0.5
+    return PairedDifference(pairs.mean, error, pairs.n)
+
+
 def finite_mean(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
     """Returns the mean along axes over what is finite, NaN where nothing is."""
     finite = np.isfinite(values)
@@ -63,9 +75,9 @@ def finite_mean(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
 
 def mean_curve(curves: Iterable[Mapping[int, float]]) -> dict[int, float]:
     """Returns the mean score by step, at the steps that all curves have; empty without curves."""
-    every = list(curves)
-    steps = sorted(set.intersection(*map(set, every))) if every else []
-    return {step: float(np.mean([curve[step] for curve in every])) for step in steps}
+    curves = list(curves)
+    steps = sorted(set.intersection(*map(set, curves))) if curves else []
+    return {step: float(np.mean([curve[step] for curve in curves])) for step in steps}
 
 
 def summarize(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -77,9 +89,9 @@ def summarize(rows: Sequence[Row]) -> list[dict[str, Any]]:
             groups.setdefault(tuple(row[c] for c in columns), []).append(row["score"])
     summary = []
     for group, scores in groups.items():
-        found = spread(scores)
-        assert found is not None
-        summary.append(dict(zip(columns, group, strict=True)) | dataclasses.asdict(found))
+        of_group = spread(scores)
+        assert of_group is not None
+        summary.append(dict(zip(columns, group, strict=True)) | dataclasses.asdict(of_group))
     return summary
 
 
@@ -95,7 +107,6 @@ def target_rows(rows: Sequence[Row]) -> list[Row]:
 def paired_difference(rows: Sequence[Row], a: Condition, b: Condition) -> PairedDifference | None:
     """Returns the mean of score(a) - score(b) over pairs of the same target and seed.
 
-    The standard error is s / sqrt(n), with s the sample standard deviation of the n differences.
     Returns None where there is no pair.
 
     Raises:
@@ -113,11 +124,7 @@ def paired_difference(rows: Sequence[Row], a: Condition, b: Condition) -> Paired
         for row in filter(a.matches, rows)
         if row["score"] is not None and (row["target"], row["seed"]) in baseline
     ]
-    found = spread(differences)
-    if found is None:
-        return None
-    error = None if found.std is None else found.std / found.n**0.5
-    return PairedDifference(found.mean, error, found.n)
+    return mean_difference(differences)
 
 
 def at_fraction(rows: Sequence[Row], fraction: float) -> list[Row]:

@@ -23,7 +23,7 @@ _FOLDED = 16  # letters of another text that stay together where there is room f
 class Score:
     """Our score, None where it is missing, beside the published one, None where there is none."""
 
-    found: Spread | None
+    ours: Spread | None
     published: float | None = None
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class Decimal:
 
 @dataclasses.dataclass(frozen=True)
 class Probability(Decimal):
-    """A p value; one too small for three decimals is shown as less than the least of them."""
+    """A p value, shown as `<0.001` where it is too small for three decimals."""
 
     digits: int = 3
 
@@ -58,7 +58,7 @@ Cell = str | int | float | bool | Decimal | Score | None
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column's heading; numbers stand at its right edge and are never broken."""
+    """A column's heading; numbers are aligned at the right and never wrapped."""
 
     name: str
     numeric: bool = False
@@ -226,10 +226,10 @@ def _parts(cell: Cell) -> list[str]:
     if not isinstance(cell, Score):
         return [str(cell)]
     published = [] if cell.published is None else [f"[{cell.published:.1f}]"]
-    if cell.found is None:
+    if cell.ours is None:
         return [MISSING, *published]
-    std = "" if cell.found.std is None else f" ± {cell.found.std:.1f}"
-    return [f"{cell.found.mean:.1f}{std}", *published]
+    std = "" if cell.ours.std is None else f" ± {cell.ours.std:.1f}"
+    return [f"{cell.ours.mean:.1f}{std}", *published]
 
 
 def _heading(name: str) -> str:
@@ -263,9 +263,9 @@ def _csv_columns(name: str, cells: Sequence[Cell]) -> Iterable[tuple[str, Sequen
     if not any(isinstance(cell, Score) for cell in cells):
         yield name, [cell.value if isinstance(cell, Decimal) else cell for cell in cells]
         return
-    found = [score.found for score in scores]
-    yield name, [each and each.mean for each in found]
-    yield f"{name} std", [each and each.std for each in found]
-    yield f"{name} n", [each.n if each else 0 for each in found]
+    spreads = [score.ours for score in scores]
+    yield name, [spread and spread.mean for spread in spreads]
+    yield f"{name} std", [spread and spread.std for spread in spreads]
+    yield f"{name} n", [spread.n if spread else 0 for spread in spreads]
     if any(score.published is not None for score in scores):
         yield f"{name} published", [score.published for score in scores]

@@ -173,7 +173,7 @@ def renamed(transfer: TransferScores, **names: Sequence[str]) -> TransferScores:
 
 def numbers(found: Spread | Cell) -> tuple[float | None, float | None, int]:
     """Returns mean, standard deviation and n of a spread or a score, to three decimals."""
-    spread = found.found if isinstance(found, Score) else found
+    spread = found.ours if isinstance(found, Score) else found
     assert isinstance(spread, Spread)
     std = None if spread.std is None else round(spread.std, 3)
     return round(spread.mean, 3), std, spread.n

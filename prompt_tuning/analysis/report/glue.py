@@ -117,7 +117,7 @@ def size_table(runs: Sequence[Run]) -> Table | None:
     below ours. Returns None where no run has all of SuperGLUE.
     """
     lines, models = _size_lines(runs)
-    if not any(score.found for by_model in lines.values() for score in by_model.values()):
+    if not any(score.ours for by_model in lines.values() for score in by_model.values()):
         return None
     scores = {
         setting: [by_model.get(model, Score(None)) for model in models]
@@ -134,7 +134,7 @@ def size_chart(runs: Sequence[Run], path: Path) -> None:
     for setting, by_model in lines.items():
         described = setting.described()
         label = ", ".join(described[name] for name in headings if described[name] != "-")
-        ours = {model: score.found for model, score in by_model.items() if score.found}
+        ours = {model: score.ours for model, score in by_model.items() if score.ours}
         paper = {
             model: Spread(score.published, None, 1)
             for model, score in by_model.items()
@@ -199,7 +199,7 @@ def _size_lines(runs: Sequence[Run]) -> tuple[dict[Setting, dict[str, Score]], l
             lines[anywhere] = {x.size: Score(None, x.scores[SUPER_GLUE.name]) for x in same}
         scores = lines[anywhere]
         model = adapted_size(setting.backbone) or setting.backbone
-        if model in scores and scores[model].found is not None:
+        if model in scores and scores[model].ours is not None:
             model = setting.backbone  # The same weights under two names.
         figure = scores.get(model, Score(None)).published
         scores[model] = Score(means[SUPER_GLUE.name], figure)

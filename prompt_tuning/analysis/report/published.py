@@ -44,7 +44,7 @@ class Published:
         return adapted_size(setting.backbone) == self.size and self.matches_method(setting)
 
     def matches_method(self, setting: Setting) -> bool:
-        """Returns whether they would, on this line's model; a point of a sweep repeats none."""
+        """Returns whether runs of `setting` repeat it on any model; points of a sweep never do."""
         return (
             not setting.points
             and setting.method == self.method

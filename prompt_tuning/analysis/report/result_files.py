@@ -1,4 +1,4 @@
-"""The results files of many run directories, found and merged."""
+"""The results files of many run directories: finding and merging them."""
 
 import dataclasses
 import os
@@ -47,7 +47,7 @@ def read_runs(directories: Sequence[str | Path]) -> list[Run]:
 
 
 def _with_sources(runs: Sequence[Run]) -> list[Run]:
-    """Returns the runs of a file, those marked that are there for others to start from.
+    """Returns the runs of a file, with those marked that others start from.
 
     They are the runs of a setting all of whose tasks are sources of others, unless it has the tasks
     of all those others: then it is what they are compared with.
@@ -79,13 +79,13 @@ def _conflicts(runs: Sequence[Run]) -> Iterator[tuple[Run, Run]]:
 
 
 def _simplified(runs: Sequence[Run], name: str) -> list[Run]:
-    """Returns the runs, those without their point `name` whose settings tell it anyway."""
+    """Returns the runs without their point `name` where the rest of the setting tells it anyway."""
     simpler = [_without_point(run, name) for run in runs]
     values: dict[Setting, set[str]] = {}
     for run in simpler:
         values.setdefault(run.setting, set()).update(v for n, v in run.points if n == name)
     several = len(set().union(*values.values())) > 1
-    unclear = {setting for setting, found in values.items() if len(found) > 1 or not several}
+    unclear = {setting for setting, points in values.items() if len(points) > 1 or not several}
     unclear |= {run.setting for run, _ in _conflicts(simpler)}
     return [
         run if other.setting in unclear else other for run, other in zip(runs, simpler, strict=True)
@@ -99,24 +99,24 @@ def _without_point(run: Run, name: str) -> Run:
 
 def _results_files(directories: Sequence[str | Path]) -> dict[Path, tuple[tuple[str, str], ...]]:
     """Returns each results file once, with the points that the names of its directories give."""
-    found: dict[Path, tuple[tuple[str, str], ...]] = {}
-    for given in directories:
-        top = Path(given).expanduser()
+    points_of: dict[Path, tuple[tuple[str, str], ...]] = {}
+    for directory in directories:
+        top = Path(directory).expanduser()
         if not top.is_dir():
-            raise UserError(f"REPORT_DIRS: there is no directory '{given}'; name a MODEL_DIR")
+            raise UserError(f"REPORT_DIRS: there is no directory '{directory}'; name a MODEL_DIR")
         files = list(_walk(top))
         if not files:
             raise UserError(
-                f"REPORT_DIRS: no results.json in or below '{given}'; name the MODEL_DIR of a "
+                f"REPORT_DIRS: no results.json in or below '{directory}'; name the MODEL_DIR of a "
                 "finished run, or a directory of several"
             )
         for file in files:
             names = (top.resolve().name, *file.parent.relative_to(top).parts)
             parts = [name.partition("=") for name in names]
             points = tuple((name, value) for name, _, value in parts if value)
-            known = found.get(file.resolve(), ())
-            found[file.resolve()] = max(known, points, key=len)
-    return found
+            known = points_of.get(file.resolve(), ())
+            points_of[file.resolve()] = max(known, points, key=len)
+    return points_of
 
 
 def _walk(top: Path) -> Iterator[Path]:

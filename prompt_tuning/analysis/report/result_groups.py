@@ -1,6 +1,7 @@
 """Rows of results by the setting they were run in, and their means over seeds and tasks."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,7 +73,7 @@ class Run:
 
     @property
     def identity(self) -> tuple[Setting, str, int | None, Path | None]:
-        """What no other run has with another score; a source is trained again in every file."""
+        """What identifies the run; a source prompt is trained again in every file."""
         return self.setting, self.task, self.seed, self.file if self.is_source else None
 
 
@@ -102,16 +103,16 @@ def from_row(row: Row, points: tuple[tuple[str, str], ...], file: Path) -> Run:
 
 
 def whole(runs: Sequence[Run]) -> list[Run]:
-    """Returns the runs that their settings tell all of: not those that only a sweep tells apart."""
+    """Returns the runs without those that only a point of a sweep tells from others."""
     return [run for run in runs if not run.setting.points]
 
 
 def by_setting(runs: Sequence[Run]) -> dict[Setting, list[Run]]:
     """Returns the runs of each setting, in the order in which settings come first."""
-    found: dict[Setting, list[Run]] = {}
+    groups: dict[Setting, list[Run]] = {}
     for run in runs:
-        found.setdefault(run.setting, []).append(run)
-    return found
+        groups.setdefault(run.setting, []).append(run)
+    return groups
 
 
 def task_score(runs: Sequence[Run], task: str) -> Spread | None:
@@ -139,18 +140,18 @@ def differing(
 
     Args:
         settings: The settings of a table's lines.
-        always: Headings that are given whether or not their values differ.
+        always: Headings that stand there whether or not their values differ.
     """
     described = [setting.described() for setting in settings]
-    values: dict[str, set[str]] = {}
-    for each in described:
-        for name in each:
-            values[name] = {other.get(name, "-") for other in described}
+    values = {
+        name: {of_setting.get(name, "-") for of_setting in described}
+        for name in itertools.chain(*described)
+    }
     shared = [
         f"{name} {value}"
-        for name, found in values.items()
-        for value in found
-        if name not in always and len(found) == 1 and value != "-"
+        for name, distinct in values.items()
+        for value in distinct
+        if name not in always and len(distinct) == 1 and value != "-"
     ]
-    headings = [name for name, found in values.items() if name in always or len(found) > 1]
+    headings = [name for name, distinct in values.items() if name in always or len(distinct) > 1]
     return headings, f"All lines: {', '.join(shared)}." if shared else ""

@@ -1,10 +1,11 @@
 """Sweeps: scores against the value that was varied, as a table and as lines of a chart.
 
-The figures of Lester et al. (2021) on prompt length, initialisation, pre-training objective and
+The figures of Lester et al. (2021) on prompt length, initialization, pre-training objective and
 steps of LM adaptation are of this kind.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -37,10 +38,11 @@ class Sweep:
     def headings(self) -> list[str]:
         """What tells the lines apart, `task` first."""
         described = [line.described for line in self.lines]
-        names = dict.fromkeys(name for each in described for name in each)
-        differ = [n for n in names if n == "task" or len({d.get(n) for d in described}) > 1]
+        names = dict.fromkeys(name for of_line in described for name in of_line)
+        values = {name: {of_line.get(name) for of_line in described} for name in names}
+        differ = [name for name in names if name == "task" or len(values[name]) > 1]
         needed = [name for name in differ if name != "run"]
-        told_apart = {tuple(each.get(name) for name in needed) for each in described}
+        told_apart = {tuple(of_line.get(name) for name in needed) for of_line in described}
         return needed if len(told_apart) == len(described) else differ
 
     def table(self) -> Table:
@@ -76,13 +78,13 @@ class Sweep:
 
 def find_sweeps(runs: Sequence[Run]) -> list[Sweep]:
     """Returns the sweeps of the runs: those in directories `NAME=VALUE`, by their name."""
-    found: dict[str, dict[Path, dict[str, list[Run]]]] = {}
+    by_name: dict[str, dict[Path, dict[str, list[Run]]]] = {}
     for run in runs:
         for name, value in () if run.is_source else run.points:
             root = _root(run.file, f"{name}={value}")
-            found.setdefault(name, {}).setdefault(root, {}).setdefault(value, []).append(run)
+            by_name.setdefault(name, {}).setdefault(root, {}).setdefault(value, []).append(run)
     sweeps = []
-    for name, roots in found.items():
+    for name, roots in by_name.items():
         values = list(dict.fromkeys(value for points in roots.values() for value in points))
         numbers = as_numbers(values)
         if numbers is not None:
@@ -103,17 +105,17 @@ def _lines(name: str, root: Path, points: Mapping[str, Sequence[Run]]) -> Iterat
     What differs between points, but is one within each, is what the sweep set: no setting has it.
     """
     described = {value: [run.setting.described() for run in runs] for value, runs in points.items()}
-    headings = dict.fromkeys(key for each in described.values() for d in each for key in d)
+    headings = dict.fromkeys(key for d in itertools.chain(*described.values()) for key in d)
     settings: dict[tuple[tuple[str, str], ...], dict[str, list[Run]]] = {}
-    kept = []
+    shared_headings = []
     for heading in headings:
-        within = [{d.get(heading, "-") for d in each} for each in described.values()]
-        swept = all(len(each) == 1 for each in within) and len(set.union(*within)) > 1
+        of_points = [{d.get(heading, "-") for d in of_point} for of_point in described.values()]
+        swept = all(len(of_point) == 1 for of_point in of_points) and len(set.union(*of_points)) > 1
         if not swept and heading not in (name, "inputs"):
-            kept.append(heading)
+            shared_headings.append(heading)
     for value, runs in points.items():
-        for run, each in zip(runs, described[value], strict=True):
-            key = tuple((heading, each.get(heading, "-")) for heading in kept)
+        for run, of_run in zip(runs, described[value], strict=True):
+            key = tuple((heading, of_run.get(heading, "-")) for heading in shared_headings)
             settings.setdefault(key, {}).setdefault(value, []).append(run)
     for key, by_value in settings.items():
         shared = {"run": root.name, **dict(key)}
@@ -127,15 +129,15 @@ def _scores(
     every = [run for runs in by_value.values() for run in runs]
     for prefixed in dict.fromkeys(run.setting.prefixed for run in every):
         suffix, remark = ("", "") if prefixed else (UNPREFIXED, ", unprefixed")
-        mine = {
+        alike = {
             value: [run for run in runs if run.setting.prefixed == prefixed]
             for value, runs in by_value.items()
         }
         for benchmark in (GLUE, SUPER_GLUE):
-            means = {value: average(runs, tuple(benchmark.tasks)) for value, runs in mine.items()}
+            means = {value: average(runs, tuple(benchmark.tasks)) for value, runs in alike.items()}
             means = {value: mean for value, mean in means.items() if mean is not None}
             if means:
                 yield f"{benchmark.title} average{remark}", True, means
-        for task in dict.fromkeys(run.task for runs in mine.values() for run in runs):
-            found = {value: task_score(runs, task) for value, runs in mine.items()}
-            yield task + suffix, False, {v: score for v, score in found.items() if score}
+        for task in dict.fromkeys(run.task for runs in alike.values() for run in runs):
+            scores = {value: task_score(runs, task) for value, runs in alike.items()}
+            yield task + suffix, False, {v: score for v, score in scores.items() if score}

@@ -22,7 +22,7 @@ _Show = Callable[[RetrievalLine], str | None]
 def findings(study: Study) -> list[str]:
     """Returns what was studied, and how much of what the best source gives retrieval keeps.
 
-    Each sentence or two stand for themselves.
+    Each text is a point of its own.
     """
     transfer = study.transfer
     tried = int(np.isfinite(transfer.scores).sum())

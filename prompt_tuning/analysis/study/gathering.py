@@ -1,4 +1,4 @@
-"""The study that its plan, the outcomes of its rows and what was retrieved make."""
+"""A study from its plan, the outcomes of its rows, and what was retrieved."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ def gather(
     title: str,
     settings: str,
 ) -> Study:
-    """Returns what a study found, from the outcomes of all its rows.
+    """Returns the study that the outcomes of all its rows make.
 
     Args:
         plan: The study.

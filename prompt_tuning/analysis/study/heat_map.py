@@ -52,8 +52,8 @@ class HeatMap:
     scale: Scale
     decimals: int
 
-    def shown(self, value: float) -> str:
-        """Returns a value as it is shown."""
+    def text(self, value: float) -> str:
+        """Returns a value as a cell has it."""
         return MISSING if np.isnan(value) else str(Decimal(float(value), self.decimals))
 
 
@@ -112,14 +112,14 @@ def _cells(heat_map: HeatMap, row: int) -> str:
         names += ["marked"] if marked else []
         classes = f' class="{" ".join(names)}"' if names else ""
         words = f'<span class="unseen"> {escape(heat_map.mark)}</span>' if marked else ""
-        cells.append(f"<td{classes}>{heat_map.shown(value)}{words}</td>")
+        cells.append(f"<td{classes}>{heat_map.text(value)}{words}</td>")
     return "".join(cells)
 
 
 def _legend(heat_map: HeatMap) -> str:
     scale = heat_map.scale
     values = np.linspace(scale.low, scale.high, len(_SAMPLES))
-    words = [heat_map.shown(value).removesuffix(".0") for value in values]
+    words = [heat_map.text(value).removesuffix(".0") for value in values]
     words[0], words[-1] = f"{words[0]} or less", f"{words[-1]} or more"
     items = "".join(
         f'<li class="{scale.name}-{level}">{word}</li>'
@@ -147,7 +147,7 @@ def _draw_cells(heat_map: HeatMap, axes: "Axes") -> None:
     for (row, column), value in np.ndenumerate(heat_map.values):
         color = panels.INK if np.isnan(value) else ink_on(palette[scale.level(value)])
         place = (column + 0.5, row + 0.5)
-        text = axes.text(*place, heat_map.shown(value), ha="center", va="center", fontsize=8)
+        text = axes.text(*place, heat_map.text(value), ha="center", va="center", fontsize=8)
         text.set(color=color, in_layout=False)
         if heat_map.marked[row, column]:
             axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=panels.INK))

@@ -63,7 +63,7 @@ class TargetCurves:
         axes.locator_params(nbins=6)
 
     def _limits(self) -> tuple[float, float]:
-        """Returns the ends of the y axis: the scores after step 0, before which nothing is learnt.
+        """Returns the ends of the y axis: the scores after step 0, before which nothing is learned.
 
         A margin is left on both sides.
         """

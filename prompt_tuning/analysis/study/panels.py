@@ -51,7 +51,7 @@ class Panel:
     name: str
     words: str
     label: str
-    draw: Callable[["Axes"], None]
+    draw: Callable[["Axes"], object]
     size: tuple[float, float] = (3.4, 2.6)
 
 

@@ -26,7 +26,7 @@ def eligible(transfer: TransferScores) -> np.ndarray:
 
 
 def comparable(transfer: TransferScores) -> np.ndarray:
-    """Returns which targets have an own score and a candidate with every seed, `[T]`."""
+    """Returns which targets have a score of their own and a candidate with every seed, `[T]`."""
     candidates = eligible(transfer).any(axis=-1)
     return np.all(np.isfinite(transfer.baseline) & candidates, axis=-1)
 

@@ -74,7 +74,7 @@ def test_zero_shot_scores_are_relative_to_the_own_prompt():
     cells = {(line.cells[0], line.cells[2]): line.cells[3:] for line in table.lines}
     assert cells["own prompt alone", None][0] == Score(Spread(100.0, 0.0, 2))
     top, kept, cut = cells["best of top-k", 1]
-    assert isinstance(top, Score) and top.found and top.found.mean == pytest.approx(169.0)
+    assert isinstance(top, Score) and top.ours and top.ours.mean == pytest.approx(169.0)
     assert (kept, cut) == (100.0, 75.0)
     assert "T5 1.1" not in table.note
 
