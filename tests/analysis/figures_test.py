@@ -43,6 +43,16 @@ def test_more_series_than_colors_are_drawn_with_missing_points(tmp_path):
     assert pictures.size(tmp_path / "new" / "x.png")[0] == 900
 
 
+def test_a_chart_has_the_standard_deviation_as_bars(tmp_path):
+    for name, std in (("with", 2.0), ("without", None), ("again", None)):
+        series = [Series("line", {"1": Spread(10.0, std, 2), "2": Spread(11.0, None, 1)})]
+        line_chart(series, ("1", "2"), tmp_path / name, title="t", axis="x")
+    with_bars, without, again = (
+        (tmp_path / name).read_bytes() for name in ("with", "without", "again")
+    )
+    assert without == again != with_bars
+
+
 def test_a_curve_is_the_mean_and_the_range_of_the_seeds_that_reached_a_step():
     curve = seed_curve([{10: 5.0, 0: 1.0}, {0: 3.0}], label="it", style={"color": "black"})
     assert list(curve.means.items()) == [(0, 2.0), (10, 5.0)]
