@@ -5,7 +5,7 @@ The modules of commands import it, and register what only they use.
 
 import gin
 
-from prompt_tuning.data.own.task_file import TaskFile
+from prompt_tuning.data.user_task.task_file import TaskFile
 from prompt_tuning.models.beam import Beam
 from prompt_tuning.models.decoding import Greedy, Nucleus
 from prompt_tuning.models.scoring import Rank

@@ -11,11 +11,11 @@ from rich.console import Console
 
 from prompt_tuning.data.cache import check_lengths, ensure_cached, find
 from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask, in_memory
-from prompt_tuning.data.own.summary import summary
-from prompt_tuning.data.own.task_file import FileTask, TaskFile
-from prompt_tuning.data.own.tokens import tokenize
 from prompt_tuning.data.shapes import Shape, choose_shapes
 from prompt_tuning.data.target_prefix import with_target_prefix
+from prompt_tuning.data.user_task.summary import summary
+from prompt_tuning.data.user_task.task_file import FileTask, TaskFile
+from prompt_tuning.data.user_task.tokens import tokenize
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.family import ModelConfig
 from prompt_tuning.models.vocabulary_file import check_vocabulary, fetch_vocabulary

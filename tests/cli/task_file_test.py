@@ -18,7 +18,7 @@ from tests.cli.conftest import (
     tiny,
     tree,
 )
-from tests.data.own.conftest import REVIEWS, comma_separated
+from tests.data.user_task.conftest import REVIEWS, comma_separated
 
 REVIEWS_CSV = comma_separated("text,label", REVIEWS)
 STEPS = {"TRAIN_STEPS": 40, "EVAL_PERIOD": 20}

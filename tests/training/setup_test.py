@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks.pieces import write_vocabulary
-from prompt_tuning.data.own.task_file import TaskFile
+from prompt_tuning.data.user_task.task_file import TaskFile
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError
-from tests.data.own.conftest import FREE
+from tests.data.user_task.conftest import FREE
 from tests.training import toy
 
 NO_FILE = TaskFile(**FREE)

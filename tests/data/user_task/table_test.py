@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from prompt_tuning.data.own import table
-from prompt_tuning.data.own.table import BadValueError, Row
+from prompt_tuning.data.user_task.table import BadValueError, Row, read_table
 from prompt_tuning.types import UserError
 
 
@@ -23,7 +22,7 @@ from prompt_tuning.types import UserError
     ],
 )
 def test_every_kind_of_file_gives_the_same_rows(write, name, content):
-    read = table.read(write(name, content))
+    read = read_table(write(name, content))
     assert read.columns == ("text", "label")
     assert [(row.text("text"), row.text("label")) for row in read.rows] == [
         ("warm", "good"),
@@ -34,13 +33,13 @@ def test_every_kind_of_file_gives_the_same_rows(write, name, content):
 
 def test_rows_begin_on_their_lines_whatever_breaks_quoted_fields_hold(write):
     content = 'text,label\n"one\ntwo, ""three""\n\nfour",good\r\nfive,bad\n\n"six\r\nseven",good\n'
-    rows = table.read(write("a.csv", content)).rows
+    rows = read_table(write("a.csv", content)).rows
     assert [row.line for row in rows] == [2, 6, 8]
     assert rows[0].text("text") == 'one\ntwo, "three"\n\nfour'
 
 
 def test_separators_of_unicode_do_not_end_a_line(write):
-    rows = table.read(write("a.jsonl", '{"text": "a\u2028b\x85c"}\n{"text": "d"}\n')).rows
+    rows = read_table(write("a.jsonl", '{"text": "a\u2028b\x85c"}\n{"text": "d"}\n')).rows
     assert [row.line for row in rows] == [1, 2]
     assert rows[0].text("text") == "a\u2028b\x85c"
 
@@ -48,18 +47,18 @@ def test_separators_of_unicode_do_not_end_a_line(write):
 @pytest.mark.parametrize("third", ['"quoted" at first', "plain"])
 def test_quotes_of_a_tsv_are_plain_where_they_would_join_lines(write, third):
     content = f'text\tlabel\n"hello\tgood\nthere"\tbad\n{third}\tgood\n'
-    read = table.read(write("a.tsv", content))
+    read = read_table(write("a.tsv", content))
     assert [row.text("text") for row in read.rows] == ['"hello', 'there"', third]
     assert read.note == "double quotes are read as ordinary characters"
 
 
 def test_quotes_of_a_tsv_hold_line_breaks_where_lines_are_uneven(write):
-    rows = table.read(write("a.tsv", 'text\tlabel\n"two\nlines"\tgood\nsix\tbad\n')).rows
+    rows = read_table(write("a.tsv", 'text\tlabel\n"two\nlines"\tgood\nsix\tbad\n')).rows
     assert [(row.line, row.text("text")) for row in rows] == [(2, "two\nlines"), (4, "six")]
 
 
 def test_a_column_without_a_name_is_numbered(write):
-    assert table.read(write("a.csv", ",text\n0,warm\n")).columns == ("column 1", "text")
+    assert read_table(write("a.csv", ",text\n0,warm\n")).columns == ("column 1", "text")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +111,7 @@ BROKEN = '{"text": "a"}\n{"text": \n[1]\n'
 def test_malformed_files_are_refused_with_their_lines(write, name, content, message):
     path = write(name, content)
     with pytest.raises(UserError) as error:
-        table.read(path)
+        read_table(path)
     assert f"{path.parent}/{message}" in str(error.value) or message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -120,9 +119,9 @@ def test_malformed_files_are_refused_with_their_lines(write, name, content, mess
 def test_a_file_that_is_not_there_is_told_with_those_beside_it(write, tmp_path):
     write("reviews.csv", "text,label\na,b\n")
     with pytest.raises(UserError, match=r"cannot read it \(No such.*\(did you mean reviews"):
-        table.read(tmp_path / "review.csv")
+        read_table(tmp_path / "review.csv")
     with pytest.raises(UserError, match="cannot read it"):
-        table.read(tmp_path / "none" / "review.csv")
+        read_table(tmp_path / "none" / "review.csv")
     (tmp_path / "reviews2.csv").mkdir()
     with pytest.raises(UserError, match=r"\(Is a directory\) \(did you mean reviews.csv\?\)"):
-        table.read(tmp_path / "reviews2.csv")
+        read_table(tmp_path / "reviews2.csv")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prompt_tuning.data.own.problems import Problems
 from prompt_tuning.types import UserError, nearest
 
 _DELIMITERS = (",", ";", "\t")
+_NAMED = 3  # rows of a file that a message names
 
 
 class BadValueError(ValueError):
@@ -69,7 +69,38 @@ class Table:
             raise UserError(f"{self.path} has no column '{name}' ({setting}){known}")
 
 
-def read(path: Path) -> Table:
+class Problems:
+    """Gathers what is wrong with the rows of a file.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._by_line: dict[int, str] = {}
+
+    def add(self, line: int, what: str) -> None:
+        """Notes what is wrong with the row that begins on a line; the first note counts."""
+        self._by_line.setdefault(line, what)
+
+    def check(self) -> None:
+        """Raises if anything is wrong.
+
+        Raises:
+            UserError: It names the first rows with their lines, and how many more there are.
+        """
+        if not self._by_line:
+            return
+        (first, what), *others = self._by_line.items()
+        parts = [f"{self._path}:{first}: {what}"]
+        parts += [f"line {line}: {what}" for line, what in others[: _NAMED - 1]]
+        if len(others) >= _NAMED:
+            parts.append(f"and {len(others) - _NAMED + 1:,} more rows")
+        raise UserError(f"{'; '.join(parts)}; mend or remove {'them' if others else 'it'}")
+
+
+def read_table(path: Path) -> Table:
     """Reads a file by its ending: `.csv`, `.tsv`, or `.jsonl` and `.ndjson`.
 
     Text is UTF-8, with or without a byte order mark. CSV and TSV begin with a line that names the
@@ -102,7 +133,7 @@ def _text(path: Path, endings: tuple[str, ...]) -> str:
         content = path.read_bytes()
     except OSError as error:
         beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        known = [each.name for each in beside if each.suffix.lower() in endings and each.is_file()]
+        known = [file.name for file in beside if file.suffix.lower() in endings and file.is_file()]
         raise UserError(
             f"{path}: cannot read it ({error.strerror}){nearest(path.name, known)}; "
             "set TASK_FILE to a file with your examples"
@@ -121,7 +152,7 @@ def _text(path: Path, endings: tuple[str, ...]) -> str:
 
 
 def _read_csv(path: Path, text: str) -> Table:
-    delimiter = max(_DELIMITERS, key=lambda each: _header_width(text, each))
+    delimiter = max(_DELIMITERS, key=lambda mark: _header_width(text, mark))
     return _table(path, _records(path, text, delimiter))
 
 

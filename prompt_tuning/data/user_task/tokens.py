@@ -10,8 +10,8 @@ import numpy as np
 
 from prompt_tuning.data import ragged
 from prompt_tuning.data.cached_task import CachedSplit, CachedTask
-from prompt_tuning.data.own import answers
-from prompt_tuning.data.own.task_file import FileTask
+from prompt_tuning.data.user_task.examples import answer_postprocessor
+from prompt_tuning.data.user_task.task_file import FileTask
 from prompt_tuning.data.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from prompt_tuning.types import UserError
 
@@ -84,7 +84,7 @@ def tokenize(
         splits=splits,
         labels=text.labels,
         metric_functions=text.metrics,
-        postprocessor=answers.postprocessor(text.kind, text.labels),
+        postprocessor=answer_postprocessor(text.kind, text.labels),
         lengths=most_tokens,
         template=str(text.template),
     )
@@ -145,7 +145,7 @@ def _lengths(
         tokens=tokens,
         cut=int((tokens > longest).sum()),
         unknown=len(unknown),
-        characters=frozenset(each for each in letters if UNK_ID in vocabulary.encode(each)),
+        characters=frozenset(letter for letter in letters if UNK_ID in vocabulary.encode(letter)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import prompt_tuning
-from prompt_tuning.data.own.task_file import FileTask, TaskFile
+from prompt_tuning.data.user_task.task_file import FileTask, TaskFile
 from prompt_tuning.data.vocabulary import Vocabulary
 
 FREE: Mapping[str, Any] = {

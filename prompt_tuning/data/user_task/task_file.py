@@ -7,12 +7,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from prompt_tuning.data import references
-from prompt_tuning.data.own import answers, columns, splits, table, template
-from prompt_tuning.data.own.answers import Kind
-from prompt_tuning.data.own.columns import Columns
-from prompt_tuning.data.own.examples import Example, read_examples, with_words
-from prompt_tuning.data.own.table import Table
-from prompt_tuning.data.own.template import Template
+from prompt_tuning.data.user_task.columns import (
+    Columns,
+    Template,
+    choose_columns,
+    parse_template,
+    template_of,
+)
+from prompt_tuning.data.user_task.examples import (
+    Example,
+    Kind,
+    check_kind,
+    complete_splits,
+    guess_kind,
+    guess_metrics,
+    metric_references,
+    named_splits,
+    read_examples,
+    sorted_labels,
+    with_words,
+)
+from prompt_tuning.data.user_task.table import Table, read_table
 from prompt_tuning.types import UserError
 
 
@@ -89,7 +104,7 @@ class TaskFile:
 
     def __post_init__(self):
         if self.answers is not None:
-            answers.check_kind(self.answers)
+            check_kind(self.answers)
         if self.label_words is not None and self.answers not in (None, "labels"):
             raise UserError(f"TaskFile.label_words: answers are {self.answers}, which have none")
         if self.split is not None and self._other_files:
@@ -135,23 +150,23 @@ class TaskFile:
         """
         assert self.path is not None and self.task_name is not None
         paths = {"train": self.path, **self._other_files}
-        tables = {split: table.read(Path(path).expanduser()) for split, path in paths.items()}
+        tables = {split: read_table(Path(path).expanduser()) for split, path in paths.items()}
         chosen, form = self._choose(tables["train"])
-        found = {split: read_examples(t, form, chosen.label) for split, t in tables.items()}
-        values = [example.targets for examples in found.values() for example in examples]
+        examples = {split: read_examples(t, form, chosen.label) for split, t in tables.items()}
+        values = [example.targets for part in examples.values() for example in part]
         kind = self._kind(values)
         words = self._words(kind, values)
-        for split, each in tables.items():
-            found[split] = with_words(each, found[split], kind, words)
+        for split, table in tables.items():
+            examples[split] = with_words(table, examples[split], kind, words)
         if chosen.split is not None:
-            found = splits.named_splits(tables["train"], found["train"], chosen.split)
+            examples = named_splits(tables["train"], examples["train"], chosen.split)
         labels = tuple(dict.fromkeys(words.values()))
-        metrics = _several(self.metrics) or answers.guess_metrics(kind, values)
+        metrics = _several(self.metrics) or guess_metrics(kind, values)
         return FileTask(
             name=self.task_name,
             path=tables["train"].path,
-            splits=splits.complete(
-                found,
+            splits=complete_splits(
+                examples,
                 by_class=kind == "labels",
                 validation_share=self.validation_share,
                 test_share=self.test_share,
@@ -159,10 +174,10 @@ class TaskFile:
             ),
             kind=kind,
             labels=labels,
-            metrics=answers.metric_references(kind, metrics, labels),
+            metrics=metric_references(kind, metrics, labels),
             template=form,
             settings=self._settings(chosen, form, kind, metrics),
-            notes=tuple(f"{each.path}: {each.note}" for each in tables.values() if each.note),
+            notes=tuple(f"{table.path}: {table.note}" for table in tables.values() if table.note),
         )
 
     @property
@@ -173,13 +188,13 @@ class TaskFile:
     def _choose(self, main: Table) -> tuple[Columns, Template]:
         """Returns the columns, and how those of the input become a text."""
         inputs = _several(self.inputs)
-        form = None if self.template is None else template.parse(self.template)
+        form = None if self.template is None else parse_template(self.template)
         for name in inputs or ():
             if form is not None and name not in form.columns:
                 raise UserError(f"TaskFile.template leaves out '{name}', a column of the inputs")
         for name in () if form is None else form.columns:
             main.check_column(name, "TaskFile.template")
-        chosen = columns.choose(
+        chosen = choose_columns(
             main,
             inputs=inputs if form is None else form.columns,
             label=self.label,
@@ -187,18 +202,18 @@ class TaskFile:
         )
         if self._other_files:
             chosen = chosen._replace(split=None)
-        return chosen, form or template.of_columns(chosen.inputs)
+        return chosen, form or template_of(chosen.inputs)
 
     def _kind(self, values: Sequence[str]) -> Kind:
         if self.answers is not None:
             return self.answers  # pyright: ignore[reportReturnType] (it was checked)
-        return "labels" if self.label_words is not None else answers.guess_kind(values)
+        return "labels" if self.label_words is not None else guess_kind(values)
 
     def _words(self, kind: Kind, values: Sequence[str]) -> dict[str, str]:
         """Returns the label word of each label; none where answers are not labels."""
         if kind != "labels":
             return {}
-        labels = answers.sorted_labels(values)
+        labels = sorted_labels(values)
         words = {label: " ".join(label.split()) for label in labels}
         if self.label_words is not None:
             words = {str(label): word.strip() for label, word in self.label_words.items()}

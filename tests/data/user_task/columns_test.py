@@ -1,17 +1,23 @@
-"""Names of columns decide, then what is left; what is unclear is asked."""
+"""Which columns are the input and the label, and how the input becomes a text."""
 
 import pytest
 
-from prompt_tuning.data.own import columns, table
+from prompt_tuning.data.user_task.columns import (
+    Columns,
+    choose_columns,
+    parse_template,
+    template_of,
+)
+from prompt_tuning.data.user_task.table import BadValueError, Row, read_table
 from prompt_tuning.types import UserError
 
 LONG = "a text of quite some words"
 
 
-def chosen(write, header: str, *rows: str, **given) -> columns.Columns:
+def chosen(write, header: str, *rows: str, **given) -> Columns:
     settings = {"inputs": None, "label": None, "split": None, **given}
     content = "\n".join([header, *(rows or (",".join(["x"] * (header.count(",") + 1)),))])
-    return columns.choose(table.read(write("a.csv", content)), **settings)
+    return choose_columns(read_table(write("a.csv", content)), **settings)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +76,39 @@ def test_what_is_unclear_or_missing_is_asked(write, header, given, message):
     with pytest.raises(UserError) as error:
         chosen(write, header, **given)
     assert message in str(error.value)
+
+
+ROW = Row(1, {"premise": "It rains. ", "my note": "{x} %s", "empty": ""})
+
+
+def test_a_template_takes_columns_by_name_and_braces_as_text():
+    read = parse_template("{{nli}} premise: {premise} note: {my note}{premise}")
+    assert read.columns == ("premise", "my note")
+    assert read.fill(ROW) == "{nli} premise: It rains. note: {x} %sIt rains."
+    assert parse_template(str(read)) == read
+
+
+def test_one_column_is_the_text_and_several_follow_their_names():
+    assert template_of(["premise"]).fill(ROW) == "It rains."
+    several = template_of(["premise", "my note"])
+    assert str(several) == "premise: {premise} my note: {my note}"
+    assert several.fill(ROW) == "premise: It rains. my note: {x} %s"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("premise: {premise", "cannot be read"),
+        ("premise: {}", "braces hold the name of a column and nothing else"),
+        ("premise: {premise!r}", "braces hold the name of a column and nothing else"),
+        ("premise", "uses no column"),
+    ],
+)
+def test_a_template_that_cannot_be(text, message):
+    with pytest.raises(UserError, match=message):
+        parse_template(text)
+
+
+def test_an_empty_column_is_no_text():
+    with pytest.raises(BadValueError, match="'empty' is empty"):
+        parse_template("{premise} {empty}").fill(ROW)

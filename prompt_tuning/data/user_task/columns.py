@@ -1,13 +1,12 @@
-"""Which columns of a file are the input, the label and the split, where nobody says so.
-
-Names decide, then what is left over; where several columns are left, the user is asked.
-"""
+"""Which columns of a file are the input, the label and the split, and how they become a text."""
 
 import re
+import string
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from prompt_tuning.data.own.table import Table
+from prompt_tuning.data.user_task.table import Row, Table
 from prompt_tuning.types import UserError
 
 _LABELS = (
@@ -47,7 +46,40 @@ class Columns(NamedTuple):
     split: str | None
 
 
-def choose(
+@dataclass(frozen=True)
+class Template:
+    """Writes columns of a row into a text.
+
+    Attributes:
+        pieces: Literal text and the column that follows it; the last one may have none (None).
+    """
+
+    pieces: tuple[tuple[str, str | None], ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it uses, in order."""
+        return tuple(dict.fromkeys(column for _, column in self.pieces if column is not None))
+
+    def __str__(self) -> str:
+        """Writes it as `parse_template` reads it."""
+        return "".join(
+            literal.replace("{", "{{").replace("}", "}}") + (f"{{{column}}}" if column else "")
+            for literal, column in self.pieces
+        )
+
+    def fill(self, row: Row) -> str:
+        """Returns the text of a row.
+
+        Raises:
+            BadValueError: The row lacks a column, or it is empty.
+        """
+        return "".join(
+            literal + (row.text(column) if column else "") for literal, column in self.pieces
+        )
+
+
+def choose_columns(
     table: Table,
     *,
     inputs: Sequence[str] | None,
@@ -59,8 +91,8 @@ def choose(
     Raises:
         UserError: A given column is not there, or there is nothing to choose by.
     """
-    for given, setting in ((inputs or (), "inputs"), ((label,), "label"), ((split,), "split")):
-        for name in given:
+    for names, setting in ((inputs or (), "inputs"), ((label,), "label"), ((split,), "split")):
+        for name in names:
             if name is not None:
                 table.check_column(name, f"TaskFile.{setting}")
     if split is None:
@@ -82,13 +114,47 @@ def choose(
     return Columns(tuple(inputs), label, split)
 
 
+def parse_template(text: str) -> Template:
+    """Reads `premise: {premise} hypothesis: {hypothesis}`; `{{` and `}}` are braces.
+
+    Raises:
+        UserError: A brace is not closed, or there is no column in it.
+    """
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise UserError(
+            f"TaskFile.template {text!r} cannot be read ({error}); write columns in braces, as in "
+            "'premise: {premise} hypothesis: {hypothesis}', and {{ for a brace"
+        ) from None
+    for _, column, form, conversion in parts:
+        if column == "" or form or conversion:
+            raise UserError(
+                f"TaskFile.template {text!r}: braces hold the name of a column and nothing else"
+            )
+    template = Template(tuple((literal, column) for literal, column, _, _ in parts))
+    if not template.columns:
+        raise UserError(
+            f"TaskFile.template {text!r} uses no column; write them in braces, as in '{{text}}'"
+        )
+    return template
+
+
+def template_of(columns: Sequence[str]) -> Template:
+    """Returns the text of one column as it is, or that of several after their names."""
+    if len(columns) == 1:
+        return Template((("", columns[0]),))
+    named = [(f"{' ' * (i > 0)}{column}: ", column) for i, column in enumerate(columns)]
+    return Template(tuple(named))
+
+
 def _input_by_name(free: Sequence[str]) -> tuple[str, ...]:
     for pair in _PAIRS:
-        found = [_named(free, (name,)) for name in pair]
-        if all(found):
-            return tuple(name for name in found if name)
-    found = _named(free, _TEXTS)
-    return (found,) if found else ()
+        columns = [_named(free, (name,)) for name in pair]
+        if all(columns):
+            return tuple(column for column in columns if column)
+    column = _named(free, _TEXTS)
+    return (column,) if column else ()
 
 
 def _input_by_content(table: Table, free: Sequence[str], label_too: bool) -> tuple[str, ...]:

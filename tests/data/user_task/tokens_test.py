@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from prompt_tuning.data.cached_task import CachedTask
-from prompt_tuning.data.own.task_file import FileTask
-from prompt_tuning.data.own.tokens import TokenizedFile, tokenize
+from prompt_tuning.data.user_task.task_file import FileTask
+from prompt_tuning.data.user_task.tokens import TokenizedFile, tokenize
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
-from tests.data.own.conftest import REVIEWS, comma_separated, json_lines
+from tests.data.user_task.conftest import REVIEWS, comma_separated, json_lines
 
 LENGTHS = {"inputs": 16, "targets": 16}
 CSV = comma_separated("text,label", REVIEWS)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from prompt_tuning.data.own.task_file import Setting, TaskFile
+from prompt_tuning.data.user_task.task_file import Setting, TaskFile
 from prompt_tuning.types import UserError
-from tests.data.own.conftest import FREE, REVIEWS, comma_separated, json_lines
+from tests.data.user_task.conftest import FREE, REVIEWS, comma_separated, json_lines
 
 CSV = comma_separated("text,label", REVIEWS)
 
