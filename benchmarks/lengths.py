@@ -24,11 +24,11 @@ from benchmarks import backbones, cases, command, ours, peer
 from benchmarks.cases import Case
 from benchmarks.report import Cell, Report, machine
 from benchmarks.workers import ROOT, Side, Worker, alternate, seconds_each
+from prompt_tuning.data.batches.padding import Positions
+from prompt_tuning.data.batches.pipeline import HostBatch
 from prompt_tuning.data.cached_task import CachedSplit, in_memory
 from prompt_tuning.data.datasets.catalog import DATASETS
 from prompt_tuning.data.datasets.rows import Reader
-from prompt_tuning.data.padding import Positions
-from prompt_tuning.data.pipeline import HostBatch
 from prompt_tuning.data.vocabulary import EOS_ID, Vocabulary
 from prompt_tuning.models.vocabulary_file import check_vocabulary
 from prompt_tuning.types import UserError, nearest

@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks import ours, turns
 from benchmarks.cases import Case
 from benchmarks.lengths import Way
-from prompt_tuning.data.padding import Positions
-from prompt_tuning.data.pipeline import HostBatch
+from prompt_tuning.data.batches.padding import Positions
+from prompt_tuning.data.batches.pipeline import HostBatch
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ import numpy as np
 
 from benchmarks import backbones, cases
 from benchmarks.cases import Case
+from prompt_tuning.data.batches.padding import Positions
+from prompt_tuning.data.batches.pipeline import Batches, HostBatch
 from prompt_tuning.data.cached_task import CachedSplit, in_memory
-from prompt_tuning.data.padding import Positions
-from prompt_tuning.data.pipeline import Batches, HostBatch
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.decoding import Greedy
 from prompt_tuning.prompts.bank import PromptBank

@@ -11,7 +11,7 @@ import pytest
 
 import prompt_tuning
 from prompt_tuning.cli.main import main
-from prompt_tuning.data import entries, tokenize
+from prompt_tuning.data.cache import build, entry
 from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.data.datasets.catalog import DATASETS
 from prompt_tuning.data.datasets.rows import Reader
@@ -103,7 +103,7 @@ def test_the_module_makes_a_task(tmp_path, monkeypatch):
         (tmp_path / f"{split}.tsv").write_text("a fine one\tgood\na dull one\tbad\n")
     monkeypatch.syspath_prepend(tmp_path)
     vocabulary, lengths = Vocabulary(MODEL, 16), {"inputs": 16, "targets": 4}
-    tokenize.build(
+    build.build(
         tmp_path / "cache",
         ["films"],
         vocabulary,
@@ -113,7 +113,7 @@ def test_the_module_makes_a_task(tmp_path, monkeypatch):
         tfds_data_dir=None,
         report=lambda text: None,
     )
-    films = entries.load(tmp_path / "cache", "films", vocabulary, lengths)
+    films = entry.open_entry(tmp_path / "cache", "films", vocabulary, lengths)
     assert isinstance(films, CachedTask)
     assert vocabulary.decode(films.split("train").inputs[0]) == "film: a fine one"
     assert films.split("validation").target_texts == ["good", "bad"]

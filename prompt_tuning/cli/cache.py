@@ -27,7 +27,7 @@ def cache(*, tasks: str | Sequence[str] | None, setup: Setup, tfds_data_dir: str
     table.add_column("examples", justify="right")
     table.add_column("mean input tokens", justify="right")
     table.add_column("longest", justify="right")
-    parts = {part.name: part for task in cached.values() for part, _ in task.parts}
+    parts = {part.name: part for task in cached.values() for part in task.tasks}
     for name, part in parts.items():
         if part.stream is not None:
             table.add_row(name, "train", "streamed", "", "")

@@ -10,7 +10,7 @@ from prompt_tuning.analysis import results
 from prompt_tuning.analysis.report.by_task import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts, open_without_prompt
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask, labels_of, scored_split
+from prompt_tuning.data.cached_task import MixtureOrTask, labels_of
 from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.data.prompt_design import PromptDesign
 from prompt_tuning.data.vocabulary import Vocabulary
@@ -88,7 +88,7 @@ def evaluate(
     if design is not None:
         cached = _with_design(design, cached, split, opened.model.vocabulary, console)
     evaluator = opened.evaluator(decoder, batch_size=batch_size, shapes=setup.choose_shapes(cached))
-    items = [(i, tuple(part for part, _ in cached[name].parts)) for i, name in pairs]
+    items = [(i, cached[name].tasks) for i, name in pairs]
     scores = evaluator.score(opened.bank, items, split)
     rows = [
         {
@@ -96,7 +96,7 @@ def evaluate(
             **(_written(design) if design else _soft(opened.prompts[i], name)),
             "target": name,
             "metric": metric_label(metric for metric in metrics if metric != "score"),
-            "split": split or scored_split(cached[name]),
+            "split": split or cached[name].scored_split,
             "score": metrics["score"],
             "steps": None,
             "curve": None,
@@ -147,11 +147,11 @@ def _written(design: PromptDesign) -> dict[str, Any]:
 
 def _with_design(
     design: PromptDesign,
-    cached: Mapping[str, CachedTask | CachedMixture],
+    cached: Mapping[str, MixtureOrTask],
     split: str | None,
     vocabulary: Vocabulary,
     console: Console,
-) -> dict[str, CachedTask | CachedMixture]:
+) -> dict[str, MixtureOrTask]:
     """Puts the written prompt into every task, and says which inputs it was too long for."""
     changed = {}
     for name, task in cached.items():

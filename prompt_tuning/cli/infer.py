@@ -12,10 +12,9 @@ from rich.console import Console
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import open_prompts
 from prompt_tuning.data.cached_task import in_memory
-from prompt_tuning.data.own import template
-from prompt_tuning.data.own.table import BadValueError, Row
-from prompt_tuning.data.own.template import Template
 from prompt_tuning.data.postprocessors import without_prefix
+from prompt_tuning.data.user_task.columns import Template, parse_template
+from prompt_tuning.data.user_task.table import BadValueError, Row
 from prompt_tuning.models.decoding import EOS, Decoder
 from prompt_tuning.models.scoring import Rank
 from prompt_tuning.storage import write_text
@@ -64,7 +63,7 @@ def infer(
             f"{opened.names[words.index(())]}; set CLASS_LABELS"
         )
     templates = [
-        template.parse(text) if (text := prompt.metadata.get("input_template")) else None
+        parse_template(text) if (text := prompt.metadata.get("input_template")) else None
         for prompt in opened.prompts
     ]
     requests = _read_requests(Path(input_file), opened.names, templates)

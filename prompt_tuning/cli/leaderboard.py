@@ -80,7 +80,7 @@ def leaderboard(
         console=console,
     )
     evaluator = opened.evaluator(decoder, batch_size=batch_size, shapes=setup.choose_shapes(cached))
-    parts = {task: cached[name].parts[0][0] for task, (_, name) in tasks.items()}
+    parts = {task: cached[name].tasks[0] for task, (_, name) in tasks.items()}
     texts = evaluator.predict(
         opened.bank,
         [(prompt, parts[task].split(SPLIT)) for task, (prompt, _) in tasks.items()],

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from prompt_tuning.data import postprocessors, ragged, references
+from prompt_tuning.data.cache.stream import StreamedSplit
 from prompt_tuning.data.ragged import Ragged
-from prompt_tuning.data.stream import StreamedSplit
 from prompt_tuning.types import UserError, nearest
 
 Fields = Mapping[str, Any]
@@ -101,6 +101,11 @@ class CachedTask:
     def parts(self) -> tuple[tuple["CachedTask", float], ...]:
         """The tasks to draw training examples from, with their rates: this one alone."""
         return ((self, 1.0),)
+
+    @property
+    def tasks(self) -> tuple["CachedTask", ...]:
+        """The tasks of `parts`."""
+        return (self,)
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -224,10 +229,19 @@ class CachedMixture:
     digest: str
     parts: tuple[tuple[CachedTask, float], ...]
 
+    @property
+    def tasks(self) -> tuple[CachedTask, ...]:
+        """The tasks of `parts`."""
+        return tuple(task for task, _ in self.parts)
 
-def scored_split(task: CachedTask | CachedMixture) -> str:
-    """Returns the split that final scores are of; `test+validation` where its parts differ."""
-    return "+".join(sorted({part.scored_split for part, _ in task.parts}))
+    @property
+    def scored_split(self) -> str:
+        """The split that final scores are of; `test+validation` where its tasks differ."""
+        return "+".join(sorted({task.scored_split for task in self.tasks}))
+
+
+MixtureOrTask = CachedTask | CachedMixture
+"""What a prompt is tuned on. Both have `name`, `digest`, `parts`, `tasks` and `scored_split`."""
 
 
 def labels_of(task: CachedTask | CachedMixture) -> tuple[str, ...]:

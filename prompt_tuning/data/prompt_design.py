@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from prompt_tuning.data import ragged
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.cached_task import CachedTask, MixtureOrTask
 from prompt_tuning.data.vocabulary import EOS_ID, Vocabulary
 from prompt_tuning.types import UserError
 
@@ -57,8 +57,8 @@ class PromptDesign:
                 )
 
     def apply(
-        self, task: CachedTask | CachedMixture, split: str | None, vocabulary: Vocabulary
-    ) -> tuple[CachedTask | CachedMixture, Cuts]:
+        self, task: MixtureOrTask, split: str | None, vocabulary: Vocabulary
+    ) -> tuple[MixtureOrTask, Cuts]:
         """Puts the prompt in front of every input of a split.
 
         What is longer than the task's inputs may be loses examples, those furthest from the input

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask, MixtureOrTask
 from prompt_tuning.data.datasets.dataset import CAP
 
 
@@ -14,7 +14,7 @@ def mixture_digest(parts: Iterable[tuple[CachedTask, float]]) -> str:
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
-def proportional_mixture(name: str, tasks: Iterable[CachedTask | CachedMixture]) -> CachedMixture:
+def proportional_mixture(name: str, tasks: Iterable[MixtureOrTask]) -> CachedMixture:
     """Mixes tasks at rates of their numbers of training examples, each at most `CAP`.
 
     Args:
@@ -22,7 +22,7 @@ def proportional_mixture(name: str, tasks: Iterable[CachedTask | CachedMixture])
         tasks: Tasks, or mixtures whose tasks are meant; each task counts once. A streamed task is
             too large to hold, and counts as `CAP`.
     """
-    members = {part.name: part for task in tasks for part, _ in task.parts}
+    members = {task.name: task for member in tasks for task in member.tasks}
     parts = tuple((part, _rate(part)) for part in members.values())
     return CachedMixture(name=name, digest=mixture_digest(parts), parts=parts)
 

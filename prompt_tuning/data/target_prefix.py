@@ -11,15 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.cached_task import CachedMixture, CachedTask, MixtureOrTask
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
 
-def with_target_prefix(
-    task: CachedTask | CachedMixture, prefix: str, vocabulary: Vocabulary
-) -> CachedTask | CachedMixture:
+def with_target_prefix(task: MixtureOrTask, prefix: str, vocabulary: Vocabulary) -> MixtureOrTask:
     """Puts a text in front of every target, which scoring takes off every answer again.
 
     Args:

@@ -9,10 +9,10 @@ import jax
 import numpy as np
 
 from prompt_tuning.data import ragged
+from prompt_tuning.data.batches.evaluation import Encoding, EvalBatch, Item, eval_batches
+from prompt_tuning.data.batches.shapes import smallest_fit
 from prompt_tuning.data.cached_task import CachedTask
-from prompt_tuning.data.evaluation_batches import Encoding, EvalBatch, Item, eval_batches
 from prompt_tuning.data.metrics import score
-from prompt_tuning.data.shapes import smallest_fit
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.decoding import EOS, Decoder
 from prompt_tuning.models.family import PromptedModel

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from prompt_tuning.data.padding import Positions, count_positions
-from prompt_tuning.data.pipeline import HostBatch
-from prompt_tuning.data.shapes import Shape, smallest_fit
+from prompt_tuning.data.batches.padding import Positions, count_positions
+from prompt_tuning.data.batches.pipeline import HostBatch
+from prompt_tuning.data.batches.shapes import Shape, smallest_fit
 from prompt_tuning.types import Array
 
 

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from rich.table import Table
 
+from prompt_tuning.data.batches.padding import Positions, expect_positions
+from prompt_tuning.data.batches.shapes import Shape
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
-from prompt_tuning.data.padding import Positions, expect_positions
-from prompt_tuning.data.shapes import Shape
 from prompt_tuning.models.family import prompted
 from prompt_tuning.models.prompted import Batch, cross_entropy
 from prompt_tuning.models.weights import Outline

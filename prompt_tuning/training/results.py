@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prompt_tuning.data.cached_task import scored_split
 from prompt_tuning.storage import write_json
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.outcome import Outcome
@@ -121,7 +120,7 @@ class ResultStore(Mapping[str, Outcome]):
             metrics,
             backbone=self._run.model.name,
             digest=self.digest(row),
-            split=scored_split(self._run.tasks[row.task]),
+            split=self._run.tasks[row.task].scored_split,
             best=best,
         )
         write_json(folder / "row.json", dataclasses.asdict(result))

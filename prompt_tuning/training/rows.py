@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from prompt_tuning.data.batches.padding import Positions
+from prompt_tuning.data.batches.pipeline import Batches
+from prompt_tuning.data.batches.shapes import Shape
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
-from prompt_tuning.data.padding import Positions
-from prompt_tuning.data.pipeline import Batches
-from prompt_tuning.data.shapes import Shape
 from prompt_tuning.prompts.starts import Start
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.types import UserError

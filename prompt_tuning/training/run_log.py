@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from tensorboardX import SummaryWriter
 
-from prompt_tuning.data.padding import Positions
+from prompt_tuning.data.batches.padding import Positions
 from prompt_tuning.storage import write_text
 from prompt_tuning.training.results import ResultStore
 from prompt_tuning.training.rows import Row

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from prompt_tuning.data.batches.padding import Positions
+from prompt_tuning.data.batches.pipeline import Batches
 from prompt_tuning.data.cached_task import CachedTask
-from prompt_tuning.data.padding import Positions
-from prompt_tuning.data.pipeline import Batches
 from prompt_tuning.parameterizations.parameterization import Given, Trainable
 from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.slots import Slot

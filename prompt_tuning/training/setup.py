@@ -9,9 +9,9 @@ from pathlib import Path
 import jax
 from rich.console import Console
 
-from prompt_tuning.data.cache import check_lengths, ensure_cached, find
+from prompt_tuning.data.batches.shapes import Shape, choose_shapes
+from prompt_tuning.data.cache.opening import check_lengths, ensure_cached, find
 from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask, in_memory
-from prompt_tuning.data.shapes import Shape, choose_shapes
 from prompt_tuning.data.target_prefix import with_target_prefix
 from prompt_tuning.data.user_task.summary import summary
 from prompt_tuning.data.user_task.task_file import FileTask, TaskFile

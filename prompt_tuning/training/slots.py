@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prompt_tuning.data.padding import Positions
-from prompt_tuning.data.pipeline import HostBatch
-from prompt_tuning.data.shapes import Shape
+from prompt_tuning.data.batches.padding import Positions
+from prompt_tuning.data.batches.pipeline import HostBatch
+from prompt_tuning.data.batches.shapes import Shape
 from prompt_tuning.models.weights import Outline
 from prompt_tuning.parameterizations.parameterization import (
     Given,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.lengths import Way, all_tasks, representative
-from prompt_tuning.data.pipeline import HostBatch
+from prompt_tuning.data.batches.pipeline import HostBatch
 
 
 def batch(inputs: int, targets: int = 2) -> HostBatch:

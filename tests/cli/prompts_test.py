@@ -9,7 +9,7 @@ import pytest
 from prompt_tuning.analysis import results
 from prompt_tuning.prompts import files
 from tests.cli.conftest import flags, launch, tiny
-from tests.data.own.conftest import REVIEWS, comma_separated
+from tests.data.user_task.conftest import REVIEWS, comma_separated
 
 MINI = "--gin_file=runs/train_mini.gin"
 SENTINEL = "<extra_id_0>"

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.data.pipeline import HostBatch
+from prompt_tuning.data.batches.pipeline import HostBatch
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.step import StepConfig, init_state
 from tests.reference import Reference, read_reference

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from prompt_tuning.data.pipeline import HostBatch
+from prompt_tuning.data.batches.pipeline import HostBatch
 from prompt_tuning.training.microbatches import Microbatcher, SplitBatches
 
 SIZES = {(4, 2): 4, (8, 2): 2, (12, 3): 1}

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from prompt_tuning.data.batches.pipeline import HostBatch
 from prompt_tuning.data.cached_task import CachedMixture
-from prompt_tuning.data.pipeline import HostBatch
 from prompt_tuning.models.family import prompted
 from prompt_tuning.models.prompted import Batch, cross_entropy
 from prompt_tuning.parameterizations.parameterization import Parameterization

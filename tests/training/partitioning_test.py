@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
-from prompt_tuning.data.pipeline import HostBatch
+from prompt_tuning.data.batches.pipeline import HostBatch
 from prompt_tuning.models.decoding import Greedy
 from prompt_tuning.models.family import prompted
 from prompt_tuning.parameterizations.prompt_table import PromptTable

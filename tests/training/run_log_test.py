@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from prompt_tuning.data.padding import Positions
+from prompt_tuning.data.batches.padding import Positions
 from prompt_tuning.training import run_log
 from prompt_tuning.training.kept import KeptPrompts
 from prompt_tuning.training.rows import Progress, Row

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.data.pipeline import HostBatch
+from prompt_tuning.data.batches.pipeline import HostBatch
 from prompt_tuning.models.family import prompted
 from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.prompts.placement import prefix

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from prompt_tuning.data.pipeline import HostBatch
+from prompt_tuning.data.batches.pipeline import HostBatch
 from prompt_tuning.models.family import PromptedModel, prompted
 from prompt_tuning.models.t5.network import T5
 from prompt_tuning.prompts.placement import prefix

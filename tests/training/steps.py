@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from prompt_tuning.data.pipeline import HostBatch
+from prompt_tuning.data.batches.pipeline import HostBatch
 from prompt_tuning.models.family import PromptedModel
 from prompt_tuning.parameterizations.parameterization import Parameterization
 from prompt_tuning.parameterizations.prompt_table import PromptTable

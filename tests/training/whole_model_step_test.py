@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
-from prompt_tuning.data.pipeline import HostBatch
+from prompt_tuning.data.batches.pipeline import HostBatch
 from prompt_tuning.models.family import prompted
 from prompt_tuning.parameterizations.whole_model import WholeModel
 from prompt_tuning.prompts.placement import prefix

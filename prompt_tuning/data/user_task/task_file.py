@@ -137,9 +137,9 @@ class TaskFile:
             UserError: The template cannot be read.
         """
         if self.template is not None:
-            return str(template.parse(self.template))
+            return str(parse_template(self.template))
         inputs = _several(self.inputs)
-        return None if inputs is None else str(template.of_columns(inputs))
+        return None if inputs is None else str(template_of(inputs))
 
     def read(self) -> FileTask:
         """Reads, checks and divides the examples.

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import prompt_tuning
-from prompt_tuning.data import cache
+from prompt_tuning.data.batches.pipeline import Batches
+from prompt_tuning.data.cache import opening
 from prompt_tuning.data.cached_task import CachedMixture
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
-from prompt_tuning.data.pipeline import Batches
 from prompt_tuning.data.vocabulary import Vocabulary
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -34,7 +34,7 @@ def data_dir(tmp_path_factory):
 
 def test_all_of_spot_is_one_mixture_with_two_streams(tmp_path, data_dir):
     facts = json.loads((MINI / "config.json").read_text())["vocabulary"]
-    (mixture,) = cache.ensure_cached(
+    (mixture,) = opening.ensure_cached(
         tmp_path,
         ["spot_all"],
         Vocabulary(MINI / "sentencepiece.model", facts["extra_ids"]),

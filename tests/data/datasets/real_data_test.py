@@ -5,11 +5,11 @@ from typing import NamedTuple
 import pytest
 
 from prompt_tuning.cli import gin_files
-from prompt_tuning.data import cache
+from prompt_tuning.data.batches.evaluation import Encoding, eval_batches
+from prompt_tuning.data.batches.padding import Positions, count_positions, expect_positions
+from prompt_tuning.data.batches.pipeline import Batches, choose_shapes
+from prompt_tuning.data.cache import opening
 from prompt_tuning.data.cached_task import CachedTask
-from prompt_tuning.data.evaluation_batches import Encoding, eval_batches
-from prompt_tuning.data.padding import Positions, count_positions, expect_positions
-from prompt_tuning.data.pipeline import Batches, choose_shapes
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.training.setup import MULTIPLE
 
@@ -126,7 +126,7 @@ def vocabulary(shared_data):
 @pytest.fixture(scope="module")
 def tasks(shared_data, vocabulary, tmp_path_factory):
     """Tokenises all of them in one go."""
-    opened = cache.ensure_cached(
+    opened = opening.ensure_cached(
         tmp_path_factory.mktemp("cache"),
         [*DATASETS, "glue_cola_unprefixed"],
         vocabulary,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from prompt_tuning.data import cache
+from prompt_tuning.data.cache import opening
 from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.data.datasets.catalog import DATASETS
 from prompt_tuning.data.vocabulary import Vocabulary
@@ -19,7 +19,7 @@ def vocabulary(shared_data):
 
 
 def ensure(folder, data_dir, vocabulary, *names):
-    tasks = cache.ensure_cached(
+    tasks = opening.ensure_cached(
         folder,
         names,
         vocabulary,

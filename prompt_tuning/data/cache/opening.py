@@ -12,17 +12,17 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from prompt_tuning.data import cache_writer, entries, worker
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.cache import entry, worker, writer
+from prompt_tuning.data.cached_task import CachedMixture, MixtureOrTask
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
-BUILDER = "prompt_tuning.data.tokenize"
+BUILDER = "prompt_tuning.data.cache.build"
 
 
 def find(
     cache_dir: str | Path, name: str, vocabulary: Vocabulary, lengths: Mapping[str, int]
-) -> CachedTask | CachedMixture | None:
+) -> MixtureOrTask | None:
     """Opens a task or mixture, or returns None where it has to be tokenised (again).
 
     Args:
@@ -32,8 +32,8 @@ def find(
         lengths: The most tokens kept, by feature (`inputs`, `targets`).
     """
     try:
-        return entries.load(cache_dir, name, vocabulary, lengths)
-    except entries.UnusableError:
+        return entry.open_entry(cache_dir, name, vocabulary, lengths)
+    except entry.UnusableError:
         return None
 
 
@@ -47,7 +47,7 @@ def ensure_cached(
     data_dir: str | None,
     tfds_data_dir: str | None,
     report: Callable[[str], None],
-) -> list[CachedTask | CachedMixture]:
+) -> list[MixtureOrTask]:
     """Opens tasks and mixtures; those missing, stale or damaged are tokenised first.
 
     Args:
@@ -68,19 +68,19 @@ def ensure_cached(
         UserError: A task or module is unknown, a task fails, or the directory cannot be written.
     """
     check_lengths(lengths)
-    opened: dict[str, CachedTask | CachedMixture | None] = {}
+    opened: dict[str, MixtureOrTask | None] = {}
     unusable: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         try:
-            opened[name] = entries.load(cache_dir, name, vocabulary, lengths)
-        except entries.UnusableError as reason:
+            opened[name] = entry.open_entry(cache_dir, name, vocabulary, lengths)
+        except entry.UnusableError as reason:
             unusable.setdefault(str(reason), []).append(name)
             opened[name] = None
     for reason, again in unusable.items():
-        report(f"tokenising {entries.listed(again)} again: {reason}")
-    missing = [name for name, entry in opened.items() if entry is None]
+        report(f"tokenising {entry.listed(again)} again: {reason}")
+    missing = [name for name, task in opened.items() if task is None]
     if missing:
-        cache_writer.check_writable(cache_dir)
+        writer.check_writable(cache_dir)
         request = {
             "cache_dir": os.path.abspath(cache_dir),
             "names": missing,
@@ -103,10 +103,10 @@ def check_lengths(lengths: Mapping[str, int]) -> None:
     Raises:
         UserError: There are others than `inputs` and `targets`, or one is below 2.
     """
-    if set(lengths) != set(entries.FEATURES):
+    if set(lengths) != set(entry.FEATURES):
         raise UserError(
             f"feature lengths are given for {', '.join(sorted(lengths)) or 'nothing'}; "
-            f"give them for {' and '.join(entries.FEATURES)}"
+            f"give them for {' and '.join(entry.FEATURES)}"
         )
     for feature, length in lengths.items():
         if length < 2:
@@ -154,23 +154,21 @@ def _relay(lines, report: Callable[[str], None]) -> str | None:
     return problem
 
 
-def _reading(
-    entry: CachedTask | CachedMixture, data_dir: str | None, tfds_data_dir: str | None
-) -> CachedTask | CachedMixture:
+def _reading(task: MixtureOrTask, data_dir: str | None, tfds_data_dir: str | None) -> MixtureOrTask:
     """Returns an entry whose streams know where to read."""
-    if isinstance(entry, CachedMixture):
-        parts = [(_reading(part, data_dir, tfds_data_dir), rate) for part, rate in entry.parts]
-        return dataclasses.replace(entry, parts=tuple(parts))
-    if entry.stream is None:
-        return entry
-    stream = dataclasses.replace(entry.stream, data_dir=data_dir, tfds_data_dir=tfds_data_dir)
-    return dataclasses.replace(entry, stream=stream)
+    if isinstance(task, CachedMixture):
+        parts = [(_reading(part, data_dir, tfds_data_dir), rate) for part, rate in task.parts]
+        return dataclasses.replace(task, parts=tuple(parts))
+    if task.stream is None:
+        return task
+    stream = dataclasses.replace(task.stream, data_dir=data_dir, tfds_data_dir=tfds_data_dir)
+    return dataclasses.replace(task, stream=stream)
 
 
-def _present(name: str, entry: CachedTask | CachedMixture | None) -> CachedTask | CachedMixture:
-    if entry is None:
+def _present(name: str, task: MixtureOrTask | None) -> MixtureOrTask:
+    if task is None:
         raise UserError(
             f"task {name} was tokenised, but its cache entry cannot be read; "
             "check that nothing else changes the cache directory or the task's source files"
         )
-    return entry
+    return task

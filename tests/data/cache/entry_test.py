@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 
 import prompt_tuning
-from prompt_tuning.data import (
-    cache,
-    cache_writer,
-    declarations,
-    entries,
-    ragged,
-    references,
-    sources,
-)
+from prompt_tuning.data import declarations, ragged, references
 from prompt_tuning.data import metrics as task_metrics
+from prompt_tuning.data.cache import entry, opening, sources, writer
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
@@ -38,8 +31,8 @@ def write(cache_dir, vocabulary, name="films", *, labels=("bad", "good"), **chan
     fields = [{"targets_pretokenized": label, "label": i} for i, label in enumerate(labels)]
     settings = {
         "splits": {
-            "train": cache_writer.Tokenized(tokens, targets, None),
-            "validation[:50%]": cache_writer.Tokenized(tokens, targets, fields),
+            "train": writer.Tokenized(tokens, targets, None),
+            "validation[:50%]": writer.Tokenized(tokens, targets, fields),
         },
         "scoring": references.Scoring(
             (references.refer(task_metrics.accuracy, name),),
@@ -48,13 +41,13 @@ def write(cache_dir, vocabulary, name="films", *, labels=("bad", "good"), **chan
                 "kwargs": {"labels": list(labels)},
             },
         ),
-        "origin": cache_writer.Origin(),
+        "origin": writer.Origin(),
     }
-    return cache_writer.write_task(cache_dir, name, vocabulary, LENGTHS, **(settings | changes))
+    return writer.write_task(cache_dir, name, vocabulary, LENGTHS, **(settings | changes))
 
 
 def opened(cache_dir, vocabulary, name="films") -> CachedTask:
-    task = cache.find(cache_dir, name, vocabulary, LENGTHS)
+    task = opening.find(cache_dir, name, vocabulary, LENGTHS)
     assert isinstance(task, CachedTask)
     return task
 
@@ -67,7 +60,7 @@ def test_what_is_written_is_read(tmp_path, vocabulary):
     assert task.split("validation[:50%]").target_texts == ["bad", "good"]
     assert task.evaluate("validation[:50%]", ["bad", "bad"]) == {"accuracy": 50.0}
     assert {path.name for path in tmp_path.iterdir()} == {
-        entries.entry_directory(tmp_path, "films", vocabulary, LENGTHS).name
+        entry.entry_directory(tmp_path, "films", vocabulary, LENGTHS).name
     }
 
 
@@ -80,14 +73,14 @@ def test_missing_splits_name_the_nearest(tmp_path, vocabulary):
 def test_other_lengths_vocabulary_or_name_is_another_entry(tmp_path, vocabulary):
     write(tmp_path, vocabulary)
     other = Vocabulary(vocabulary.path, 8)
-    assert cache.find(tmp_path, "films", vocabulary, LENGTHS | {"inputs": 17}) is None
-    assert cache.find(tmp_path, "films", other, LENGTHS) is None
-    assert cache.find(tmp_path, "film", vocabulary, LENGTHS) is None
+    assert opening.find(tmp_path, "films", vocabulary, LENGTHS | {"inputs": 17}) is None
+    assert opening.find(tmp_path, "films", other, LENGTHS) is None
+    assert opening.find(tmp_path, "film", vocabulary, LENGTHS) is None
 
 
 def test_digest_follows_the_content_alone(tmp_path, vocabulary):
     write(tmp_path / "a", vocabulary)
-    write(tmp_path / "b", vocabulary, origin=cache_writer.Origin(version="2"))
+    write(tmp_path / "b", vocabulary, origin=writer.Origin(version="2"))
     write(tmp_path / "c", vocabulary, labels=("poor", "good"))
     a, b, c = (opened(tmp_path / name, vocabulary).digest for name in "abc")
     assert a == b != c
@@ -95,8 +88,8 @@ def test_digest_follows_the_content_alone(tmp_path, vocabulary):
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "manifest", "edit", "empty"])
 def test_damage_is_noticed(tmp_path, vocabulary, damage):
-    entry = write(tmp_path, vocabulary)
-    tokens, manifest = entry / "train.inputs.tokens.npy", entry / "manifest.json"
+    directory = write(tmp_path, vocabulary)
+    tokens, manifest = directory / "train.inputs.tokens.npy", directory / "manifest.json"
     content = bytearray(tokens.read_bytes())
     if damage == "truncate":
         tokens.write_bytes(content[:-4])
@@ -111,25 +104,25 @@ def test_damage_is_noticed(tmp_path, vocabulary, damage):
         manifest.write_text(manifest.read_text().replace('"good"', '"fine"'))
     else:
         manifest.write_text("[]")
-    with pytest.raises(entries.UnusableError, match="damaged"):
-        entries.load(tmp_path, "films", vocabulary, LENGTHS)
-    assert cache.find(tmp_path, "films", vocabulary, LENGTHS) is None
+    with pytest.raises(entry.UnusableError, match="damaged"):
+        entry.open_entry(tmp_path, "films", vocabulary, LENGTHS)
+    assert opening.find(tmp_path, "films", vocabulary, LENGTHS) is None
 
 
 def test_changed_data_files_are_noticed(tmp_path, vocabulary):
     data, later = tmp_path / "data.tsv", tmp_path / "later.tsv"
     data.write_text("one\n")
     gone = (str(tmp_path / "elsewhere.tsv"), 4, 1)  # data need not be on a training machine
-    records = [entries.data_file_record(str(path)) for path in (data, later)]
-    write(tmp_path, vocabulary, origin=cache_writer.Origin(data_files=[*records, gone]))
+    records = [entry.data_file_record(str(path)) for path in (data, later)]
+    write(tmp_path, vocabulary, origin=writer.Origin(data_files=[*records, gone]))
     assert opened(tmp_path, vocabulary).name == "films"
     later.write_text("one\n")
-    with pytest.raises(entries.UnusableError, match=r"later\.tsv changed since it was made"):
-        entries.load(tmp_path, "films", vocabulary, LENGTHS)
+    with pytest.raises(entry.UnusableError, match=r"later\.tsv changed since it was made"):
+        entry.open_entry(tmp_path, "films", vocabulary, LENGTHS)
     later.unlink()
     data.write_text("one\ntwo\n")
-    with pytest.raises(entries.UnusableError, match=r"data\.tsv changed since it was made"):
-        entries.load(tmp_path, "films", vocabulary, LENGTHS)
+    with pytest.raises(entry.UnusableError, match=r"data\.tsv changed since it was made"):
+        entry.open_entry(tmp_path, "films", vocabulary, LENGTHS)
 
 
 @pytest.fixture
@@ -144,12 +137,12 @@ def module(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["token_modules", "scoring_modules"])
 def test_a_changed_module_of_a_user_is_noticed(tmp_path, vocabulary, module, kind):
-    origin = cache_writer.Origin()._replace(**{kind: sources.digests(["cinema"], ())})
+    origin = writer.Origin()._replace(**{kind: sources.digests(["cinema"], ())})
     write(tmp_path, vocabulary, origin=origin)
     assert opened(tmp_path, vocabulary).name == "films"
     module.write_text("GENRE = 'noir'\n")
-    with pytest.raises(entries.UnusableError, match="cinema changed since it was made"):
-        entries.load(tmp_path, "films", vocabulary, LENGTHS)
+    with pytest.raises(entry.UnusableError, match="cinema changed since it was made"):
+        entry.open_entry(tmp_path, "films", vocabulary, LENGTHS)
 
 
 @pytest.mark.parametrize(
@@ -169,15 +162,13 @@ def test_tokens_stay_while_nothing_changes_them(
 ):
     def origin(version):
         digests = sources.digests(["cinema"], packages=())
-        return cache_writer.Origin(version=version)._replace(**{kind: digests})
+        return writer.Origin(version=version)._replace(**{kind: digests})
 
     write(tmp_path, vocabulary, origin=origin(before))
     module.write_text("GENRE = 'noir'\n")
     scoring = references.Scoring((references.refer(task_metrics.matthews, "films"),), None)
-    cache_writer.renew_task(
-        tmp_path, "films", vocabulary, LENGTHS, scoring=scoring, origin=origin(after)
-    )
-    task = cache.find(tmp_path, "films", vocabulary, LENGTHS)
+    writer.renew_task(tmp_path, "films", vocabulary, LENGTHS, scoring=scoring, origin=origin(after))
+    task = opening.find(tmp_path, "films", vocabulary, LENGTHS)
     assert (task is not None) == renewed
     if isinstance(task, CachedTask):
         assert task.metric_functions == scoring.metrics
@@ -188,10 +179,10 @@ def test_a_damaged_manifest_is_not_renewed(tmp_path, vocabulary):
     manifest = write(tmp_path, vocabulary) / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"examples": 2', '"examples": 3'))
     scoring = references.Scoring((), None)
-    cache_writer.renew_task(
-        tmp_path, "films", vocabulary, LENGTHS, scoring=scoring, origin=cache_writer.Origin()
+    writer.renew_task(
+        tmp_path, "films", vocabulary, LENGTHS, scoring=scoring, origin=writer.Origin()
     )
-    assert cache.find(tmp_path, "films", vocabulary, LENGTHS) is None
+    assert opening.find(tmp_path, "films", vocabulary, LENGTHS) is None
 
 
 def test_a_task_of_the_package_has_its_version_and_the_scoring_of_today(
@@ -200,29 +191,29 @@ def test_a_task_of_the_package_has_its_version_and_the_scoring_of_today(
     module = next(iter(declarations.REGISTRARS))
     declared = declarations.Declaration("1", [task_metrics.matthews], None)
     monkeypatch.setattr(f"{module}.declared", lambda name: declared)
-    write(tmp_path, vocabulary, origin=cache_writer.Origin(module, "1"))
+    write(tmp_path, vocabulary, origin=writer.Origin(module, "1"))
     task = opened(tmp_path, vocabulary)
     assert task.metric_functions == (
         references.refer(task_metrics.matthews, "") | {"of": "predictions"},
     )
     assert task.evaluate("validation[:50%]", ["bad", "good"]) == {"matthews": 100.0}
     declared = declared._replace(version="2")
-    with pytest.raises(entries.UnusableError, match="another version"):
-        entries.load(tmp_path, "films", vocabulary, LENGTHS)
-    write(tmp_path, vocabulary, origin=cache_writer.Origin("os", "1"))
-    with pytest.raises(entries.UnusableError, match="damaged"):
-        entries.load(tmp_path, "films", vocabulary, LENGTHS)
+    with pytest.raises(entry.UnusableError, match="another version"):
+        entry.open_entry(tmp_path, "films", vocabulary, LENGTHS)
+    write(tmp_path, vocabulary, origin=writer.Origin("os", "1"))
+    with pytest.raises(entry.UnusableError, match="damaged"):
+        entry.open_entry(tmp_path, "films", vocabulary, LENGTHS)
 
 
 def test_a_mixture_opens_its_tasks(tmp_path, vocabulary):
-    origin = cache_writer.Origin()
+    origin = writer.Origin()
     rates = {"films": 3.0, "books": 1.0}
-    cache_writer.write_mixture(tmp_path, "all", vocabulary, LENGTHS, rates=rates, origin=origin)
-    with pytest.raises(entries.UnusableError, match="its task films is missing"):
-        entries.load(tmp_path, "all", vocabulary, LENGTHS)
+    writer.write_mixture(tmp_path, "all", vocabulary, LENGTHS, rates=rates, origin=origin)
+    with pytest.raises(entry.UnusableError, match="its task films is missing"):
+        entry.open_entry(tmp_path, "all", vocabulary, LENGTHS)
     write(tmp_path, vocabulary)
     write(tmp_path, vocabulary, "books")
-    mixture = cache.find(tmp_path, "all", vocabulary, LENGTHS)
+    mixture = opening.find(tmp_path, "all", vocabulary, LENGTHS)
     assert isinstance(mixture, CachedMixture)
     assert [(part.name, rate) for part, rate in mixture.parts] == list(rates.items())
 
@@ -238,14 +229,14 @@ def test_two_writers_and_a_reader_at_once(tmp_path, vocabulary):
         except Exception as error:
             failures.append(error)
 
-    writers = [threading.Thread(target=keep_writing) for _ in range(3)]
-    for writer in writers:
-        writer.start()
-    while any(writer.is_alive() for writer in writers):
-        task = cache.find(tmp_path, "films", vocabulary, LENGTHS)  # None between two renames
+    threads = [threading.Thread(target=keep_writing) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        task = opening.find(tmp_path, "films", vocabulary, LENGTHS)  # None between two renames
         assert task is None or len(task.parts[0][0].split("train")) == 2
-    for writer in writers:
-        writer.join()
+    for thread in threads:
+        thread.join()
     assert failures == []
     assert opened(tmp_path, vocabulary).name == "films"
     assert len(list(tmp_path.iterdir())) == 1
@@ -262,7 +253,7 @@ def test_a_directory_that_cannot_be_written(tmp_path, vocabulary):
     with pytest.raises(UserError, match=r"cache directory .*file cannot be written"):
         write(tmp_path / "file", vocabulary)
     with pytest.raises(UserError, match=r"cache directory .*file/in cannot be written"):
-        cache.ensure_cached(
+        opening.ensure_cached(
             tmp_path / "file" / "in",
             ["films"],
             vocabulary,
@@ -283,7 +274,7 @@ def test_a_directory_that_cannot_be_written(tmp_path, vocabulary):
 )
 def test_bad_lengths(tmp_path, vocabulary, lengths, message):
     with pytest.raises(UserError, match=message):
-        cache.ensure_cached(
+        opening.ensure_cached(
             tmp_path,
             [],
             vocabulary,
@@ -296,9 +287,9 @@ def test_bad_lengths(tmp_path, vocabulary, lengths, message):
 
 
 def test_names_cannot_leave_the_directory(tmp_path, vocabulary):
-    entry = write(tmp_path / "cache", vocabulary, "../films")
-    assert entry.parent == tmp_path / "cache"
-    manifest = json.loads((entry / "manifest.json").read_text())
+    directory = write(tmp_path / "cache", vocabulary, "../films")
+    assert directory.parent == tmp_path / "cache"
+    manifest = json.loads((directory / "manifest.json").read_text())
     files = [file for split in manifest["splits"].values() for file in split["files"]]
     assert all(os.path.basename(file) == file for file in files)
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from prompt_tuning.data.batches.shapes import choose_shapes, smallest_fit
 from prompt_tuning.data.cached_task import CachedSplit, in_memory
-from prompt_tuning.data.shapes import choose_shapes, smallest_fit
 
 
 def split_of(inputs, targets) -> CachedSplit:

@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from prompt_tuning.data import declarations, references, sources
-from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask
+from prompt_tuning.data import declarations, references
+from prompt_tuning.data.cache import sources
+from prompt_tuning.data.cache.stream import StreamedSplit
+from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask, MixtureOrTask
 from prompt_tuning.data.declarations import Declaration
 from prompt_tuning.data.proportional import mixture_digest
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.references import Scoring
-from prompt_tuning.data.stream import StreamedSplit
 from prompt_tuning.data.vocabulary import Vocabulary
 
 FORMAT_VERSION = 2
@@ -39,9 +40,9 @@ class UnusableError(Exception):
     """Says why an entry that is there cannot be used."""
 
 
-def load(
+def open_entry(
     cache_dir: str | Path, name: str, vocabulary: Vocabulary, lengths: Mapping[str, int]
-) -> CachedTask | CachedMixture | None:
+) -> MixtureOrTask | None:
     """Opens the entry of a task or mixture, or returns None where there is none.
 
     Args:
@@ -124,7 +125,7 @@ def listed(names: Sequence[str]) -> str:
 
 def _open(
     directory: Path, cache_dir: str | Path, vocabulary: Vocabulary, lengths: Mapping[str, int]
-) -> CachedTask | CachedMixture:
+) -> MixtureOrTask:
     manifest = read_manifest(directory)
     if manifest["format_version"] != FORMAT_VERSION:
         raise UnusableError("it has another format")
@@ -211,7 +212,7 @@ def _open_mixture(
 ) -> CachedMixture:
     parts = []
     for name, rate in manifest["rates"].items():
-        part = load(cache_dir, name, vocabulary, lengths)
+        part = open_entry(cache_dir, name, vocabulary, lengths)
         if not isinstance(part, CachedTask):
             raise UnusableError(f"its task {name} is missing")
         parts.append((part, float(rate)))

@@ -1,7 +1,7 @@
 """Writes the examples of a streamed split to its output, without end; run as a module.
 
-`python -m prompt_tuning.data.stream_writer` reads a request as one line of JSON and writes blocks
-(`prompt_tuning.data.stream` is its caller). It ends when its input does.
+`python -m prompt_tuning.data.cache.stream_writer` reads a request as one line of JSON and writes
+blocks. It ends when its input does. `stream` calls it.
 """
 
 # The type stubs of TensorFlow and SeqIO lack or contradict much of what the libraries do.
@@ -18,10 +18,11 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
-from prompt_tuning.data import task_arrays, tasks
+from prompt_tuning.data import tasks
+from prompt_tuning.data.cache import preprocess
+from prompt_tuning.data.cache.entry import FEATURES
+from prompt_tuning.data.cache.stream import Block, write_block, write_failure
 from prompt_tuning.data.datasets.source import DIRECTORIES, DatasetSource
-from prompt_tuning.data.entries import FEATURES
-from prompt_tuning.data.stream import Block, write_block, write_failure
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
@@ -39,12 +40,12 @@ def blocks(request: Mapping[str, Any]) -> Iterator[Block]:
     task: Any = seqio.TaskRegistry.get(request["task"])
     assert isinstance(task.source, DatasetSource) and tasks.CAP
     lengths = request["lengths"]
-    with task_arrays.naming(f"task {task.name}"), task_arrays.failures([task.source]):
+    with preprocess.naming(f"task {task.name}"), preprocess.failures([task.source]):
         examples = task.source.stream(seed=request["seed"], start=request["start"])
-        bound = task_arrays.with_vocabulary(task, vocabulary)
-        examples = task_arrays.preprocessed(bound, examples, lengths)
+        bound = preprocess.with_vocabulary(task, vocabulary)
+        examples = preprocess.preprocessed(bound, examples, lengths)
         for batch in examples.ragged_batch(_EXAMPLES).prefetch(tf.data.AUTOTUNE):
-            yield Block(*(task_arrays.flat([batch[name]], lengths[name]) for name in FEATURES))
+            yield Block(*(preprocess.flat([batch[name]], lengths[name]) for name in FEATURES))
 
 
 def main() -> int:

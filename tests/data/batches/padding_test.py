@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from prompt_tuning.data.batches.padding import Positions, count_positions, expect_positions
+from prompt_tuning.data.batches.pipeline import Batches
 from prompt_tuning.data.cached_task import in_memory
-from prompt_tuning.data.padding import Positions, count_positions, expect_positions
-from prompt_tuning.data.pipeline import Batches
 
 
 def test_prompts_count_and_fillers_are_all_padding():

@@ -1,7 +1,7 @@
 """Tokenises SeqIO tasks into the cache. The one place that runs tf.data; run as a module.
 
-`python -m prompt_tuning.data.tokenize` reads a request as JSON from its input and writes messages
-and at most one error as JSON lines to its output (`prompt_tuning.data.cache` is its caller).
+`python -m prompt_tuning.data.cache.build` reads a request as JSON from its input, and writes
+messages and at most one error as JSON lines to its output. `opening` calls it.
 """
 
 import importlib
@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 
 import seqio
 
-from prompt_tuning.data import cache_writer, declarations, entries, references, sources, task_arrays
-from prompt_tuning.data.cache_writer import Origin
+from prompt_tuning.data import declarations, references
+from prompt_tuning.data.cache import entry, preprocess, sources, writer
+from prompt_tuning.data.cache.preprocess import TRAINING_SPLIT
+from prompt_tuning.data.cache.writer import Origin
 from prompt_tuning.data.datasets.source import DIRECTORIES, DatasetSource
 from prompt_tuning.data.references import Scoring
-from prompt_tuning.data.task_arrays import TRAINING_SPLIT
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError, nearest
 
@@ -33,8 +34,8 @@ class _Where(NamedTuple):
 
     def holds(self, name: str) -> bool:
         try:
-            return entries.load(self.cache_dir, name, self.vocabulary, self.lengths) is not None
-        except entries.UnusableError:
+            return entry.open_entry(self.cache_dir, name, self.vocabulary, self.lengths) is not None
+        except entry.UnusableError:
             return False
 
 
@@ -82,17 +83,17 @@ def build(
     origins = {name: _task_origin(tasks[name], registered) for name in scorings}
     for name, scoring in scorings.items():
         if origins[name].declared_in is None:
-            cache_writer.renew_task(
+            writer.renew_task(
                 cache_dir, name, vocabulary, lengths, scoring=scoring, origin=origins[name]
             )
     missing = [tasks[name] for name in scorings if not where.holds(name)]
     awaited = [task.name for task in missing if _awaits_download(task)]
     if awaited:
-        report(f"TensorFlow Datasets fetches {entries.listed(awaited)} first")
+        report(f"TensorFlow Datasets fetches {entry.listed(awaited)} first")
     start = time.monotonic()
-    tokenized = task_arrays.run(missing, vocabulary, lengths) if missing else {}
+    tokenized = preprocess.run_preprocessors(missing, vocabulary, lengths) if missing else {}
     for task in missing:
-        cache_writer.write_task(
+        writer.write_task(
             cache_dir,
             task.name,
             vocabulary,
@@ -107,7 +108,7 @@ def build(
             _write_mixture(where, provider, registered)
     if missing:
         seconds = time.monotonic() - start
-        report(f"tokenised {entries.listed([task.name for task in missing])} in {seconds:.1f} s")
+        report(f"tokenised {entry.listed([task.name for task in missing])} in {seconds:.1f} s")
 
 
 def main() -> int:
@@ -145,7 +146,7 @@ def _import_modules(modules: Sequence[str]) -> dict[str, str]:
     """Imports modules; returns the module that registered each task and mixture."""
     registered: dict[str, str] = {}
     for module in modules:
-        with task_arrays.naming(f"task module {module}"):
+        with preprocess.naming(f"task module {module}"):
             _import_module(module)
         for name in (*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()):
             registered.setdefault(name, module)
@@ -178,7 +179,7 @@ def _provider(name: str) -> seqio.Task | seqio.Mixture:
 
 def _scoring(task: seqio.Task) -> Scoring:
     owner = f"task {task.name}"
-    with task_arrays.naming(owner):
+    with preprocess.naming(owner):
         if task.metric_objs and not task.metric_fns:
             raise UserError(
                 f"{owner} has metric objects alone; give it metric_fns of (targets, predictions)"
@@ -195,12 +196,12 @@ def _stream_origin(task: seqio.Task) -> str | None:
 
 
 def _write_mixture(where: _Where, mixture: seqio.Mixture, registered: Mapping[str, str]) -> None:
-    with task_arrays.naming(f"mixture {mixture.name}"):
+    with preprocess.naming(f"mixture {mixture.name}"):
         rates = {task.name: mixture.get_rate(task) for task in mixture.tasks}
     origin = _declared_origin(mixture.name) or Origin(
         token_modules=_digests({registered.get(mixture.name)}, registered)
     )
-    cache_writer.write_mixture(
+    writer.write_mixture(
         where.cache_dir,
         mixture.name,
         where.vocabulary,
@@ -244,13 +245,13 @@ def _module(function: Any) -> str | None:
     return getattr(getattr(function, "func", function), "__module__", None)
 
 
-def _data_files(task: seqio.Task) -> list[entries.DataFile]:
+def _data_files(task: seqio.Task) -> list[entry.DataFile]:
     files: Iterable[str] = ()
     if isinstance(task.source, DatasetSource):
         files = task.source.possible_files
     elif isinstance(task.source, seqio.FileDataSource):
         files = {file for split in task.splits for file in task.source.list_shards(split)}
-    return [entries.data_file_record(file) for file in sorted(files)]
+    return [entry.data_file_record(file) for file in sorted(files)]
 
 
 if __name__ == "__main__":

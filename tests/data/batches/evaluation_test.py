@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from prompt_tuning.data.batches.evaluation import Encoding, eval_batches
 from prompt_tuning.data.cached_task import in_memory
-from prompt_tuning.data.evaluation_batches import Encoding, eval_batches
 
 WHOLE = Encoding(0, lambda width: 4)
 

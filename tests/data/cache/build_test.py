@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import prompt_tuning
-from prompt_tuning.data import cache
+from prompt_tuning.data.cache import opening
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.mini import suite
@@ -96,7 +96,7 @@ def ensure(folder, vocabulary, names, report=print, **options):
         "tfds_data_dir": None,
         "report": report,
     } | options
-    return cache.ensure_cached(folder / "cache", names, vocabulary, LENGTHS, **settings)
+    return opening.ensure_cached(folder / "cache", names, vocabulary, LENGTHS, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -150,10 +150,12 @@ def test_a_users_own_task(built, vocabulary):
 def test_training_reads_the_cache_without_tensorflow_or_seqio(built, folder, vocabulary):
     code = f"""
 import json, sys
-from prompt_tuning.data import cache, metrics, pipeline, postprocessors
+from prompt_tuning.data import metrics, postprocessors
+from prompt_tuning.data.batches import pipeline
+from prompt_tuning.data.cache import opening
 from prompt_tuning.data.vocabulary import Vocabulary
 vocabulary = Vocabulary({str(vocabulary.path)!r}, 16)
-opened = cache.ensure_cached({str(folder / "cache")!r}, ["own_mixture", "mini_cb"], vocabulary,
+opened = opening.ensure_cached({str(folder / "cache")!r}, ["own_mixture", "mini_cb"], vocabulary,
     {LENGTHS}, modules=("own_tasks",), data_dir=None, tfds_data_dir=None, report=print)
 parts = [(task.split("train"), rate) for task, rate in opened[0].parts]
 shapes = pipeline.choose_shapes([split for split, _ in parts], 3, 4)
@@ -248,13 +250,13 @@ def test_a_source_with_a_version_is_tokenized_again_where_that_changes(folder, v
 
 def test_the_other_process_reports_its_error(folder, vocabulary, monkeypatch):
     (folder / "builder.py").write_text('print(\'{"error": "no task x; name another"}\')\n')
-    monkeypatch.setattr(cache, "BUILDER", "builder")
+    monkeypatch.setattr(opening, "BUILDER", "builder")
     with pytest.raises(UserError, match=r"^no task x; name another$"):
         ensure(folder, vocabulary, ["x"])
 
 
 def test_the_other_process_dies(folder, vocabulary, monkeypatch):
     (folder / "builder.py").write_text("import sys\nsys.exit('no memory left')\n")
-    monkeypatch.setattr(cache, "BUILDER", "builder")
+    monkeypatch.setattr(opening, "BUILDER", "builder")
     with pytest.raises(UserError, match=r"^tokenising stopped: no memory left$"):
         ensure(folder, vocabulary, ["x"])

@@ -2,7 +2,7 @@
 
 import io
 
-from prompt_tuning.data import worker
+from prompt_tuning.data.cache import worker
 
 
 def test_the_last_line_of_its_log_or_else_its_status_is_told():

@@ -9,7 +9,8 @@ import seqio
 import tensorflow as tf
 
 import prompt_tuning
-from prompt_tuning.data import metrics, tokenize
+from prompt_tuning.data import metrics
+from prompt_tuning.data.cache import build as builder
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
@@ -36,7 +37,7 @@ def with_aux(targets, predictions, aux_values):
 
 
 def build(cache_dir, *names, modules=()):
-    tokenize.build(
+    builder.build(
         cache_dir,
         names,
         Vocabulary(MODEL, 16),

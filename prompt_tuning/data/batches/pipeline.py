@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from prompt_tuning.data import ragged
+from prompt_tuning.data.batches.quotas import Quotas
+from prompt_tuning.data.batches.shapes import Shape, choose_shapes, smallest_fit
+from prompt_tuning.data.cache.stream import Block, Stream, StreamedSplit
 from prompt_tuning.data.cached_task import CachedSplit
-from prompt_tuning.data.quotas import Quotas
-from prompt_tuning.data.shapes import Shape, choose_shapes, smallest_fit
-from prompt_tuning.data.stream import Block, Stream, StreamedSplit
 from prompt_tuning.types import UserError
 
 __all__ = ["Batches", "Chosen", "HostBatch", "Part", "choose_shapes"]

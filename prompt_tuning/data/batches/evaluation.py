@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from prompt_tuning.data.batches.shapes import Shape, smallest_fit
 from prompt_tuning.data.cached_task import CachedSplit
-from prompt_tuning.data.shapes import Shape, smallest_fit
 
 Item = tuple[int, CachedSplit]
 """A prompt of the bank and the examples to run it on."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from prompt_tuning.data.quotas import Quotas
+from prompt_tuning.data.batches.quotas import Quotas
 
 
 def test_a_window_is_shared_to_within_one():

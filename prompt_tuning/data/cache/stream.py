@@ -17,12 +17,13 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from prompt_tuning.data import ragged, worker
+from prompt_tuning.data import ragged
+from prompt_tuning.data.cache import worker
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
-WRITER = "prompt_tuning.data.stream_writer"
+WRITER = "prompt_tuning.data.cache.stream_writer"
 _AHEAD = 64  # blocks kept ready
 _FAILED = -1
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from prompt_tuning import storage
-from prompt_tuning.data import entries
-from prompt_tuning.data.entries import DataFile
+from prompt_tuning.data.cache import entry
+from prompt_tuning.data.cache.entry import DataFile
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.references import Scoring
 from prompt_tuning.data.vocabulary import Vocabulary
@@ -86,20 +86,20 @@ def write_task(
     Raises:
         UserError: The directory cannot be written.
     """
-    final = entries.entry_directory(cache_dir, name, vocabulary, lengths)
+    final = entry.entry_directory(cache_dir, name, vocabulary, lengths)
     with _whole_directory(final) as directory:
         manifest: dict[str, Any] = {
-            "format_version": entries.FORMAT_VERSION,
+            "format_version": entry.FORMAT_VERSION,
             "kind": "task",
             "name": name,
             "vocabulary": vocabulary.digest,
             "lengths": dict(lengths),
             "stream": stream,
             "splits": {split: _write_split(directory, split, splits[split]) for split in splits},
-            **entries.scoring_fields(scoring),
+            **entry.scoring_fields(scoring),
             **origin.fields(),
         }
-        manifest["digest"] = entries.task_digest(manifest)
+        manifest["digest"] = entry.task_digest(manifest)
         _write_manifest(directory, manifest)
     return final
 
@@ -114,10 +114,10 @@ def write_mixture(
     origin: Origin,
 ) -> Path:
     """Writes the entry of a mixture, whose tasks have entries of their own."""
-    final = entries.entry_directory(cache_dir, name, vocabulary, lengths)
+    final = entry.entry_directory(cache_dir, name, vocabulary, lengths)
     with _whole_directory(final) as directory:
         manifest = {
-            "format_version": entries.FORMAT_VERSION,
+            "format_version": entry.FORMAT_VERSION,
             "kind": "mixture",
             "name": name,
             "vocabulary": vocabulary.digest,
@@ -143,19 +143,19 @@ def renew_task(
     They do not where the source of a user's task has the same version, or where the modules that
     decide its tokens are the same.
     """
-    directory = entries.entry_directory(cache_dir, name, vocabulary, lengths)
+    directory = entry.entry_directory(cache_dir, name, vocabulary, lengths)
     try:
-        manifest = entries.read_manifest(directory)
+        manifest = entry.read_manifest(directory)
         same_modules = manifest["token_modules"] == origin.token_modules
         same_tokens = manifest["version"] == origin.version and (origin.version or same_modules)
-        if not same_tokens or manifest["digest"] != entries.task_digest(manifest):
+        if not same_tokens or manifest["digest"] != entry.task_digest(manifest):
             return
     except (OSError, ValueError, KeyError, TypeError):
         return  # there is none, or it is damaged
-    manifest |= entries.scoring_fields(scoring)
+    manifest |= entry.scoring_fields(scoring)
     manifest["token_modules"] = dict(origin.token_modules)
     manifest["scoring_modules"] = dict(origin.scoring_modules)
-    manifest["digest"] = entries.task_digest(manifest)
+    manifest["digest"] = entry.task_digest(manifest)
     _write_manifest(directory, manifest)
 
 
@@ -191,12 +191,12 @@ def _writing(cache_dir: Path) -> Iterator[None]:
 def _write_split(directory: Path, name: str, split: Tokenized) -> dict[str, Any]:
     files = []
     for feature, values in (("inputs", split.inputs), ("targets", split.targets)):
-        tokens, offsets = entries.array_names(name, feature)
+        tokens, offsets = entry.array_names(name, feature)
         np.save(directory / tokens, values.tokens.astype(np.int32, copy=False))
         np.save(directory / offsets, values.offsets.astype(np.int64, copy=False))
         files += [tokens, offsets]
     if split.fields is not None:
-        files.append(entries.fields_name(name))
+        files.append(entry.fields_name(name))
         with (directory / files[-1]).open("w", encoding="utf-8") as lines:
             for fields in split.fields:
                 lines.write(json.dumps(fields, ensure_ascii=False) + "\n")
@@ -204,10 +204,10 @@ def _write_split(directory: Path, name: str, split: Tokenized) -> dict[str, Any]
         "examples": len(split.inputs),
         "input_tokens": len(split.inputs.tokens),
         "target_tokens": len(split.targets.tokens),
-        "files": {file: entries.file_record(directory / file) for file in files},
+        "files": {file: entry.file_record(directory / file) for file in files},
     }
 
 
 def _write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    storage.write_bytes(directory / entries.MANIFEST, text.encode())
+    storage.write_bytes(directory / entry.MANIFEST, text.encode())

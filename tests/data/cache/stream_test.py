@@ -13,11 +13,10 @@ import pytest
 import scipy.stats
 
 import prompt_tuning
-from prompt_tuning.data import cache, ragged, stream_writer, worker
-from prompt_tuning.data.cached_task import CachedTask, in_memory
-from prompt_tuning.data.datasets.source import DIRECTORIES
-from prompt_tuning.data.pipeline import Batches
-from prompt_tuning.data.stream import (
+from prompt_tuning.data import ragged
+from prompt_tuning.data.batches.pipeline import Batches
+from prompt_tuning.data.cache import opening, stream_writer, worker
+from prompt_tuning.data.cache.stream import (
     WRITER,
     Block,
     Stream,
@@ -25,6 +24,8 @@ from prompt_tuning.data.stream import (
     write_block,
     write_failure,
 )
+from prompt_tuning.data.cached_task import CachedTask, in_memory
+from prompt_tuning.data.datasets.source import DIRECTORIES
 from prompt_tuning.data.target_prefix import with_target_prefix
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
@@ -58,7 +59,7 @@ def vocabulary():
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory, data_dir, vocabulary):
-    (entry,) = cache.ensure_cached(
+    (entry,) = opening.ensure_cached(
         tmp_path_factory.mktemp("cache"),
         ["c4_prefix_lm"],
         vocabulary,

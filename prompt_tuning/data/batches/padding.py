@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from prompt_tuning.data.pipeline import Batches
+from prompt_tuning.data.batches.pipeline import Batches
 
 
 class Positions(NamedTuple):

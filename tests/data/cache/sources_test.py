@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from prompt_tuning.data import sources
+from prompt_tuning.data.cache import sources
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import collections
 import numpy as np
 import pytest
 
+from prompt_tuning.data.batches.pipeline import Batches, choose_shapes
 from prompt_tuning.data.cached_task import CachedSplit, in_memory
-from prompt_tuning.data.pipeline import Batches, choose_shapes
 from prompt_tuning.types import UserError
 
 

@@ -18,9 +18,9 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
-from prompt_tuning.data.cache_writer import Tokenized
+from prompt_tuning.data.cache.entry import FEATURES
+from prompt_tuning.data.cache.writer import Tokenized
 from prompt_tuning.data.datasets.source import DatasetSource
-from prompt_tuning.data.entries import FEATURES
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
@@ -43,7 +43,7 @@ class _Source(NamedTuple):
     examples: tf.data.Dataset
 
 
-def run(
+def run_preprocessors(
     tasks: Sequence[seqio.Task], vocabulary: Vocabulary, lengths: Mapping[str, int]
 ) -> dict[str, dict[str, Tokenized]]:
     """Tokenises all splits of tasks.
