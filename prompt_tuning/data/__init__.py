@@ -1,1 +1,1 @@
-"""SeqIO tasks and mixtures, the tokenised cache, the input pipeline and metrics."""
+"""SeqIO tasks and mixtures, the tokenized cache, the input pipeline and metrics."""

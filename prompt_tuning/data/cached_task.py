@@ -1,4 +1,4 @@
-"""Tokenised tasks and mixtures as plain arrays."""
+"""Tokenized tasks and mixtures as plain arrays."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class CachedSplit:
-    """Holds the tokenised examples of one split, in the order of the task.
+    """Holds the tokenized examples of one split, in the order of the task.
 
     Attributes:
         inputs: Token ids of the inputs, ending in 1 (end of sequence).
@@ -61,11 +61,11 @@ class CachedSplit:
 
 @dataclass(frozen=True, eq=False)
 class CachedTask:
-    """Holds a tokenised task.
+    """Holds a tokenized task.
 
     Attributes:
         name: The SeqIO task.
-        digest: SHA-256 of everything that was tokenised.
+        digest: SHA-256 of everything that was tokenized.
         splits: Its splits by name.
         labels: The label words by class; empty where answers are open.
         metric_functions: References of its metrics.
@@ -184,10 +184,10 @@ class CachedTask:
         values: dict[str, float] = {}
         for reference in self.metric_functions:
             function = references.resolve(reference, owner=f"task {self.name}")
-            given = scores if _of_scores(reference) else got
-            if given is None or len(given) != len(wanted):
+            predicted = scores if _of_scores(reference) else got
+            if predicted is None or len(predicted) != len(wanted):
                 raise ValueError(f"task {self.name} needs the log-likelihoods of all its targets")
-            values |= {name: float(value) for name, value in function(wanted, given).items()}
+            values |= {name: float(value) for name, value in function(wanted, predicted).items()}
         return values
 
     def evaluate(
@@ -217,7 +217,7 @@ class CachedTask:
 
 @dataclass(frozen=True, eq=False)
 class CachedMixture:
-    """Holds a mixture: tokenised tasks and the rates at which to draw from them.
+    """Holds a mixture: tokenized tasks and the rates at which to draw from them.
 
     Attributes:
         name: The SeqIO mixture.

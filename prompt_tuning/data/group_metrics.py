@@ -12,8 +12,8 @@ from prompt_tuning.data.postprocessors import Grouped
 def accuracy_by_group(targets: Sequence[Grouped], predictions: Sequence[Any]) -> dict[str, float]:
     """Computes the accuracy of each group: `accuracy_matched` and `accuracy_mismatched` (MNLI)."""
     return {
-        "_".join(["accuracy", *group]): metrics.accuracy(*each)["accuracy"]
-        for group, each in _by_group(targets, predictions).items()
+        "_".join(["accuracy", *group]): metrics.accuracy(*members)["accuracy"]
+        for group, members in _by_group(targets, predictions).items()
     }
 
 

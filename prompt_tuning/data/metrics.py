@@ -57,14 +57,14 @@ def macro_f1(
     from sklearn.metrics import f1_score
 
     check_lengths(targets, predictions)
-    each = f1_score(
+    scores = f1_score(
         targets,
         predictions,
         labels=list(range(classes)),
         average=None,
         zero_division=0.0,
     )
-    return {"macro_f1": 100.0 * float(np.mean(each))}
+    return {"macro_f1": 100.0 * float(np.mean(scores))}
 
 
 def macro_f1_of_sets(
@@ -78,7 +78,7 @@ def macro_f1_of_sets(
 
     check_lengths(targets, predictions)
     wanted, got = (
-        np.array([[label in each for label in range(classes)] for each in labels])
+        np.array([[label in row for label in range(classes)] for row in labels])
         for labels in (targets, predictions)
     )
     value = f1_score(wanted, got, average="macro", zero_division=np.nan)

@@ -48,8 +48,8 @@ def label_indices(
 ) -> tuple[int, ...]:
     """Returns the positions among `words` of those that the text lists with commas between."""
     del example, is_target
-    found = {part.strip() for part in output.split(",")}
-    return tuple(index for index, word in enumerate(words) if word in found)
+    parts = {part.strip() for part in output.split(",")}
+    return tuple(index for index, word in enumerate(words) if word in parts)
 
 
 def grouped_label_index(

@@ -35,7 +35,7 @@ class Cuts(NamedTuple):
 class PromptDesign:
     """Describes a written prompt: `text (input answer target)* input answer`.
 
-    Every part is tokenised by itself, so that parts are always separate words.
+    Every part is tokenized by itself, so that parts are always separate words.
 
     Attributes:
         text: The instruction in front; may be empty.
@@ -65,9 +65,9 @@ class PromptDesign:
         first; then the end of the instruction; and only then its own end.
 
         Args:
-            task: The tokenised task or mixture.
+            task: The tokenized task or mixture.
             split: The split; None for the one that scores are of.
-            vocabulary: What it is tokenised with.
+            vocabulary: What it is tokenized with.
 
         Returns:
             The task, or mixture, with that split alone, and how many of its inputs were cut.

@@ -96,15 +96,15 @@ def resolve(reference: Reference, owner: str) -> functools.partial:
     """
     module, _, name = reference["fn"].partition(":")
     try:
-        found: Any = importlib.import_module(module)
+        function: Any = importlib.import_module(module)
         for part in name.split("."):
-            found = getattr(found, part)
+            function = getattr(function, part)
     except (ImportError, AttributeError) as error:
         raise UserError(
             f"{owner} needs {module}.{name}, which cannot be imported ({error}); "
             "put its module on PYTHONPATH, or rebuild the cache"
         ) from error
-    return functools.partial(found, **reference["kwargs"])
+    return functools.partial(function, **reference["kwargs"])
 
 
 def _refer_metric(function: Callable[..., Any], owner: str) -> Reference:

@@ -21,9 +21,9 @@ def with_target_prefix(task: MixtureOrTask, prefix: str, vocabulary: Vocabulary)
     """Puts a text in front of every target, which scoring takes off every answer again.
 
     Args:
-        task: The tokenised task or mixture.
+        task: The tokenized task or mixture.
         prefix: The text, such as `<extra_id_0>`.
-        vocabulary: What the task is tokenised with.
+        vocabulary: What the task is tokenized with.
 
     Raises:
         UserError: Its training split is streamed.

@@ -16,7 +16,7 @@ from prompt_tuning.data.prefix_lm import prefix_lm
 T5_VOCABULARY = "gs://t5-data/vocabs/cc_all.32000.100extra/sentencepiece.model"
 """The vocabulary of T5 1.0 and 1.1, for use of the tasks outside this package.
 
-Here a task is tokenised with the vocabulary of the model, and this one is never opened.
+Here a task is tokenized with the vocabulary of the model, and this one is never opened.
 """
 
 

@@ -23,8 +23,8 @@ def bleu(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, flo
     # sacrebleu wants the n-th reference of every example together, None where there are fewer.
     streams = list(itertools.zip_longest(*references))
     # `force` keeps it from warning of spaces before full stops, which data may well have.
-    found = sacrebleu.corpus_bleu(list(predictions), streams, tokenize="intl", force=True)
-    return {"bleu": found.score}
+    corpus = sacrebleu.corpus_bleu(list(predictions), streams, tokenize="intl", force=True)
+    return {"bleu": corpus.score}
 
 
 def rouge(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:

@@ -55,12 +55,12 @@ class Vocabulary:
 
         Ids beyond the vocabulary (rows that only round up the embedding table) print as unknown.
         """
-        kept = []
+        pieces = []
         for token in ids.tolist() if isinstance(ids, np.ndarray) else ids:
             if token == EOS_ID:
                 break
-            kept.append(token if token < self.size else UNK_ID)
-        return self._processor.DecodeIds(kept)
+            pieces.append(token if token < self.size else UNK_ID)
+        return self._processor.DecodeIds(pieces)
 
     def sentinel(self, number: int) -> int:
         """Returns the id of `<extra_id_{number}>`, appended or one of the file's own."""

@@ -1,7 +1,7 @@
 """Pre-training of `t5_mini`: the initial weights, the step, and the loop over a curriculum.
 
-The recipe in words: an initialisation that lets two attention heads compare words and two look at
-neighbours; exercises introduced stage by stage, with everything earlier in replay; more examples
+The recipe in words: an initialization that lets two attention heads compare words and two look at
+neighbors; exercises introduced stage by stage, with everything earlier in replay; more examples
 of what is not yet mastered; Adam with larger updates of the embeddings.
 """
 

@@ -191,7 +191,7 @@ def senses(keys: Sequence[str]) -> Skill:
 def acceptability(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
     """Asks whether a sentence is well formed (0) or not (1).
 
-    Level 1: doubled words and wrong agreement. Level 2: neighbours swapped, in the plain template
+    Level 1: doubled words and wrong agreement. Level 2: neighbors swapped, in the plain template
     only. Level 3: all faults in all templates.
     """
     answer = draw.below(2)

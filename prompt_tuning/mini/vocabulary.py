@@ -48,7 +48,7 @@ def build(path: Path) -> None:
     """Writes the SentencePiece model: pad 0, end of sentence 1, unknown 2, no start of sentence.
 
     It is a unigram model put together by hand, so that it depends on nothing but the world: a
-    word costs less than any spelling of it, and text is lower-cased and NFKC-normalised.
+    word costs less than any spelling of it, and text is lower-cased and NFKC-normalized.
     """
     messages: Any = sentencepiece_model_pb2  # its classes are made at run time
     proto = messages.ModelProto()
@@ -87,7 +87,7 @@ def word_ids(path: Path) -> dict[str, int]:
 
 
 def _template() -> bytes:
-    """Trains a throw-away model for its settings and its normalisation rules."""
+    """Trains a throw-away model for its settings and its normalization rules."""
     out = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(world_words()),

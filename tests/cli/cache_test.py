@@ -1,4 +1,4 @@
-"""`cache` tokenises ahead of time, and says what is there."""
+"""`cache` tokenizes ahead of time, and says what is there."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +12,11 @@ def test_the_cache_has_the_tasks_and_a_second_run_finds_them(
     cached: tuple[Path, str], here: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ):
     folder, first = cached
-    assert "tokenised" in first
+    assert "tokenized" in first
     words = flags(CACHE_DIR=str(folder), CACHE_TASKS=TASKS)
     assert here("cache", "--gin_file=runs/train_mini.gin", *words) == 0
     second = capsys.readouterr().out
-    assert "tokenised" not in second
+    assert "tokenized" not in second
     rows = {tuple(line.split()[:3]) for line in second.splitlines()}
     sizes = {"train": {"mini_cr": "32"}, "validation": {}, "test": {}}
     wanted = {

@@ -1,4 +1,4 @@
-"""Examples-proportional mixtures of tokenised tasks."""
+"""Examples-proportional mixtures of tokenized tasks."""
 
 from pathlib import Path
 

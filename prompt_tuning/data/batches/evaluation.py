@@ -121,13 +121,13 @@ def _cut(
     ends = np.append(np.flatnonzero(np.diff(widths[rows])) + 1, len(rows))
     least, batches = [0.0], [[]]
     for j, end in enumerate(ends):
-        found = []
+        choices = []
         for i, start in enumerate([0, *ends[:j]]):
             run = [rows[at : min(at + batch_size, end)] for at in range(start, end, batch_size)]
             counts = np.array([len(batch) for batch in run])
             positions = encoding.positions(counts, widths[[batch[-1] for batch in run]])
-            found.append((least[i] + positions.sum() + len(run) * steps * _STEP, i, run))
-        value, i, run = min(found, key=lambda choice: choice[0])
+            choices.append((least[i] + positions.sum() + len(run) * steps * _STEP, i, run))
+        value, i, run = min(choices, key=lambda choice: choice[0])
         least.append(value)
         batches.append(batches[i] + run)
     return batches[-1]

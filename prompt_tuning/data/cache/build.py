@@ -1,4 +1,4 @@
-"""Tokenises SeqIO tasks into the cache. The one place that runs tf.data; run as a module.
+"""Tokenizes SeqIO tasks into the cache. The one place that runs tf.data; run as a module.
 
 `python -m prompt_tuning.data.cache.build` reads a request as JSON from its input, and writes
 messages and at most one error as JSON lines to its output. `opening` calls it.
@@ -50,9 +50,9 @@ def build(
     tfds_data_dir: str | None,
     report: Callable[[str], None],
 ) -> None:
-    """Tokenises tasks, and the tasks of mixtures, that the cache does not hold.
+    """Tokenizes tasks, and the tasks of mixtures, that the cache does not hold.
 
-    A task is tokenised with `vocabulary`, whatever SentencePiece vocabulary it was registered
+    A task is tokenized with `vocabulary`, whatever SentencePiece vocabulary it was registered
     with, because the model knows no other.
 
     Args:
@@ -108,7 +108,7 @@ def build(
             _write_mixture(where, provider, registered)
     if missing:
         seconds = time.monotonic() - start
-        report(f"tokenised {entry.listed([task.name for task in missing])} in {seconds:.1f} s")
+        report(f"tokenized {entry.listed([task.name for task in missing])} in {seconds:.1f} s")
 
 
 def main() -> int:

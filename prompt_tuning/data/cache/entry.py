@@ -48,7 +48,7 @@ def open_entry(
     Args:
         cache_dir: The cache directory.
         name: The SeqIO task or mixture.
-        vocabulary: What it is tokenised with.
+        vocabulary: What it is tokenized with.
         lengths: The most tokens kept, by feature (`inputs`, `targets`).
 
     Raises:

@@ -1,6 +1,6 @@
-"""The tokenised cache: opens tasks without TensorFlow or SeqIO, and has missing ones tokenised.
+"""The tokenized cache: opens tasks without TensorFlow or SeqIO, and has missing ones tokenized.
 
-Tokenising runs in a process of its own, so that a training process never imports either.
+Tokenizing runs in a process of its own, so that a training process never imports either.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ BUILDER = "prompt_tuning.data.cache.build"
 def find(
     cache_dir: str | Path, name: str, vocabulary: Vocabulary, lengths: Mapping[str, int]
 ) -> MixtureOrTask | None:
-    """Opens a task or mixture, or returns None where it has to be tokenised (again).
+    """Opens a task or mixture, or returns None where it has to be tokenized (again).
 
     Args:
         cache_dir: The cache directory.
         name: The SeqIO task or mixture.
-        vocabulary: What it is tokenised with.
+        vocabulary: What it is tokenized with.
         lengths: The most tokens kept, by feature (`inputs`, `targets`).
     """
     try:
@@ -48,7 +48,7 @@ def ensure_cached(
     tfds_data_dir: str | None,
     report: Callable[[str], None],
 ) -> list[MixtureOrTask]:
-    """Opens tasks and mixtures; those missing, stale or damaged are tokenised first.
+    """Opens tasks and mixtures; those missing, stale or damaged are tokenized first.
 
     Args:
         cache_dir: The cache directory; made where there is none. Entries do not know `data_dir`,
@@ -77,7 +77,7 @@ def ensure_cached(
             unusable.setdefault(str(reason), []).append(name)
             opened[name] = None
     for reason, again in unusable.items():
-        report(f"tokenising {entry.listed(again)} again: {reason}")
+        report(f"tokenizing {entry.listed(again)} again: {reason}")
     missing = [name for name, task in opened.items() if task is None]
     if missing:
         writer.check_writable(cache_dir)
@@ -137,7 +137,7 @@ def _run_builder(request: Mapping[str, object], report: Callable[[str], None]) -
             process.kill()
             raise
         if problem is None and status != 0:
-            problem = f"tokenising stopped: {worker.last_line(log, status)}"
+            problem = f"tokenizing stopped: {worker.last_line(log, status)}"
     if problem is not None:
         raise UserError(problem)
 
@@ -168,7 +168,7 @@ def _reading(task: MixtureOrTask, data_dir: str | None, tfds_data_dir: str | Non
 def _present(name: str, task: MixtureOrTask | None) -> MixtureOrTask:
     if task is None:
         raise UserError(
-            f"task {name} was tokenised, but its cache entry cannot be read; "
+            f"task {name} was tokenized, but its cache entry cannot be read; "
             "check that nothing else changes the cache directory or the task's source files"
         )
     return task

@@ -1,6 +1,6 @@
 """Runs the preprocessors of SeqIO tasks and returns what comes out as arrays.
 
-Starting a tf.data pipeline costs more than tokenising a small split. So splits whose preprocessors
+Starting a tf.data pipeline costs more than tokenizing a small split. So splits whose preprocessors
 are the same ones and treat each example by itself are run end to end in one pipeline.
 """
 
@@ -46,7 +46,7 @@ class _Source(NamedTuple):
 def run_preprocessors(
     tasks: Sequence[seqio.Task], vocabulary: Vocabulary, lengths: Mapping[str, int]
 ) -> dict[str, dict[str, Tokenized]]:
-    """Tokenises all splits of tasks.
+    """Tokenizes all splits of tasks.
 
     Args:
         tasks: Their own preprocessors are run, with `vocabulary` in place of their own.
@@ -173,7 +173,7 @@ def preprocessed(
 
 
 def with_vocabulary(task: seqio.Task, vocabulary: Vocabulary) -> seqio.Task:
-    """Returns a task that tokenises with another vocabulary than its own."""
+    """Returns a task that tokenizes with another vocabulary than its own."""
     features = {}
     for name, feature in task.output_features.items():
         if name in FEATURES:

@@ -1,4 +1,4 @@
-"""Training splits too large to hold: tokenised as they are read, in a process of their own.
+"""Training splits too large to hold: tokenized as they are read, in a process of their own.
 
 Example i depends on row i of the split and on the seed alone, so that any position can be gone to
 without the examples before it.
@@ -46,7 +46,7 @@ class StreamedSplit:
 
     Attributes:
         task: The task of a published dataset.
-        vocabulary: What it is tokenised with.
+        vocabulary: What it is tokenized with.
         lengths: The most tokens kept of each feature.
         data_dir: Where published datasets are as JSON lines, or None.
         tfds_data_dir: Where TensorFlow Datasets keeps its data, or None for its default.

@@ -159,7 +159,7 @@ def texts_field(row: Row, name: str) -> list[str]:
         BadRowError: It is something else.
     """
     value = row[name]
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise BadRowError(f"{name} is {value!r}; it must be a list of texts")
     return value
 

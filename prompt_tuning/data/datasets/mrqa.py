@@ -77,4 +77,6 @@ DATASETS = (
     _out_of_domain("drop", "drop", 1503),
 )
 
-MIXTURES = (Mixture(name="mrqa", papers=("SPoT",), members=tuple(each.name for each in _TRAINING)),)
+MIXTURES = (
+    Mixture(name="mrqa", papers=("SPoT",), members=tuple(dataset.name for dataset in _TRAINING)),
+)

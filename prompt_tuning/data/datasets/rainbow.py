@@ -173,5 +173,5 @@ DATASETS = (
 )
 
 MIXTURES = (
-    Mixture(name="rainbow", papers=("SPoT",), members=tuple(each.name for each in DATASETS)),
+    Mixture(name="rainbow", papers=("SPoT",), members=tuple(dataset.name for dataset in DATASETS)),
 )

@@ -44,7 +44,7 @@ def reading_example(question: str, context: str, answer: str, answers: Sequence[
     return {
         "inputs": f"question: {pad_punctuation(question)} context: {pad_punctuation(context)}",
         "targets": pad_punctuation(answer),
-        "answers": [pad_punctuation(each) for each in answers],
+        "answers": [pad_punctuation(answer) for answer in answers],
     }
 
 

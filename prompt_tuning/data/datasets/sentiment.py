@@ -30,10 +30,10 @@ def _emotions(row: Row) -> Iterator[Example]:
     for emotion in _EMOTIONS:
         if not isinstance(row[emotion], bool):
             raise BadRowError(f"{emotion} is {row[emotion]!r}; it must be true or false")
-    found = [emotion for emotion in _EMOTIONS if row[emotion]]
-    if not found:
+    emotions = [emotion for emotion in _EMOTIONS if row[emotion]]
+    if not emotions:
         raise BadRowError(f"no emotion is true; one of {', '.join(_EMOTIONS)} must be")
-    yield {"inputs": f"text: {text_field(row, 'comment_text')}", "targets": ", ".join(found)}
+    yield {"inputs": f"text: {text_field(row, 'comment_text')}", "targets": ", ".join(emotions)}
 
 
 def _tweet(row: Row) -> Iterator[Example]:

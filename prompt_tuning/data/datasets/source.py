@@ -120,7 +120,7 @@ class DatasetSource(seqio.DataSource):
                 examples = itertools.starmap(complete, enumerate(read(), start))
                 while chunk := list(itertools.islice(examples, _CHUNK)):
                     yield {
-                        name: _column([each[name] for each in chunk], spec)
+                        name: _column([example[name] for example in chunk], spec)
                         for name, spec in specs.items()
                     }
             except UserError as error:

@@ -79,7 +79,7 @@ def _marked(text: str, pronoun: str, index: int) -> str:
     ]
     if not places:
         raise BadRowError(f"span2_text is {pronoun!r}, which is no word of the text")
-    place = min(places, key=lambda each: abs(each - index))
+    place = min(places, key=lambda start: abs(start - index))
     after = words[place].removeprefix(pronoun)
     words[place] = f"*{pronoun}*" + (f" {after}" if after else "")
     return " ".join(words)

@@ -159,7 +159,7 @@ def _read_csv(path: Path, text: str) -> Table:
 def _read_tsv(path: Path, text: str) -> Table:
     """Reads TSV, in which a quote is an ordinary character unless the lines say otherwise.
 
-    Some programs quote fields, others write them as they are. Quotes are honoured where that gives
+    Some programs quote fields, others write them as they are. Quotes are honored where that gives
     a row for each line, or where the lines do not all have the same columns.
     """
     lines = [line.rstrip("\r") for line in text.split("\n")]

@@ -1,4 +1,4 @@
-"""A task of a file, tokenised in this process: nothing is kept on disk, so nothing can be stale."""
+"""A task of a file, tokenized in this process: nothing is kept on disk, so nothing can be stale."""
 
 import dataclasses
 import hashlib
@@ -35,7 +35,7 @@ class Lengths:
 
 @dataclass(frozen=True, eq=False)
 class TokenizedFile:
-    """Holds a tokenised task, its text, and the lengths by split and feature."""
+    """Holds a tokenized task, its text, and the lengths by split and feature."""
 
     task: CachedTask
     text: FileTask
@@ -45,7 +45,7 @@ class TokenizedFile:
 def tokenize(
     text: FileTask, vocabulary: Vocabulary, most_tokens: Mapping[str, int]
 ) -> TokenizedFile:
-    """Tokenises a task: each text is cut to its feature's length, the last token being EOS.
+    """Tokenizes a task: each text is cut to its feature's length, the last token being EOS.
 
     Args:
         text: The task.

@@ -1,4 +1,4 @@
-"""Tokenising through SeqIO in another process: the mini suite's tasks and a user's own."""
+"""Tokenizing through SeqIO in another process: the mini suite's tasks and a user's own."""
 
 import json
 import os
@@ -107,10 +107,10 @@ def built(folder, vocabulary):
     return messages, opened
 
 
-def test_first_call_tokenises_and_says_so_once(built):
+def test_first_call_tokenizes_and_says_so_once(built):
     messages, (mixture, task, _) = built
     (message,) = messages
-    assert message.startswith("tokenised ")
+    assert message.startswith("tokenized ")
     assert isinstance(mixture, CachedMixture) and isinstance(task, CachedTask)
     assert {part.name: rate for part, rate in mixture.parts} == {"own_task": 1.0, "mini_cb": 3.0}
 
@@ -170,7 +170,7 @@ print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}})))
     out = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     ).stdout
-    (line,) = out.splitlines()  # and nothing was tokenised again
+    (line,) = out.splitlines()  # and nothing was tokenized again
     assert not {"tensorflow", "seqio", "gin", "clu", "own_tasks"} & set(json.loads(line))
 
 
@@ -179,7 +179,7 @@ def test_metrics_may_change_without_tokenizing_again(built, folder, vocabulary):
     metrics.write_text(metrics.read_text() + "# a comment\n")
     messages = []
     (own,) = ensure(folder, vocabulary, ["own_task"], messages.append)
-    assert messages == ["tokenising own_task again: own_metrics changed since it was made"]
+    assert messages == ["tokenizing own_task again: own_metrics changed since it was made"]
     assert isinstance(own, CachedTask)
     assert own.evaluate("validation", ["going"]) == {"starts": 100.0, "count": 1.0}
 
@@ -205,8 +205,8 @@ def test_changes_and_damage_are_repaired_with_a_message(built, folder, vocabular
     messages = []
     own, _ = ensure(folder, vocabulary, ["own_task", "mini_cb"], messages.append)
     assert messages[:2] == [
-        "tokenising own_task again: own_tasks changed since it was made",
-        "tokenising mini_cb again: its train.inputs.tokens.npy is damaged",
+        "tokenizing own_task again: own_tasks changed since it was made",
+        "tokenizing mini_cb again: its train.inputs.tokens.npy is damaged",
     ]
     assert isinstance(own, CachedTask)
     assert vocabulary.decode(own.split("train").inputs[0]) == "is this good : film"
@@ -221,8 +221,8 @@ def test_a_raised_version_tokenizes_again(built, folder, vocabulary, monkeypatch
     entry.write_text(json.dumps(manifest | {"version": "0"}))
     messages = []
     ensure(folder, vocabulary, ["mini_text"], messages.append)
-    assert messages[0] == "tokenising mini_text again: the package has another version of it"
-    assert messages[1].startswith("tokenised mini_text in")
+    assert messages[0] == "tokenizing mini_text again: the package has another version of it"
+    assert messages[1].startswith("tokenized mini_text in")
     assert json.loads(entry.read_text())["version"] == manifest["version"]
 
 
@@ -238,14 +238,14 @@ def test_a_source_with_a_version_is_tokenized_again_where_that_changes(folder, v
         ensure(folder, vocabulary, ["versioned"], lines.append, **options)
         return lines
 
-    changed = "tokenising versioned again: versioned_tasks changed since it was made"
-    assert messages()[0].startswith("tokenised versioned")
+    changed = "tokenizing versioned again: versioned_tasks changed since it was made"
+    assert messages()[0].startswith("tokenized versioned")
     tasks.write_text(f"# a comment\n{text}")
     assert messages() == [changed]
     assert messages() == []
     tasks.write_text(text.replace("version = 1", "version = 2"))
     first, second = messages()
-    assert first == changed and second.startswith("tokenised versioned")
+    assert first == changed and second.startswith("tokenized versioned")
 
 
 def test_the_other_process_reports_its_error(folder, vocabulary, monkeypatch):
@@ -258,5 +258,5 @@ def test_the_other_process_reports_its_error(folder, vocabulary, monkeypatch):
 def test_the_other_process_dies(folder, vocabulary, monkeypatch):
     (folder / "builder.py").write_text("import sys\nsys.exit('no memory left')\n")
     monkeypatch.setattr(opening, "BUILDER", "builder")
-    with pytest.raises(UserError, match=r"^tokenising stopped: no memory left$"):
+    with pytest.raises(UserError, match=r"^tokenizing stopped: no memory left$"):
         ensure(folder, vocabulary, ["x"])

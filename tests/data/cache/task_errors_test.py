@@ -101,7 +101,7 @@ def add():
         ),
     ],
 )
-def test_a_task_that_cannot_be_tokenised(tmp_path, add, changes, message):
+def test_a_task_that_cannot_be_tokenized(tmp_path, add, changes, message):
     add(**changes)
     with pytest.raises(UserError, match=message) as caught:
         build(tmp_path / "cache", "odd")

@@ -125,7 +125,7 @@ def vocabulary(shared_data):
 
 @pytest.fixture(scope="module")
 def tasks(shared_data, vocabulary, tmp_path_factory):
-    """Tokenises all of them in one go."""
+    """Tokenizes all of them in one go."""
     opened = opening.ensure_cached(
         tmp_path_factory.mktemp("cache"),
         [*DATASETS, "glue_cola_unprefixed"],

@@ -1,4 +1,4 @@
-"""Published datasets as SeqIO tasks, tokenised from JSON lines."""
+"""Published datasets as SeqIO tasks, tokenized from JSON lines."""
 
 import json
 
@@ -44,7 +44,7 @@ def test_a_wrong_line_is_told_and_nothing_is_written(tmp_path, shared_data, voca
 
 @pytest.fixture(scope="module")
 def invented(tmp_path_factory, shared_data, vocabulary, fixtures):
-    """Tokenises invented rows of tasks whose metrics look at more than the target's text."""
+    """Tokenizes invented rows of tasks whose metrics look at more than the target's text."""
     names = ["squad", "mrqa_bioasq", "glue_mnli", "super_glue_multirc", "super_glue_record"]
     data_dir = tmp_path_factory.mktemp("data")
     for name in names:

@@ -18,7 +18,7 @@ CSV = comma_separated("text,label", REVIEWS)
 
 @pytest.fixture
 def tokenized(read: Callable[..., FileTask], mini: Vocabulary) -> Callable[..., TokenizedFile]:
-    """Returns a function that reads and tokenises a CSV file."""
+    """Returns a function that reads and tokenizes a CSV file."""
 
     def tokenized(content: str, longest: int = 16, **settings) -> TokenizedFile:
         task = read("a.csv", content, **settings)

@@ -18,7 +18,7 @@ CSV = comma_separated("text,label", REVIEWS)
 
 @pytest.fixture
 def tokenized(read: Callable[..., FileTask], mini: Vocabulary) -> Callable[[str], TokenizedFile]:
-    """Returns a function that reads and tokenises a CSV file."""
+    """Returns a function that reads and tokenizes a CSV file."""
     return lambda content: tokenize(read("a.csv", content), mini, LENGTHS)
 
 
