@@ -16,7 +16,7 @@ from prompt_tuning.data.prompt_design import PromptDesign
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.decoding import Decoder
 from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.prompts.usage import check_labels
+from prompt_tuning.prompts.usage import check_labels, holds_other_data
 from prompt_tuning.storage import write_text
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
@@ -85,6 +85,15 @@ def evaluate(
     )
     for i, name in pairs:
         check_labels(opened.prompts[i], name, labels_of(cached[name]))
+        digest, lengths = cached[name].digest, setup.feature_lengths
+        if holds_other_data(opened.prompts[i], name, digest, lengths):
+            console.print(
+                f"{name} has other examples here, or other splits, metrics or tokens, than when "
+                f"{opened.names[i]} was tuned; test examples may be among those it was trained on",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
     if design is not None:
         cached = _with_design(design, cached, split, opened.model.vocabulary, console)
     evaluator = opened.evaluator(decoder, batch_size=batch_size, shapes=setup.choose_shapes(cached))

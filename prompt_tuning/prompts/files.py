@@ -40,8 +40,8 @@ class Prompt:
             `version`, `embedding_step` where there is an embedding, `parameterization` where there
             is a trainable, and `imported_from` where it came in another form; and, as far as they
             are known, `placement`, `target_prefix`, `label_words` (JSON list), `input_template`,
-            `feature_lengths` (JSON), `compute_dtype` and `param_dtype` of its run. Empty for a
-            prompt from `.npy`, which has no room for them.
+            `feature_lengths` (JSON), `task_digest`, `compute_dtype` and `param_dtype` of its run.
+            Empty for a prompt from `.npy`, which has no room for them.
         embedding: Its task embedding `[P, H]` float32, or None.
         trainable: What was trained where that is not the prompt itself, such as the factors whose
             product it is: arrays by their paths in the tree. None for a plain prompt.
@@ -91,6 +91,7 @@ def describe(
     label_words: Sequence[str] = (),
     input_template: str | None = None,
     feature_lengths: Mapping[str, int] | None = None,
+    task_digest: str | None = None,
     compute_dtype: str | None = None,
     param_dtype: str | None = None,
     trainable: Mapping[str, np.ndarray] | None = None,
@@ -114,6 +115,7 @@ def describe(
         label_words: Label words of the task; empty where answers are open.
         input_template: How columns of the user's own file became inputs.
         feature_lengths: Tokens kept of inputs and targets.
+        task_digest: Digest of the task's tokens, answers and metrics.
         compute_dtype: What the model computed in.
         param_dtype: What its parameters were kept as.
         trainable: What was trained, by path, where that is not the prompt itself.
@@ -141,6 +143,7 @@ def describe(
         "label_words": json.dumps(list(label_words)) if label_words else None,
         "input_template": input_template,
         "feature_lengths": lengths_text(feature_lengths) if feature_lengths else None,
+        "task_digest": task_digest,
         "compute_dtype": compute_dtype,
         "param_dtype": param_dtype,
         "parameterization": parameterization,

@@ -6,7 +6,7 @@ otherwise, still gives answers, only worse ones. So commands take such settings 
 
 from collections.abc import Mapping, Sequence
 
-from prompt_tuning.prompts.files import Prompt
+from prompt_tuning.prompts.files import Prompt, lengths_text
 from prompt_tuning.types import UserError
 
 PREFIX = "prefix"
@@ -63,6 +63,27 @@ def check_labels(prompt: Prompt, task: str, labels: Sequence[str]) -> None:
             f"prompt {prompt.name} was tuned to answer {task} with {', '.join(known)}, but the "
             f"task has {', '.join(labels)}; set TaskFile.label_words as its run did"
         )
+
+
+def holds_other_data(
+    prompt: Prompt, task: str, digest: str, feature_lengths: Mapping[str, int]
+) -> bool:
+    """Returns whether a prompt's own task has other examples or splits than when it was tuned.
+
+    Texts that are cut elsewhere make other examples too, so that nothing is known of those.
+
+    Args:
+        prompt: The prompt.
+        task: The task that it is scored on.
+        digest: The digest of that task.
+        feature_lengths: Tokens kept of its inputs and targets.
+    """
+    here = {
+        "task": task,
+        "feature_lengths": lengths_text(feature_lengths),
+    }
+    same = all(prompt.metadata.get(key) == value for key, value in here.items())
+    return same and prompt.metadata.get("task_digest", digest) != digest
 
 
 def remarks(paths: Sequence[str], prompts: Sequence[Prompt], here: Mapping[str, str]) -> list[str]:

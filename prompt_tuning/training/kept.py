@@ -275,6 +275,7 @@ class KeptPrompts:
             "target_prefix": part.target_prefix,
             "label_words": self._labels[name],
             "input_template": task.template if isinstance(task, CachedTask) else None,
+            "task_digest": task.digest,
             "feature_lengths": {**part.lengths, "targets": part.lengths["targets"] - prefix},
             "compute_dtype": model.backbone.config.dtype,
             "param_dtype": model.backbone.param_dtype,

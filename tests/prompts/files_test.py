@@ -95,6 +95,7 @@ def test_the_metadata_says_what_the_prompt_is_used_with_as_far_as_that_is_known(
         label_words=("bad", "good"),
         input_template="review: {text}",
         feature_lengths={"targets": 8, "inputs": 64},
+        task_digest="cd" * 32,
         compute_dtype="bfloat16",
         param_dtype="float32",
     )
@@ -104,6 +105,7 @@ def test_the_metadata_says_what_the_prompt_is_used_with_as_far_as_that_is_known(
         "label_words": '["bad", "good"]',
         "input_template": "review: {text}",
         "feature_lengths": '{"inputs": 64, "targets": 8}',
+        "task_digest": "cd" * 32,
         "compute_dtype": "bfloat16",
         "param_dtype": "float32",
     }

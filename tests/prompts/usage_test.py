@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.prompts.usage import agreed, check_labels, remarks
+from prompt_tuning.prompts.files import Prompt, lengths_text
+from prompt_tuning.prompts.usage import agreed, check_labels, holds_other_data, remarks
 from prompt_tuning.types import UserError
 
 
@@ -60,6 +60,16 @@ def test_a_task_whose_labels_are_others_by_now_is_refused():
     check_labels(prompt(task="reviews"), "reviews", ("0", "1"))
     with pytest.raises(UserError, match=r"prompt p .* reviews with bad, good, but .* has 0, 1"):
         check_labels(tuned, "reviews", ("0", "1"))
+
+
+def test_other_data_under_the_name_of_the_prompts_task_is_known():
+    lengths = {"inputs": 64, "targets": 8}
+    tuned = {"task": "reviews", "task_digest": "ab", "feature_lengths": lengths_text(lengths)}
+    assert holds_other_data(prompt(**tuned), "reviews", "cd", lengths)
+    assert not holds_other_data(prompt(**tuned), "reviews", "ab", lengths)
+    assert not holds_other_data(prompt(**tuned), "other", "cd", lengths)
+    assert not holds_other_data(prompt(**tuned), "reviews", "cd", lengths | {"inputs": 512})
+    assert not holds_other_data(prompt(task="reviews"), "reviews", "cd", lengths)
 
 
 def test_what_differs_from_the_run_is_said_once():
