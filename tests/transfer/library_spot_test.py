@@ -95,7 +95,12 @@ class World:
 
     def run(self) -> list[Started]:
         candidates = find_candidates(
-            Library(self.library.path), **self.of_backbone, prompt_length=3, hidden_size=16
+            Library(self.library.path),
+            **self.of_backbone,
+            prompt_length=3,
+            hidden_size=16,
+            placement="prefix",
+            target_prefix="",
         )
         given = {"directory": self.directory, "tell": self.told.append}
         return run(self.plan, "counting", candidates, self.tune, **given)
