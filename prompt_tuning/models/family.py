@@ -5,6 +5,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from prompt_tuning.models.prompted import Batch, DecodeState, Dropout, Encoded
 from prompt_tuning.models.t5.architecture import check_parameters
+from prompt_tuning.models.t5.axes import logical_axes as t5_axes
 from prompt_tuning.models.t5.prompted import PromptedT5
 from prompt_tuning.models.t5.shapes import EMBEDDING
 from prompt_tuning.models.t5.shapes import parameter_shapes as t5_shapes
@@ -109,22 +110,24 @@ class PromptedModel(Protocol):
 
 
 class Family(NamedTuple):
-    """What a family says of its models; each function takes a config first.
+    """What a family says of its models.
 
     Attributes:
         prompted: Makes the prompted model: `(config, placement, remat, positions)`.
         parameter_shapes: Gives the shape of every parameter by name.
+        logical_axes: Gives the logical axes of every parameter by name, as T5X calls them.
         check_parameters: Checks stored shapes: `(place, stored, wanted)`; raises a UserError.
         embedding: The name of the embedding table.
     """
 
     prompted: Callable[..., PromptedModel]
     parameter_shapes: Callable[[Any], Shapes]
+    logical_axes: Callable[[Any], dict[str, tuple[str, ...]]]
     check_parameters: Callable[[str, Shapes, Shapes], None]
     embedding: str
 
 
-FAMILIES = {"t5": Family(PromptedT5, t5_shapes, check_parameters, EMBEDDING)}
+FAMILIES = {"t5": Family(PromptedT5, t5_shapes, t5_axes, check_parameters, EMBEDDING)}
 """The families by the name that configs have."""
 
 
@@ -155,3 +158,8 @@ def prompted(
 def parameter_shapes(config: ModelConfig) -> Shapes:
     """Returns the shape of every parameter by its name, without making any."""
     return family(config).parameter_shapes(config)
+
+
+def logical_axes(config: ModelConfig) -> dict[str, tuple[str, ...]]:
+    """Returns the logical axes of every parameter by its name, one for each of its axes."""
+    return family(config).logical_axes(config)

@@ -18,8 +18,8 @@ from prompt_tuning.types import Params, UserError
 Index = tuple[slice, ...]
 """A box of an array: one slice for each axis."""
 
-ShardingOf = Callable[[tuple[int, ...]], Sharding]
-"""Gives the sharding of an array by its shape."""
+ShardingOf = Callable[[str, tuple[int, ...]], Sharding]
+"""Gives the sharding of a parameter by its name and its shape."""
 
 _WORKERS = 3  # parameters read at the same time
 _AT_ONCE = 1 << 20  # numbers that are checked at a time, about
@@ -142,7 +142,7 @@ def load(
     Args:
         parameters: What to read, by name.
         shardings: Where to put a tree of all parameters: one tree for each. A function gives the
-            sharding of each parameter by its shape.
+            sharding of each parameter by its name and its shape.
         dtype: What to keep them as.
         progress: Called with the name of each parameter that is loaded.
 
@@ -159,7 +159,7 @@ def load(
         arrays: list[jax.Array] = [
             jax.make_array_from_callback(
                 parameter.shape,
-                sharding if isinstance(sharding, Sharding) else sharding(parameter.shape),
+                sharding if isinstance(sharding, Sharding) else sharding(name, parameter.shape),
                 lambda index: read(_bounds(index, parameter.shape)),
             )
             for sharding in shardings

@@ -44,25 +44,30 @@ class Layout:
         """The sharding of arrays that every device holds whole."""
         return self._sharding()
 
-    def spread(self, shape: tuple[int, ...]) -> Sharding:
-        """Returns the sharding of an array that is cut over the devices, along its longest axis.
+    def spread(self, name: str, shape: tuple[int, ...]) -> Sharding:
+        """Returns the sharding of a parameter that is cut over the devices, along its longest axis.
 
-        An array without an axis that can be cut into equal parts is whole on every device.
+        One without an axis that can be cut into equal parts is whole on every device. The name
+        decides nothing yet.
         """
+        del name
         fits = [axis for axis, size in enumerate(shape) if size and size % self.mesh.size == 0]
         if not fits:
             return self.whole
         longest = max(fits, key=lambda axis: shape[axis])
         return self._sharding(*[None] * longest, "examples")
 
-    def constrain(self, tree: Any, spread: bool) -> Any:
-        """Pins the shardings of traced arrays: spread over the devices, or whole on each."""
-        return jax.tree.map(
-            lambda x: jax.lax.with_sharding_constraint(
-                x, self.spread(x.shape) if spread else self.whole
-            ),
-            tree,
-        )
+    def shardings(self, tree: Any, *, spread: bool) -> Any:
+        """Returns the sharding of each array of a tree: spread over the devices, or whole on each.
+
+        Arrays are named by their paths in the tree, such as `optimizer/0/v/encoder/...`.
+        """
+
+        def sharding(path: Any, leaf: Any) -> Sharding:
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            return self.spread(name, np.shape(leaf)) if spread else self.whole
+
+        return jax.tree_util.tree_map_with_path(sharding, tree)
 
     def put(self, tree: Any) -> Any:
         """Copies arrays whole to every device."""

@@ -80,8 +80,7 @@ class DeviceSlots:
         self.rows[slot] = row
         self._settings = None
         if self._alone:
-            shardings = jax.tree.map(lambda x: self.layout.spread(np.shape(x)), state)
-            self._state = jax.device_put(state, shardings)
+            self._state = jax.device_put(state, self.layout.shardings(state, spread=True))
         else:
             if self._state is None:
                 self._state, self._given = self._empty(state, given)

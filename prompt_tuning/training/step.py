@@ -148,7 +148,10 @@ def make_step(
     """
 
     def placed(tree: Any) -> Any:
-        return tree if layout is None else layout.constrain(tree, parameterization.tunes_model)
+        if layout is None:
+            return tree
+        shardings = layout.shardings(tree, spread=parameterization.tunes_model)
+        return jax.lax.with_sharding_constraint(tree, shardings)
 
     def init(trainable: Trainable) -> RowState:
         return placed(init_state(trainable, config.optimizer))
