@@ -117,6 +117,38 @@ def test_a_prompt_in_a_bank_equals_it_alone(small):
     )
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Shifted:
+    """A bank whose prompts are moved by the mean of the embedded input, padding left out."""
+
+    prompts: jax.Array
+
+    @property
+    def length(self):
+        return self.prompts.shape[1]
+
+    def select(self, prompt_id, embedded, tokens):
+        real = (tokens > 0)[:, :, None].astype(embedded.dtype)
+        mean = jnp.sum(embedded * real, axis=1) / jnp.sum(real, axis=1)
+        return self.prompts[prompt_id] + mean[:, None, :]
+
+
+@pytest.mark.parametrize("positions", [None, 2 * 16])
+def test_prompts_may_depend_on_the_input(small, positions):
+    case = small._replace(model=small.model.with_positions(positions))
+    table = small.model.embedding(small.params)
+    tokens = np.asarray(small.batch.encoder_tokens)
+    means = [table[row[on]].mean(axis=0) for row, on in zip(tokens, tokens > 0, strict=True)]
+    prompts = small.bank.prompts[small.batch.prompt_id] + np.stack(means)[:, None, :]
+    own = small.batch._replace(prompt_id=jnp.arange(4, dtype=jnp.int32))
+    np.testing.assert_allclose(
+        losses(case, small.batch, Shifted(small.bank.prompts)),
+        losses(small, own, PromptBank(prompts)),
+        rtol=1e-5,
+    )
+
+
 def test_each_prompt_gets_the_gradient_of_its_own_examples(small):
     arguments = (small.model, small.params, small.bank, small.batch)
     mine, _ = compute_gradient(*arguments, small.batch.prompt_id == 2)

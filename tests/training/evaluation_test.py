@@ -2,12 +2,13 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from prompt_tuning.data import references
-from prompt_tuning.data.cached_task import CachedTask
+from prompt_tuning.data.cached_task import CachedSplit, CachedTask
 from prompt_tuning.models.beam import Beam
 from prompt_tuning.models.decoding import Decoder, Greedy, Nucleus
 from prompt_tuning.models.family import prompted
@@ -22,6 +23,7 @@ from tests.training import toy
 
 PROMPTS = np.random.default_rng(1).normal(size=(3, 3, 16), scale=5.0).astype(np.float32)
 BANK = PromptBank(PROMPTS)
+MODEL = prompted(toy.T5_CONFIG, prefix)
 DECODERS = [Greedy(), Beam(2, 0.6), Nucleus(1.0, 0.95, 0), Rank()]
 
 
@@ -29,7 +31,7 @@ def _evaluator(decoder: Decoder, batch_size: int = 8) -> Evaluator:
     layouts = partitioning.layouts()[:1]  # The tests of the loop use all.
     params = toy.params()
     return Evaluator(
-        prompted(toy.T5_CONFIG, prefix),
+        MODEL,
         {layout.name: layout.put(params) for layout in layouts},
         layouts,
         toy.Digits(),  # pyright: ignore[reportArgumentType]
@@ -79,6 +81,12 @@ def test_a_mixture_is_scored_on_each_of_its_tasks(tasks: list[CachedTask]):
     assert two["accuracy"] == pytest.approx(100 * np.mean(sixes))
 
 
+def _alone(prompt: int, split: CachedSplit, example: int) -> Batch:
+    """Returns a batch of one example, not padded."""
+    tokens, targets = (jnp.asarray(rows[example])[None] for rows in (split.inputs, split.targets))
+    return Batch(tokens, targets, jnp.array([prompt], jnp.int32))
+
+
 def total(targets, scores):
     """A metric of log-likelihoods: their sum."""
     assert len(targets) == len(scores)
@@ -89,12 +97,9 @@ def test_likelihoods_are_those_of_each_example_alone(tasks: list[CachedTask]):
     evaluator = _evaluator(Greedy())
     splits = [(0, tasks[0].split("test")), (2, tasks[1].split("validation"))]
     together = evaluator.likelihoods(BANK, splits)
-    model = prompted(toy.T5_CONFIG, prefix)
     for (prompt, split), values in zip(splits, together, strict=True):
         for i in range(len(split)):
-            rows = (split.inputs[i][None], split.targets[i][None], np.array([prompt], np.int32))
-            batch = Batch(*map(jnp.asarray, rows))
-            alone = log_likelihood(model, toy.params(), BANK, batch)
+            alone = log_likelihood(MODEL, toy.params(), BANK, _alone(prompt, split, i))
             np.testing.assert_allclose(values[i], alone[0], rtol=1e-4)
 
 
@@ -115,6 +120,60 @@ def test_a_task_has_metrics_of_answers_and_of_scores(tasks: list[CachedTask]):
     assert together["accuracy"] == alone["accuracy"] and together["total"] < 0.0
     with pytest.raises(ValueError, match="needs the log-likelihoods of all its targets"):
         both.evaluate("test", [""] * 12)
+
+
+@dataclasses.dataclass(frozen=True)
+class Counting:
+    """Decodes greedily and notes how often it is traced."""
+
+    traced: list[int] = dataclasses.field(default_factory=list, compare=False)
+
+    def __call__(self, model, params, encoded, *, length, number, labels):
+        self.traced.append(length)
+        return Greedy()(model, params, encoded, length=length)
+
+
+def test_a_second_evaluator_of_a_model_compiles_nothing_again(tasks: list[CachedTask]):
+    decoder, item = Counting(), (1, tasks[0].split("test"))
+    first = _evaluator(decoder).predict(BANK, [item], [()])
+    traced = len(decoder.traced)
+    assert _evaluator(decoder).predict(BANK, [item], [()]) == first
+    assert len(decoder.traced) == traced > 0
+
+
+def test_other_parameters_than_the_frozen_ones_are_evaluated(tasks: list[CachedTask]):
+    evaluator = _evaluator(Greedy())
+    params = jax.tree.map(lambda x: x * 1.5, toy.params())
+    layout = partitioning.layouts()[0]
+    other = {layout.name: layout.put(params)}
+    items = [(1, tasks[0].split("test"))]
+    (values,) = evaluator.likelihoods(BANK, items, other)
+    batch = _alone(*items[0], example=3)
+    np.testing.assert_allclose(values[3], log_likelihood(MODEL, params, BANK, batch)[0], rtol=1e-4)
+    assert abs(values[3] - evaluator.likelihoods(BANK, items)[0][3]) > 0.1
+    frozen, changed = (evaluator.predict(BANK, items, [()], params) for params in (None, other))
+    assert frozen != changed
+    (scored,) = evaluator.score(BANK, [(1, [tasks[0]])], "test", other)
+    right = np.mean([a == b for a, b in zip(changed[0], items[0][1].target_texts, strict=True)])
+    assert scored["accuracy"] == pytest.approx(100 * right)
+
+
+def test_anything_is_computed_of_every_example(tasks: list[CachedTask]):
+    evaluator = _evaluator(Greedy())
+    items = [(0, tasks[0].split("test")), (2, tasks[1].split("validation"))]
+    capture = jax.jit(MODEL.capture)
+
+    def neurons(layout, params, bank, batch):
+        return capture(params, bank, evaluator.with_targets(layout, items, batch))
+
+    captured = {(i, n): values for i, n, values in evaluator.map(BANK, items, neurons)}
+    assert sorted(captured) == [(i, n) for i in range(2) for n in range(12)]
+    for item, example in [(0, 4), (1, 7)]:
+        batch = _alone(*items[item], example=example)
+        length = BANK.length + batch.encoder_tokens.shape[1]
+        for name, alone in MODEL.capture(toy.params(), BANK, batch).items():
+            kept = captured[item, example][name][: length if "encoder" in name else 2]
+            np.testing.assert_allclose(kept, alone[0], rtol=1e-4, atol=1e-4)
 
 
 def test_labels_are_needed_to_rank(tasks: list[CachedTask]):
