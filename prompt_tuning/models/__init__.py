@@ -1,1 +1,1 @@
-"""T5 in Flax Linen, the prompted T5, decoding, and pretrained weights."""
+"""Frozen models and their families, decoding, scoring, and pretrained weights."""
