@@ -78,7 +78,8 @@ class Checkpoints:
         import orbax.checkpoint as ocp
 
         tree = flax.serialization.to_state_dict(tree)
-        progress = {**progress, "digest": _digest(tree, progress)}
+        progress = {**progress, "tree": jax.tree.map(lambda _: 0, tree)}
+        progress["digest"] = _digest(tree, progress)
         self._manager.save(
             number,
             args=ocp.args.Composite(
@@ -128,12 +129,12 @@ class Checkpoints:
         progress = self._manager.restore(
             number, args=ocp.args.Composite(progress=ocp.args.JsonRestore())
         )["progress"]
-        shapes = self._manager.item_metadata(number)["state"]
-        arrays = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes.tree)
-        restore = ocp.args.PyTreeRestore(restore_args=arrays)
+        arrays = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), progress["tree"])
+        restore = ocp.args.PyTreeRestore(item=progress["tree"], restore_args=arrays)
         tree = self._manager.restore(number, args=ocp.args.Composite(state=restore))["state"]
         if progress.pop("digest") != _digest(tree, progress):
             raise ValueError("it does not read back as it was written")
+        del progress["tree"]
         return Checkpoint(number, tree, progress)
 
 

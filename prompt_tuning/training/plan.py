@@ -48,9 +48,9 @@ def describe(
     for name, value in _counts(len(rows), backbone, config).items():
         table.add_row(name, value)
     examples = microbatch_sizes(rows, backbone, config, [shape], partitioning.layouts()[0])[shape]
-    prompt = f"{config.prompt_length} + " if config.prompt_length else ""
+    tokens = f"({config.prompt_length} + {shape[0]})" if config.prompt_length else f"{shape[0]}"
     table.add_row(
-        f"memory: activations, {examples} x ({prompt}{shape[0]}) tokens",
+        f"memory: activations, {examples} x {tokens} tokens",
         _megabytes(activation_bytes(backbone, config, examples, shape)),
     )
     return table

@@ -87,7 +87,7 @@ class DeviceSlots:
             self._state = _replace(self._state, slot, self.layout.put(state))
             self._given = _replace(self._given, slot, self.layout.put(given))
         if self._sums is None:
-            self._sums = self._step.empty(self._state, self._given)
+            self._sums = self._no_sums(self._state, self._given)
 
     def unload(self, slot: int) -> None:
         """Empties a slot."""
@@ -114,7 +114,7 @@ class DeviceSlots:
         """
         state, given = self._empty(self.start(trainable), given)
         settings = self._make_settings(given, ())
-        sums = self._step.empty(state, given)
+        sums = self._no_sums(state, given)
         for microbatches in self._microbatcher.empty():
             sums = self._add(sums, state, settings, microbatches, 0)
         self._step.update(state, sums, settings)
@@ -154,6 +154,11 @@ class DeviceSlots:
             return np.zeros((len(self.rows), *np.shape(leaf)), leaf.dtype)
 
         return self.layout.put(jax.tree.map(zeros, (state, given)))
+
+    def _no_sums(self, state: RowState, given: Given) -> StepSums:
+        sums = self._step.empty(state, given)
+        # Where they are must not differ from where steps leave them: steps would compile again.
+        return jax.device_put(sums, self.layout.shardings(sums, spread=self._alone))
 
     def _make_settings(self, given: Given, slots: tuple[int, ...]) -> RowSettings:
         rates = [row.schedule.learning_rate if row else 0.0 for row in self.rows]

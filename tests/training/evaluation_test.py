@@ -1,6 +1,7 @@
 """Evaluation: prompts that share batches score as each does alone."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -82,9 +83,11 @@ def test_a_mixture_is_scored_on_each_of_its_tasks(tasks: list[CachedTask]):
 
 
 def _alone(prompt: int, split: CachedSplit, example: int) -> Batch:
-    """Returns a batch of one example, not padded."""
-    tokens, targets = (jnp.asarray(rows[example])[None] for rows in (split.inputs, split.targets))
-    return Batch(tokens, targets, jnp.array([prompt], jnp.int32))
+    """Returns a batch of one example."""
+    width, length = toy.SHAPES[-1]
+    tokens = split.inputs.padded(np.array([example]), width)
+    targets = split.targets.padded(np.array([example]), length)
+    return Batch(*map(jnp.asarray, (tokens, targets, np.array([prompt], np.int32))))
 
 
 def total(targets, scores):
@@ -97,9 +100,10 @@ def test_likelihoods_are_those_of_each_example_alone(tasks: list[CachedTask]):
     evaluator = _evaluator(Greedy())
     splits = [(0, tasks[0].split("test")), (2, tasks[1].split("validation"))]
     together = evaluator.likelihoods(BANK, splits)
+    of_one = jax.jit(functools.partial(log_likelihood, MODEL))
     for (prompt, split), values in zip(splits, together, strict=True):
         for i in range(len(split)):
-            alone = log_likelihood(MODEL, toy.params(), BANK, _alone(prompt, split, i))
+            alone = of_one(toy.params(), BANK, _alone(prompt, split, i))
             np.testing.assert_allclose(values[i], alone[0], rtol=1e-4)
 
 

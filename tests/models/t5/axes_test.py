@@ -2,17 +2,11 @@
 
 import pytest
 
-from prompt_tuning.cli.commands import COMMANDS, register
 from prompt_tuning.models.family import logical_axes, parameter_shapes
 from prompt_tuning.models.t5.axes import axes_of
 from prompt_tuning.models.t5.config import T5Config
 from prompt_tuning.models.weights import open_backbone
 from tests.models.t5.published_test import ADAPTED, COUNTS, model
-
-
-@pytest.fixture(scope="module", autouse=True)
-def registered():
-    register(COMMANDS)
 
 
 @pytest.mark.parametrize("name", [*COUNTS, *ADAPTED, "t5_mini"])
