@@ -172,4 +172,4 @@ def configured(case: Case) -> tuple[Setup, TuneConfig]:
     files = [f"models/{MODELS[case.model]}.gin", "prompts/sampled_vocab.gin"]
     config = command_config.read("train", COMMANDS["train"], files, changes, [])
     arguments = gin_config.arguments(config, "train")
-    return arguments["setup"], arguments["tuning"]
+    return arguments["run"].setup, arguments["run"].tuning

@@ -9,17 +9,15 @@ from rich.console import Console
 from prompt_tuning.analysis import results
 from prompt_tuning.analysis.report.by_task import summary_table
 from prompt_tuning.cli import configurables  # noqa: F401
-from prompt_tuning.cli.prompts import open_prompts, open_without_prompt
+from prompt_tuning.cli.prompts import PromptSettings, open_prompts, open_without_prompt
 from prompt_tuning.data.cached_task import MixtureOrTask, labels_of
 from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.data.prompt_design import PromptDesign
 from prompt_tuning.data.vocabulary import Vocabulary
-from prompt_tuning.models.decoding import Decoder
 from prompt_tuning.prompts.files import Prompt
 from prompt_tuning.prompts.usage import check_labels, holds_other_data
 from prompt_tuning.storage import write_text
 from prompt_tuning.training.run_directory import RunDirectory
-from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError
 
 gin.external_configurable(PromptDesign)
@@ -29,14 +27,10 @@ gin.external_configurable(PromptDesign)
 def evaluate(
     *,
     model_dir: str,
-    prompt_files: str | Sequence[str],
+    prompts: PromptSettings,
     design: PromptDesign | None,
     tasks: str | Sequence[str] | None,
     split: str | None,
-    decoder: Decoder,
-    batch_size: int,
-    placement: str | None,
-    setup: Setup,
     tfds_data_dir: str | None,
     operative_config: str,
 ) -> None:
@@ -44,14 +38,10 @@ def evaluate(
 
     Args:
         model_dir: Where the results are written.
-        prompt_files: Prompt file, or several; none where the prompt is written.
+        prompts: The prompts, none where the prompt is written, and how they are used.
         design: A written prompt in place of soft ones, or None.
         tasks: Task or mixture, or several, for all prompts; None scores each prompt on its own.
         split: Split to score on; None for test, or validation where test labels are not public.
-        decoder: How answers are read off the model.
-        batch_size: Examples decoded together.
-        placement: Where prompts stand among the inputs; None for where they were tuned to stand.
-        setup: Frozen model and data.
         tfds_data_dir: Where TensorFlow Datasets are kept.
         operative_config: The resolved configuration, for the directory.
     """
@@ -62,14 +52,14 @@ def evaluate(
             f"MODEL_DIR '{model_dir}' holds the results of a training run; give another directory"
         )
     if design is None:
-        opened = open_prompts(prompt_files, setup, placement)
+        opened = open_prompts(prompts)
     else:
-        if prompt_files or tasks is None:
+        if prompts.files or tasks is None:
             raise UserError(
                 "a written prompt (PROMPT_DESIGN) goes without PROMPT_FILES, which must be (), "
                 "and needs MIXTURE_OR_TASK_NAME; add --gin_file=methods/prompt_design.gin"
             )
-        opened = open_without_prompt(setup)
+        opened = open_without_prompt(prompts)
     for line in opened.remarks:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     pairs = [
@@ -85,7 +75,7 @@ def evaluate(
     )
     for i, name in pairs:
         check_labels(opened.prompts[i], name, labels_of(cached[name]))
-        digest, lengths = cached[name].digest, setup.feature_lengths
+        digest, lengths = cached[name].digest, opened.setup.feature_lengths
         if holds_other_data(opened.prompts[i], name, digest, lengths):
             console.print(
                 f"{name} has other examples here, or other splits, metrics or tokens, than when "
@@ -96,7 +86,7 @@ def evaluate(
             )
     if design is not None:
         cached = _with_design(design, cached, split, opened.model.vocabulary, console)
-    evaluator = opened.evaluator(decoder, batch_size=batch_size, shapes=setup.choose_shapes(cached))
+    evaluator = opened.evaluator(opened.setup.choose_shapes(cached))
     items = [(i, cached[name].tasks) for i, name in pairs]
     scores = evaluator.score(opened.bank, items, split)
     rows = [

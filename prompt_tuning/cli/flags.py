@@ -2,9 +2,23 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from prompt_tuning.types import UserError, nearest
+
+
+class RunFlags(NamedTuple):
+    """What the command line sets of a run beside gin.
+
+    Attributes:
+        dry_run: Whether to print what the run needs, and stop.
+        tfds_data_dir: Where TensorFlow Datasets are kept.
+        operative_config: The resolved configuration, kept in the run's directory.
+    """
+
+    dry_run: bool
+    tfds_data_dir: str | None
+    operative_config: str
 
 
 class Parser(argparse.ArgumentParser):

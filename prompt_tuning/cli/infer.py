@@ -10,15 +10,14 @@ import numpy as np
 from rich.console import Console
 
 from prompt_tuning.cli import configurables  # noqa: F401
-from prompt_tuning.cli.prompts import open_prompts
+from prompt_tuning.cli.prompts import PromptSettings, open_prompts
 from prompt_tuning.data.cached_task import in_memory
 from prompt_tuning.data.postprocessors import without_prefix
 from prompt_tuning.data.user_task.columns import Template, parse_template
 from prompt_tuning.data.user_task.table import BadValueError, Row
-from prompt_tuning.models.decoding import EOS, Decoder
+from prompt_tuning.models.decoding import EOS
 from prompt_tuning.models.scoring import Rank
 from prompt_tuning.storage import write_text
-from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError, nearest
 
 
@@ -27,13 +26,9 @@ def infer(
     *,
     input_file: str,
     output_file: str,
-    prompt_files: str | Sequence[str],
+    prompts: PromptSettings,
     labels: Sequence[str] | None,
-    decoder: Decoder,
     max_target_tokens: int,
-    batch_size: int,
-    placement: str | None,
-    setup: Setup,
 ) -> None:
     """Answers the lines of a file with one or several prompts.
 
@@ -42,22 +37,18 @@ def infer(
             file that the prompt was tuned on. A line with `prompt` is answered by the prompt of
             that name, others by every prompt.
         output_file: JSON lines with `inputs`, `prompt` and `prediction`.
-        prompt_files: Prompt file, or several.
+        prompts: The prompts, and how they are used; the tasks of their setup are not.
         labels: Label strings, for a decoder that ranks them; None for those of each prompt's task.
-        decoder: How answers are read off the model.
         max_target_tokens: Tokens to decode at most, end of sequence included.
-        batch_size: Examples decoded together, whatever their prompts.
-        placement: Where prompts stand among the inputs; None for where they were tuned to stand.
-        setup: Frozen model; its tasks are not used.
     """
     console = Console()
     if max_target_tokens < 1:
         raise UserError(f"infer.max_target_tokens must be at least 1, not {max_target_tokens}")
-    opened = open_prompts(prompt_files, setup, placement)
+    opened = open_prompts(prompts)
     for line in opened.remarks:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     words = [tuple(labels or prompt.label_words) for prompt in opened.prompts]
-    if isinstance(decoder, Rank) and not all(words):
+    if isinstance(prompts.decoder, Rank) and not all(words):
         raise UserError(
             "@Rank() chooses among labels, and there are none in the file of prompt "
             f"{opened.names[words.index(())]}; set CLASS_LABELS"
@@ -67,7 +58,7 @@ def infer(
         for prompt in opened.prompts
     ]
     requests = _read_requests(Path(input_file), opened.names, templates)
-    longest = setup.feature_lengths["inputs"]
+    longest = opened.setup.feature_lengths["inputs"]
     tokens = [opened.model.vocabulary.encode(text) for text, _ in requests]
     cut = sum(len(ids) + 1 > longest for ids in tokens)
     if cut:
@@ -82,11 +73,7 @@ def infer(
         for members in of_prompt
     ]
     used = [prompt for prompt, members in enumerate(of_prompt) if members]
-    evaluator = opened.evaluator(
-        decoder,
-        batch_size=batch_size,
-        shapes=setup.shapes_of([splits[prompt] for prompt in used]),
-    )
+    evaluator = opened.evaluator(opened.setup.shapes_of([splits[prompt] for prompt in used]))
     items = [(prompt, splits[prompt]) for prompt in used]
     prefix = opened.setup.target_prefix or ""
     choices = [

@@ -1,5 +1,6 @@
 """`prompt-tuning leaderboard`: answers test sets without public labels, in their sites' format."""
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,13 +21,11 @@ from prompt_tuning.analysis.leaderboard import (
 )
 from prompt_tuning.analysis.leaderboard_check import faults
 from prompt_tuning.cli import configurables  # noqa: F401
-from prompt_tuning.cli.prompts import OpenPrompts, open_prompts
+from prompt_tuning.cli.prompts import OpenPrompts, PromptSettings, open_prompts
 from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.data.datasets.dataset import LEADERBOARD, UNPREFIXED
-from prompt_tuning.models.decoding import Decoder
 from prompt_tuning.prompts import files as prompt_files
 from prompt_tuning.storage import write_file
-from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError, nearest
 
 SPLIT = "test"
@@ -36,12 +35,8 @@ SPLIT = "test"
 def leaderboard(
     *,
     benchmark: str,
-    prompts: str | Sequence[str],
+    prompts: PromptSettings,
     output_file: str,
-    decoder: Decoder,
-    batch_size: int,
-    placement: str | None,
-    setup: Setup,
     tfds_data_dir: str | None,
 ) -> None:
     """Writes the zip of a submission, with every file that the site wants, and checks it.
@@ -50,13 +45,9 @@ def leaderboard(
 
     Args:
         benchmark: `glue` or `super_glue`.
-        prompts: Prompt files, or directories of training runs, or both; of several for one task the
-            one with the best validation score is taken.
+        prompts: How prompts are used, and which: files, or directories of training runs, or both;
+            of several for one task the one with the best validation score is taken.
         output_file: The zip.
-        decoder: How answers are read off the model.
-        batch_size: Examples decoded together.
-        placement: Where prompts stand among the inputs; None for where they were tuned to stand.
-        setup: Frozen model and data.
         tfds_data_dir: Where TensorFlow Datasets are kept.
     """
     console = Console()
@@ -66,10 +57,10 @@ def leaderboard(
             f"{nearest(benchmark, LEADERBOARDS)}"
         )
     wanted = LEADERBOARDS[benchmark]
-    chosen = _chosen([prompts] if isinstance(prompts, str) else prompts, wanted)
+    chosen = _chosen([prompts.files] if isinstance(prompts.files, str) else prompts.files, wanted)
     for task, path in chosen.items():
         console.print(f"{task}: {path}", highlight=False, soft_wrap=True)
-    opened = open_prompts([str(path) for path in chosen.values()], setup, placement)
+    opened = open_prompts(dataclasses.replace(prompts, files=[*map(str, chosen.values())]))
     for line in opened.remarks:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     tasks = _tasks(opened, list(chosen), wanted)
@@ -79,7 +70,7 @@ def leaderboard(
         tfds_data_dir=tfds_data_dir,
         console=console,
     )
-    evaluator = opened.evaluator(decoder, batch_size=batch_size, shapes=setup.choose_shapes(cached))
+    evaluator = opened.evaluator(opened.setup.choose_shapes(cached))
     parts = {task: cached[name].tasks[0] for task, (_, name) in tasks.items()}
     texts = evaluator.predict(
         opened.bank,

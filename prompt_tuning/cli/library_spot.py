@@ -1,7 +1,6 @@
 """`prompt-tuning spot --library=DIR`: tunes a new task from the prompts most similar to it."""
 
 import collections
-import dataclasses
 import functools
 import shlex
 from collections.abc import Callable, Sequence
@@ -11,20 +10,16 @@ from rich.console import Console
 
 from prompt_tuning.analysis import library_report, results, table
 from prompt_tuning.analysis.library_report import Comparison, StartRows
-from prompt_tuning.cli import configurables  # noqa: F401
-from prompt_tuning.cli.session import Session
+from prompt_tuning.cli.flags import RunFlags
+from prompt_tuning.cli.run import RunSettings, run_plan
 from prompt_tuning.storage import write_text
-from prompt_tuning.training.config import TuneConfig
-from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.outcome import Outcome
-from prompt_tuning.training.rows import Row
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
-from prompt_tuning.transfer import library_spot as transfer
-from prompt_tuning.transfer.library.candidates import Candidates, find_candidates
+from prompt_tuning.transfer.library.candidates import find_candidates
 from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.library.retrieval import Ranked
-from prompt_tuning.transfer.library_spot import LibrarySpotPlan, Started
+from prompt_tuning.transfer.library_spot import LibrarySpot, LibrarySpotPlan, Started, keep
 from prompt_tuning.types import UserError
 
 gin.external_configurable(LibrarySpotPlan)
@@ -35,67 +30,46 @@ _VANILLA = {"class_labels": "class labels", "sampled_vocab": "sampled vocab"}
 @gin.configurable
 def library_spot(
     *,
-    model_dir: str,
+    run: RunSettings,
     task: str | Sequence[str] | None,
     plan: LibrarySpotPlan,
-    tuning: TuneConfig,
-    setup: Setup,
-    dry_run: bool,
-    tfds_data_dir: str | None,
     library: str,
-    operative_config: str,
+    flags: RunFlags,
 ) -> None:
     """Embeds a task, tunes it from the most similar prompts of a library, and keeps the best.
 
-    What an earlier run in the same directory finished is reused.
-
     Args:
-        model_dir: Where the run's files are.
+        run: Where, and with which model and settings.
         task: The target task or mixture; None for the task of the user's own file.
         plan: How prompts are retrieved, and the schedules.
-        tuning: Settings of the train step and the loop.
-        setup: Frozen model and data.
-        dry_run: Whether to print what the run needs, and stop.
-        tfds_data_dir: Where TensorFlow Datasets are kept.
         library: Directory of the library.
-        operative_config: The resolved configuration, for the run's directory.
+        flags: What the command line sets.
     """
     console = Console()
     tell = functools.partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    name = _one_task(setup, task)
-    opened = Library(library)
-    session = Session(
-        setup=setup,
-        tuning=tuning,
-        task_names=(name,),
-        save_steps=(),
-        tfds_data_dir=tfds_data_dir,
-        console=console,
-    )
-    if dry_run and setup.planned_model is not None:
+    name, opened, setup = _one_task(run.setup, task), Library(library), run.setup
+    model = candidates = None
+    if flags.dry_run and setup.planned_model is not None:
         tell(f"Library {library}: it is looked through once the model is here.")
-        tell(plan.described(plan.k))
-        session.dry_run(_outline(plan, name, plan.k))
+    else:
+        model = setup.open_model()
+        candidates = find_candidates(
+            opened,
+            backbone=model.name,
+            backbone_digest=model.digest,
+            prompt_length=run.tuning.prompt_length,
+            hidden_size=model.width,
+            placement=run.tuning.placed,
+            target_prefix=setup.target_prefix or "",
+        )
+    transfer = LibrarySpot(settings=plan, task=name, candidates=candidates, tell=tell)
+    done = run_plan(transfer, run, flags, console, model)
+    if done is None:
         return
-    model = setup.open_model()
-    session = dataclasses.replace(session, model=model)
-    candidates = _candidates(opened, model, tuning, setup.target_prefix or "")
-    for line in candidates.described(plan.embedding.steps):
-        tell(line)
-    k = min(plan.k, len(candidates.entries))
-    tell(plan.described(k))
-    rows = _outline(plan, name, k)
-    if dry_run:
-        session.dry_run(rows)
-        return
-    session.check(rows)
-    directory = RunDirectory(model_dir)
-    this_run = session.open(directory, operative_config, len(rows))
-    tune = functools.partial(session.tune, run=this_run)
-    found = transfer.run(plan, name, candidates, tune, directory=directory, tell=tell)
-    comparison = library_report.compare(_start_rows(found))
-    best = found[comparison.starts.index(comparison.best)]
-    kept, path = transfer.keep(best, plan, name, directory)
+    starts, directory = done[0], done[1].directory
+    comparison = library_report.compare(_start_rows(starts))
+    best = starts[comparison.starts.index(comparison.best)]
+    kept, path = keep(best, plan, name, directory)
     report(comparison, name, directory, console)
     tell(library_report.verdict(comparison))
     tell(
@@ -159,28 +133,6 @@ def _origin(best: Started, kept: Outcome) -> str:
         f"of {kept.row['name']} at step {kept.step}{unchanged}: "
         f"{kept.validation:.1f} on validation, {kept.score:.1f} on {kept.split}"
     )
-
-
-def _candidates(
-    library: Library, model: OpenModel, tuning: TuneConfig, target_prefix: str
-) -> Candidates:
-    return find_candidates(
-        library,
-        backbone=model.name,
-        backbone_digest=model.digest,
-        prompt_length=tuning.prompt_length,
-        hidden_size=model.width,
-        placement=tuning.placed,
-        target_prefix=target_prefix,
-    )
-
-
-def _outline(plan: LibrarySpotPlan, task: str, k: int) -> list[Row]:
-    """Returns rows as the run will have them, before it is known which prompts they start from."""
-    unknown = [Ranked(f"retrieved{i}", "", "", "", "", 0.0) for i in range(k)]
-    starts = [(ranked, plan.embedding_start) for ranked in unknown]
-    groups = plan.transfer_rows(task, starts) + plan.vanilla_rows(task)
-    return [*plan.embedding_rows(task), *(row for rows in groups for row in rows)]
 
 
 def _start_rows(found: Sequence[Started]) -> list[StartRows]:

@@ -62,7 +62,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
         from rich.console import Console
 
         from prompt_tuning.cli import command_config, configuration, gin_config, registry, sweep
-        from prompt_tuning.cli.flags import of_gin_command
+        from prompt_tuning.cli.flags import RunFlags, of_gin_command
         from prompt_tuning.types import UserError, nearest
 
     name, *rest = words
@@ -83,6 +83,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
     search_paths = [path for item in flags.gin_search_paths for path in item.split(",") if path]
     config = command_config.read(name, command, flags.gin_file, bindings, search_paths)
     taken = inspect.signature(registry.configurable(command.function)).parameters
+    taken = {*taken, *(RunFlags._fields if "flags" in taken else ())}
     for flag in ("tfds_data_dir", "library"):
         if getattr(flags, flag) is not None and flag not in taken:
             raise UserError(f"--{flag}: it has no effect on {name!r}; leave it out")
@@ -116,18 +117,15 @@ def _not_collecting() -> Iterator[None]:
 def _call(name: str, flags: argparse.Namespace, used: "Config") -> None:
     """Calls the function of a command with what it uses and the flags that it takes."""
     from prompt_tuning.cli import configuration, gin_config, registry
+    from prompt_tuning.cli.flags import RunFlags
 
     function = registry.configurable(name)
     taken = inspect.signature(function).parameters
-    given = {
-        "dry_run": flags.dry_run,
-        "tfds_data_dir": flags.tfds_data_dir,
-        "library": flags.library,
-        "operative_config": configuration.text(used),
-    }
+    of_run = RunFlags(flags.dry_run, flags.tfds_data_dir, configuration.text(used))
+    values = {**of_run._asdict(), "flags": of_run, "library": flags.library}
     arguments = gin_config.arguments(used, name)
-    arguments |= {parameter: value for parameter, value in given.items() if parameter in taken}
-    if "dry_run" in taken or not flags.dry_run:
+    arguments |= {parameter: value for parameter, value in values.items() if parameter in taken}
+    if "flags" in taken or "dry_run" in taken or not flags.dry_run:
         function(**arguments)
 
 

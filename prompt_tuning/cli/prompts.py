@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import gin
 import numpy as np
 
 from prompt_tuning.models.decoding import Decoder
@@ -19,6 +20,28 @@ from prompt_tuning.types import UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class PromptSettings:
+    """Which prompts a command uses, and how; gin calls it `Prompts`.
+
+    Attributes:
+        files: Prompt file, or several.
+        decoder: How answers are read off the model.
+        batch_size: Examples decoded together, whatever their prompts.
+        placement: Where prompts stand among the inputs; None for where they were tuned to stand.
+        setup: Frozen model and data.
+    """
+
+    files: str | Sequence[str]
+    decoder: Decoder
+    batch_size: int
+    placement: str | None
+    setup: Setup
+
+
+gin.external_configurable(PromptSettings, name="Prompts")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class OpenPrompts:
     """A bank of prompts and the model they are for.
 
@@ -26,76 +49,71 @@ class OpenPrompts:
         prompts: The prompt files' content.
         bank: Their prompts.
         names: A name for each prompt, all different.
-        placement: Where they stand among the inputs.
         model: The model.
-        setup: Frozen model and data, as the prompts were tuned with them.
+        settings: How they are used: where they stand, and with which data, as they were tuned.
         remarks: What differs from their runs and may change scores a little, in lines.
     """
 
     prompts: Sequence[files.Prompt]
     bank: PromptBank
     names: Sequence[str]
-    placement: str
     model: OpenModel
-    setup: Setup
+    settings: PromptSettings
     remarks: Sequence[str] = ()
 
-    def evaluator(
-        self, decoder: Decoder, *, batch_size: int, shapes: Sequence[tuple[int, int]]
-    ) -> Evaluator:
-        """Returns what answers with these prompts, `batch_size` examples padded to `shapes`.
+    @property
+    def setup(self) -> Setup:
+        """Frozen model and data, as the prompts were tuned with them."""
+        return self.settings.setup
+
+    def evaluator(self, shapes: Sequence[tuple[int, int]]) -> Evaluator:
+        """Returns what answers with these prompts, batches padded to some `shapes` (T, L).
 
         Raises:
             UserError: The batch size is not positive, or cannot be cut over a layout's devices.
         """
         return Evaluator(
-            self.model.prompted(self.placement),
+            self.model.prompted(self.settings.placement or PREFIX),
             self.model.frozen,
             self.model.layouts,
             self.model.vocabulary,
-            decoder,
-            batch_size=batch_size,
+            self.settings.decoder,
+            batch_size=self.settings.batch_size,
             shapes=shapes,
         )
 
 
-def open_without_prompt(setup: Setup) -> OpenPrompts:
+def open_without_prompt(settings: PromptSettings) -> OpenPrompts:
     """Opens a model that reads inputs alone: the bank holds one prompt without tokens."""
-    setup.keep_compiled_programs()
-    model = setup.open_model()
+    settings.setup.keep_compiled_programs()
+    model = settings.setup.open_model()
     bank = no_prompt(model.width)
     return OpenPrompts(
         prompts=[files.Prompt(np.asarray(bank.prompts)[0], {})],
         bank=bank,
         names=["no prompt"],
-        placement=PREFIX,
         model=model,
-        setup=setup,
+        settings=settings,
     )
 
 
-def open_prompts(paths: str | Sequence[str], setup: Setup, placement: str | None) -> OpenPrompts:
-    """Opens prompt files and their frozen model.
-
-    Args:
-        paths: Prompt file, or several; all of one length.
-        setup: Frozen model and data.
-        placement: Where prompts stand among the inputs; None for where they were tuned to stand.
+def open_prompts(settings: PromptSettings) -> OpenPrompts:
+    """Opens prompt files, all of one length, and their frozen model.
 
     Raises:
         UserError: A file is missing or damaged, is for another model, length or width, or was tuned
             with other settings than another one or than are set.
     """
-    paths = [paths] if isinstance(paths, str) else list(paths)
+    paths = [settings.files] if isinstance(settings.files, str) else list(settings.files)
     if not paths:
         raise UserError("no prompt files are given; set PROMPT_FILES")
     prompts = [files.load(path) for path in paths]
-    placement = agreed(paths, prompts, "placement", chosen=placement, default=PREFIX)
+    placement = agreed(paths, prompts, "placement", chosen=settings.placement, default=PREFIX)
     try:
         find_placement(placement)
     except UserError as error:
         raise UserError(f"{paths[0]}: {error}") from None
-    setup = _as_tuned(setup, paths, prompts)
+    setup = _as_tuned(settings.setup, paths, prompts)
     partitioning.use_cpu_cores(len(paths))
     setup.keep_compiled_programs()
     model = setup.open_model()
@@ -119,9 +137,8 @@ def open_prompts(paths: str | Sequence[str], setup: Setup, placement: str | None
                 for p, path in zip(prompts, paths, strict=True)
             ]
         ),
-        placement=placement,
         model=model,
-        setup=setup,
+        settings=dataclasses.replace(settings, placement=placement, setup=setup),
         remarks=remarks(
             paths,
             prompts,

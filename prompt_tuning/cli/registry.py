@@ -14,7 +14,7 @@ from prompt_tuning.cli.configuration import Shipped, flatten
 from prompt_tuning.cli.gin_files import DYNAMIC_REGISTRATION, Binding, Reference
 from prompt_tuning.types import UserError, nearest
 
-COMMAND_LINE_PARAMETERS = ("dry_run", "tfds_data_dir", "library", "operative_config")
+COMMAND_LINE_PARAMETERS = ("flags", "dry_run", "tfds_data_dir", "library", "operative_config")
 """Parameters that a command may have and that the command line sets, not gin."""
 
 # gin can look up one name publicly, but cannot list its names, which the nearest ones need.

@@ -1,6 +1,5 @@
 """`prompt-tuning spot`: source prompt tuning, then target prompt tuning from it and without it."""
 
-import functools
 from collections.abc import Mapping, Sequence
 
 import gin
@@ -9,59 +8,30 @@ from rich.console import Console
 from prompt_tuning.analysis import results, spot_report
 from prompt_tuning.analysis.report.by_task import summary_table
 from prompt_tuning.analysis.statistics import target_rows
-from prompt_tuning.cli import configurables  # noqa: F401
-from prompt_tuning.cli.session import Session
+from prompt_tuning.cli.flags import RunFlags
+from prompt_tuning.cli.run import RunSettings, run_plan
 from prompt_tuning.storage import write_text
-from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.run_directory import RunDirectory
-from prompt_tuning.training.setup import Setup
-from prompt_tuning.transfer.spot import SpotPlan, run
+from prompt_tuning.transfer.spot import SpotPlan
 
 gin.external_configurable(SpotPlan)
 
 
 @gin.configurable
-def spot(
-    *,
-    model_dir: str,
-    plan: SpotPlan,
-    tuning: TuneConfig,
-    setup: Setup,
-    dry_run: bool,
-    tfds_data_dir: str | None,
-    operative_config: str,
-) -> None:
+def spot(*, run: RunSettings, plan: SpotPlan, flags: RunFlags) -> None:
     """Runs SPoT's generic approach with vanilla prompt tuning beside it, and reports both.
 
-    What an earlier run in the same directory finished is reused.
-
     Args:
-        model_dir: Where the run's files are.
+        run: Where, and with which model and settings.
         plan: Sources, targets, seeds and schedules.
-        tuning: Settings of the train step and the loop.
-        setup: Frozen model and data.
-        dry_run: Whether to print what the run needs, and stop.
-        tfds_data_dir: Where TensorFlow Datasets are kept.
-        operative_config: The resolved configuration, for the run's directory.
+        flags: What the command line sets.
     """
     console = Console()
-    session = Session(
-        setup=setup,
-        tuning=tuning,
-        task_names=plan.tasks,
-        save_steps=plan.save_steps,
-        tfds_data_dir=tfds_data_dir,
-        console=console,
-    )
-    if dry_run:
-        anywhere = dict.fromkeys(plan.targets, plan.sources[0])
-        session.dry_run(plan.first_rows + plan.transfer_rows(anywhere))
-        return
-    directory = RunDirectory(model_dir)
-    this_run = session.open(directory, operative_config, len(plan.first_rows))
-    outcomes = run(plan, functools.partial(session.tune, run=this_run), directory)
-    report(outcomes, directory, this_run.labels, console)
+    done = run_plan(plan, run, flags, console)
+    if done is not None:
+        outcomes, opened = done
+        report(outcomes, opened.directory, opened.labels, console)
 
 
 def report(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask, labels_of
+from prompt_tuning.data.proportional import proportional_mixture
 from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.run_directory import RunDirectory
 
@@ -31,6 +32,18 @@ class Run:
     save_steps: Sequence[int]
     operative_config: str
     console: Console
+
+    def with_mixtures(self, mixtures: Mapping[str, tuple[str, ...]]) -> "Run":
+        """Returns the run with examples-proportional mixtures of its tasks.
+
+        Args:
+            mixtures: Their names, each with its tasks.
+        """
+        mixed = {
+            name: proportional_mixture(name, [self.tasks[member] for member in members])
+            for name, members in mixtures.items()
+        }
+        return dataclasses.replace(self, tasks={**self.tasks, **mixed})
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:

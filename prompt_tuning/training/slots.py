@@ -19,9 +19,9 @@ from prompt_tuning.parameterizations.parameterization import (
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.microbatches import Microbatcher, Microbatches
+from prompt_tuning.training.needs import microbatch_sizes
 from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.partitioning import Layout
-from prompt_tuning.training.plan import microbatch_sizes
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.step import (
     RowSettings,
@@ -87,6 +87,7 @@ class DeviceSlots:
             self._state = _replace(self._state, slot, self.layout.put(state))
             self._given = _replace(self._given, slot, self.layout.put(given))
         if self._sums is None:
+            assert self._state is not None
             self._sums = self._no_sums(self._state, self._given)
 
     def unload(self, slot: int) -> None:

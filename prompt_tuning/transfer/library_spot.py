@@ -7,6 +7,7 @@ from pathlib import Path
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.starts import FromFile, Start
 from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.plan import Tune
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
@@ -15,7 +16,6 @@ from prompt_tuning.transfer.library.candidates import Candidates
 from prompt_tuning.transfer.library.entry import entry_of
 from prompt_tuning.transfer.library.retrieval import Ranked
 from prompt_tuning.transfer.similarity import find_similarity
-from prompt_tuning.transfer.spot import Tune
 from prompt_tuning.types import UserError
 
 
@@ -113,56 +113,96 @@ class Started:
     outcomes: Sequence[Outcome]
 
 
-def run(
-    plan: LibrarySpotPlan,
-    task: str,
-    candidates: Candidates,
-    tune: Tune,
-    *,
-    directory: RunDirectory,
-    tell: Callable[[str], None],
-) -> list[Started]:
-    """Runs a plan to its end: embeds the task, retrieves prompts, tunes from all starts together.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LibrarySpot:
+    """Transfer from a library to one task: embeds it, retrieves prompts, tunes from all starts.
 
-    Prompts are ranked once; a run that is resumed keeps what it retrieved before, and says so where
-    the library would give it others by now.
-
-    Args:
-        plan: What to do.
+    Attributes:
+        settings: What to do.
         task: The target task.
-        candidates: The prompts of the library that fit.
-        tune: Trains rows.
-        directory: Where the run's files are.
+        candidates: The prompts of the library that fit; None where that is not known yet.
         tell: Shows a line.
-
-    Returns:
-        The retrieved prompts from the most similar on, then the vanilla starts.
-
-    Raises:
-        UserError: `retrieved.json` is damaged or of other settings, or a prompt cannot be read.
     """
-    embedding = plan.embedding_rows(task)
-    before = retrieval.read(directory, task, plan.similarity)
-    if before is None or not all(_last(directory, row).exists() for row in embedding):
-        tune(embedding)
-    embeddings = [files.load(_last(directory, row)) for row in embedding]
-    now = retrieval.rank(candidates, embeddings, task, plan.similarity)
-    if before is not None and (found := before.newcomers(now, plan.k)):
-        names = ", ".join(ranked.name for ranked in found)
-        tell(
-            f"The library has new prompts that are similar ({names}); this run goes on with those "
-            f"it began with. Delete {directory.path / 'retrieved.json'} to rank again."
-        )
-    prompts = retrieval.retrieve(before or now, plan.k, candidates.library, directory)
-    tell(_described(prompts, plan, len((before or now).ranking), task))
-    starts = [(ranked, FromFile(str(ranked.path(directory)))) for ranked in prompts]
-    groups = plan.transfer_rows(task, starts) + plan.vanilla_rows(task)
-    outcomes = iter(tune([*embedding, *(row for rows in groups for row in rows)])[len(embedding) :])
-    origins = [*prompts, *(None for _ in plan.baselines)]
-    return [
-        Started(ranked, [next(outcomes) for _ in rows])
-        for ranked, rows in zip(origins, groups, strict=True)
-    ]
+
+    settings: LibrarySpotPlan
+    task: str
+    candidates: Candidates | None
+    tell: Callable[[str], None]
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """See `Plan`."""
+        return (self.task,)
+
+    @property
+    def save_steps(self) -> tuple[int, ...]:
+        """See `Plan`: none."""
+        return ()
+
+    @property
+    def most_rows(self) -> int:
+        """See `Plan`."""
+        return len(self.outline)
+
+    @property
+    def outline(self) -> list[Row]:
+        """See `Plan`: rows as the run will have them, before it is known where they start."""
+        plan, task = self.settings, self.task
+        unknown = [Ranked(f"retrieved{i}", "", "", "", "", 0.0) for i in range(self._retrieved)]
+        starts = [(ranked, plan.embedding_start) for ranked in unknown]
+        groups = plan.transfer_rows(task, starts) + plan.vanilla_rows(task)
+        return [*plan.embedding_rows(task), *(row for rows in groups for row in rows)]
+
+    def described(self) -> list[str]:
+        """Says which prompts fit, and what is trained."""
+        steps = self.settings.embedding.steps
+        known = [] if self.candidates is None else self.candidates.described(steps)
+        return [*known, self.settings.described(self._retrieved)]
+
+    def run(self, tune: Tune, directory: RunDirectory) -> list[Started]:
+        """Trains all rows; returns the retrieved prompts, most similar first, then the others.
+
+        Prompts are ranked once; a run that is resumed keeps what it retrieved before, and says so
+        where the library would give it others by now.
+
+        Args:
+            tune: Trains rows.
+            directory: Where the run's files are.
+
+        Raises:
+            UserError: `retrieved.json` is damaged or of other settings, or a prompt cannot be read.
+        """
+        assert self.candidates is not None
+        plan, task = self.settings, self.task
+        embedding = plan.embedding_rows(task)
+        before = retrieval.read(directory, task, plan.similarity)
+        if before is None or not all(_last(directory, row).exists() for row in embedding):
+            tune(embedding)
+        embeddings = [files.load(_last(directory, row)) for row in embedding]
+        now = retrieval.rank(self.candidates, embeddings, task, plan.similarity)
+        if before is not None and (new := before.newcomers(now, plan.k)):
+            names = ", ".join(ranked.name for ranked in new)
+            self.tell(
+                f"The library has new prompts that are similar ({names}); this run goes on with "
+                f"those it began with. Delete {directory.path / 'retrieved.json'} to rank again."
+            )
+        prompts = retrieval.retrieve(before or now, plan.k, self.candidates.library, directory)
+        self.tell(_described(prompts, plan, len((before or now).ranking), task))
+        starts = [(ranked, FromFile(str(ranked.path(directory)))) for ranked in prompts]
+        groups = plan.transfer_rows(task, starts) + plan.vanilla_rows(task)
+        rows = [*embedding, *(row for group in groups for row in group)]
+        outcomes = iter(tune(rows)[len(embedding) :])
+        origins = [*prompts, *(None for _ in plan.baselines)]
+        return [
+            Started(ranked, [next(outcomes) for _ in rows])
+            for ranked, rows in zip(origins, groups, strict=True)
+        ]
+
+    @property
+    def _retrieved(self) -> int:
+        """How many prompts are retrieved."""
+        k = self.settings.k
+        return k if self.candidates is None else min(k, len(self.candidates.entries))
 
 
 def keep(

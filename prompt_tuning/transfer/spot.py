@@ -1,13 +1,14 @@
 """Soft prompt transfer (Vu et al. 2022): source prompt tuning, then target tuning from it."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.starts import FromRow, Start
 from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.plan import Tune
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
@@ -15,9 +16,6 @@ from prompt_tuning.transfer.similarity import find_similarity, ranked, task_simi
 from prompt_tuning.types import UserError, nearest
 
 MOST_SIMILAR = "most_similar"
-
-Tune = Callable[[Sequence[Row]], list[Outcome]]
-"""Trains rows to their ends; rows it was given before are not trained again."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,6 +80,31 @@ class SpotPlan:
     def save_steps(self) -> tuple[int, ...]:
         """Steps whose prompts the run needs beside the best ones."""
         return (self.embedding_steps,) if self.source_of == MOST_SIMILAR else ()
+
+    @property
+    def most_rows(self) -> int:
+        """See `Plan`."""
+        return len(self.first_rows)
+
+    @property
+    def outline(self) -> list[Row]:
+        """See `Plan`."""
+        return self.first_rows + self.transfer_rows(dict.fromkeys(self.targets, self.sources[0]))
+
+    def described(self) -> list[str]:
+        """See `Plan`."""
+        return []
+
+    def run(self, tune: Tune, directory: RunDirectory) -> list[Outcome]:
+        """Trains all rows and returns their results.
+
+        With sources fixed beforehand, everything trains side by side, each transfer from the
+        moment its source is done; with the most similar ones, transfers wait for the embeddings of
+        all tasks.
+        """
+        if self.source_of == MOST_SIMILAR:
+            tune(self.first_rows)
+        return tune(self.first_rows + self.transfer_rows(self.choose_sources(directory)))
 
     @property
     def first_rows(self) -> list[Row]:
@@ -183,14 +206,3 @@ class SpotPlan:
             target: self.sources[order[0]]
             for target, order in zip(self.targets, ranked(values), strict=True)
         }
-
-
-def run(plan: SpotPlan, tune: Tune, directory: RunDirectory) -> list[Outcome]:
-    """Runs a plan to its end and returns the outcomes of all its rows.
-
-    With sources fixed beforehand, everything trains side by side, each transfer from the moment its
-    source is done; with the most similar ones, transfers wait for the embeddings of all tasks.
-    """
-    if plan.source_of == MOST_SIMILAR:
-        tune(plan.first_rows)
-    return tune(plan.first_rows + plan.transfer_rows(plan.choose_sources(directory)))

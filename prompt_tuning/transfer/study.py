@@ -1,24 +1,205 @@
 """The transfer study (Vu et al. 2022, section 4): every target from every source prompt."""
 
+import dataclasses
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.starts import FromRow, WeightedAverage
+from prompt_tuning.prompts.starts import FromRow, Start, WeightedAverage
 from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.plan import Tune
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
+from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.transfer.similarity import SIMILARITIES, ranked, similarities
-from prompt_tuning.transfer.study_plan import AVERAGE, MIXTURE, StudyPlan, study_row
+from prompt_tuning.types import UserError
 
-Tune = Callable[[Sequence[Row], Mapping[str, tuple[str, ...]]], list[Outcome]]
-"""Trains rows to their ends; those it was given before are not trained again.
+EMBEDDING = "task_embedding"
+AVERAGE = "top_k_weighted_average"
+MIXTURE = "top_k_multitask_mixture"
 
-The second argument names the tasks of each mixture that rows train on beside registered ones.
-"""
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StudyPlan:
+    """Describes a transfer study.
+
+    Attributes:
+        sources: Source tasks or mixtures, S.
+        targets: Target tasks, T.
+        embedding_start: How task embeddings begin, alike for all tasks.
+        source_start: How source prompts begin.
+        baseline: How prompts of the targets begin without transfer.
+        embedding: Training of the task embeddings, alike for all tasks.
+        source: Training of the source prompts.
+        target: Training of the targets, the same from every start.
+        mixture: Training on a target and its retrieved source tasks, before the target alone.
+        source_seeds: Seeds of each source, I; each source prompt is a candidate, C = S I.
+        target_seeds: Seeds of each target, J.
+        best_of: The k of best of top-k.
+        averages: The k of the weighted average of the top-k prompts.
+        mixtures: The k of the multi-task mixture of the tasks of the top-k prompts.
+    """
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    embedding_start: Start
+    source_start: Start
+    baseline: Start
+    embedding: Schedule
+    source: Schedule
+    target: Schedule
+    mixture: Schedule
+    source_seeds: tuple[int, ...]
+    target_seeds: tuple[int, ...]
+    best_of: tuple[int, ...]
+    averages: tuple[int, ...]
+    mixtures: tuple[int, ...]
+
+    def __post_init__(self):
+        for field in ("sources", "targets", "source_seeds", "target_seeds", "best_of"):
+            values = getattr(self, field)
+            if not values:
+                raise UserError(f"study needs at least one of {field}")
+            if len(set(values)) < len(values):
+                raise UserError(f"study has one of its {field} twice; give each once")
+        candidates = len(self.sources) * len(self.source_seeds)
+        for k in (*self.best_of, *self.averages, *self.mixtures):
+            if not 1 <= k <= candidates:
+                raise UserError(
+                    f"study retrieves the top {k}, but there are {candidates} source prompts; "
+                    f"give k in [1, {candidates}]"
+                )
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All tasks of the study."""
+        return tuple(dict.fromkeys((*self.sources, *self.targets)))
+
+    @property
+    def save_steps(self) -> tuple[int, ...]:
+        """See `Plan`: none."""
+        return ()
+
+    @property
+    def most_rows(self) -> int:
+        """See `Plan`."""
+        return len(self.first_rows)
+
+    def run(self, tune: Tune, directory: RunDirectory) -> "tuple[list[Outcome], StudyRetrieval]":
+        """Trains all rows; returns their results, and what was retrieved.
+
+        The task embeddings, source prompts and baselines train first, as what is retrieved decides
+        which rows follow; then everything else, side by side.
+        """
+        tune(self.first_rows)
+        retrieval = StudyRetrieval(self, directory)
+        rows = [*self.first_rows, *self.transfer_rows, *retrieval.rows]
+        return tune(rows, retrieval.mixtures), retrieval
+
+    @property
+    def candidates(self) -> list[tuple[str, int]]:
+        """Source and seed of each source prompt, C."""
+        return list(itertools.product(self.sources, self.source_seeds))
+
+    @property
+    def replicates(self) -> list[tuple[str, int]]:
+        """Target and seed of everything that is done on a target, T J."""
+        return list(itertools.product(self.targets, self.target_seeds))
+
+    @property
+    def first_rows(self) -> list[Row]:
+        """Task embeddings, source prompts, and prompts of the targets without transfer."""
+        tuned = "prompt_tuning"
+        rows = [
+            study_row(
+                self.embedding_name(*each), *each, self.embedding_start, self.embedding, EMBEDDING
+            )
+            for each in dict.fromkeys([*self.candidates, *self.replicates])
+        ]
+        rows += [
+            study_row(self.source_name(*each), *each, self.source_start, self.source, tuned)
+            for each in self.candidates
+        ]
+        rows += [
+            study_row(self.baseline_name(*each), *each, self.baseline, self.target, tuned)
+            for each in self.replicates
+        ]
+        return rows
+
+    @property
+    def transfer_rows(self) -> list[Row]:
+        """Every target from every source prompt, with every seed."""
+        return [
+            study_row(
+                self.transfer_name(target, seed, *candidate),
+                target,
+                seed,
+                FromRow(self.source_name(*candidate)),
+                self.target,
+                "spot",
+                source=candidate[0],
+            )
+            for target, seed in self.replicates
+            for candidate in self.candidates
+        ]
+
+    @property
+    def outline(self) -> list[Row]:
+        """Rows as many and as long as all rows of the study, before anything is retrieved."""
+        later = []
+        for (target, seed), similarity in itertools.product(self.replicates, SIMILARITIES):
+            stages = [(AVERAGE, k, self.target) for k in self.averages]
+            for k in self.mixtures:
+                stages += [("mixture", k, self.mixture), (MIXTURE, k, self.target)]
+            for method, k, schedule in stages:
+                name = self.method_name(method, target, seed, similarity, k)
+                later.append(study_row(name, target, seed, self.source_start, schedule, method))
+        return self.first_rows + self.transfer_rows + later
+
+    def described(self) -> list[str]:
+        """Says what is trained, a line for each kind of row."""
+        on_targets = len(self.replicates)
+        retrieved = on_targets * len(SIMILARITIES)
+        embeddings = len(self.first_rows) - len(self.candidates) - on_targets
+        kinds = [
+            (embeddings, self.embedding, "task embeddings"),
+            (len(self.candidates), self.source, "source prompts"),
+            (on_targets, self.target, "targets without transfer"),
+            (len(self.transfer_rows), self.target, "targets from source prompts"),
+            (retrieved * len(self.averages), self.target, "targets from weighted averages"),
+            (retrieved * len(self.mixtures), self.mixture, "mixtures, at most"),
+            (retrieved * len(self.mixtures), self.target, "targets from mixtures"),
+        ]
+        return [
+            f"{count:>9,} {what}, of {schedule.steps:,} steps"
+            for count, schedule, what in kinds
+            if count
+        ]
+
+    # Names of rows.
+
+    def embedding_name(self, task: str, seed: int) -> str:
+        """Names the row whose last prompt is a task's embedding."""
+        return row_name(task, "embedding", f"seed{seed}")
+
+    def source_name(self, source: str, seed: int) -> str:
+        """Names the row of a source prompt."""
+        return row_name(source, "source", f"seed{seed}")
+
+    def baseline_name(self, target: str, seed: int) -> str:
+        """Names the row of a target without transfer."""
+        return row_name(target, self.baseline.describe()["init"], f"seed{seed}")
+
+    def transfer_name(self, target: str, seed: int, source: str, source_seed: int) -> str:
+        """Names the row of a target from a source prompt."""
+        return row_name(target, "from", source, f"seed{source_seed}", f"seed{seed}")
+
+    def method_name(self, method: str, target: str, seed: int, similarity: str, k: int) -> str:
+        """Names the row of a target from the top k source prompts at once."""
+        return row_name(target, method, similarity, f"top{k}", f"seed{seed}")
 
 
 class StudyRetrieval:
@@ -130,19 +311,45 @@ class StudyRetrieval:
         return values[order].tolist(), [plan.candidates[i] for i in order]
 
 
-def run(
-    plan: StudyPlan, tune: Tune, directory: RunDirectory
-) -> tuple[list[Outcome], StudyRetrieval]:
-    """Runs a study to its end; returns the outcomes of all its rows, and what was retrieved.
-
-    The task embeddings, source prompts and baselines train first, as what is retrieved decides
-    which rows follow; then everything else, side by side.
-    """
-    tune(plan.first_rows, {})
-    retrieval = StudyRetrieval(plan, directory)
-    rows = [*plan.first_rows, *plan.transfer_rows, *retrieval.rows]
-    return tune(rows, retrieval.mixtures), retrieval
+def study_row(
+    name: str,
+    task: str,
+    seed: int,
+    start: Start,
+    schedule: Schedule,
+    method: str,
+    source: str | None = None,
+) -> Row:
+    """Returns a row of a study; `source` is the task that a retrieved prompt was tuned on."""
+    return Row(
+        name=name,
+        task=task,
+        start=start,
+        seed=seed,
+        schedule=schedule,
+        method=method,
+        source=source,
+    )
 
 
 def _source(similarity: str, k: int) -> str:
     return f"{similarity} top {k}"
+
+
+def library_prompts(
+    plan: StudyPlan, outcomes: Sequence[Outcome], directory: RunDirectory
+) -> Iterator[files.Prompt]:
+    """Yields the best prompts of all rows of a task, each with the task's embedding of its seed.
+
+    Prompts of mixtures are means to an end, and are left out.
+    """
+    embeddings: dict[tuple[str, int], np.ndarray] = {}
+    for outcome in outcomes:
+        task, seed = outcome.row["task"], outcome.row["seed"]
+        if outcome.row["method"] == EMBEDDING or task not in plan.tasks:
+            continue
+        if (task, seed) not in embeddings:
+            row = directory.row(plan.embedding_name(task, seed))
+            embeddings[task, seed] = files.load(row / "last.safetensors").array
+        prompt = files.load(directory.row(outcome.row["name"]) / "best.safetensors")
+        yield prompt.embedded(embeddings[task, seed], plan.embedding.steps)

@@ -108,7 +108,7 @@ CASES: list[tuple[str, Bindings, str]] = [
     ("train", {"TuneConfig.slots": 0}, "TuneConfig.slots must be at least 1, not 0"),
     ("train", {"Setup.shape_count": 0}, "shape_count must be at least 1, not 0"),
     ("train", {"TASK_FEATURE_LENGTHS": {"inputs": 64}}, "feature lengths are given for inputs;"),
-    ("eval", {"evaluate.batch_size": 0}, "batch size of evaluation must be at least 1, not 0"),
+    ("eval", {"Prompts.batch_size": 0}, "batch size of evaluation must be at least 1, not 0"),
     ("infer", {"infer.max_target_tokens": 0}, "max_target_tokens must be at least 1, not 0"),
     (
         "infer",

@@ -102,7 +102,7 @@ def test_a_prompt_scores_as_in_its_run_with_no_setting_repeated(
     assert here("eval", MINI, *words_for(cache_dir, tmp_path / "front", unknown)) == 0
     assert score(tmp_path / "front") != score(odd)
     changed(unknown, unknown, target_prefix=None)
-    set_again = {"evaluate__placement": "suffix_before_eos", "TARGET_PREFIX": SENTINEL}
+    set_again = {"Prompts__placement": "suffix_before_eos", "TARGET_PREFIX": SENTINEL}
     assert here("eval", MINI, *words_for(cache_dir, tmp_path / "set", unknown, **set_again)) == 0
     assert score(tmp_path / "set") == score(odd)
 
@@ -123,7 +123,7 @@ def test_what_is_set_otherwise_than_in_the_file_is_refused(
     capsys: pytest.CaptureFixture[str],
     command: str,
 ):
-    place = {"eval": "evaluate__placement", "infer": "infer__placement"}[command]
+    place = {"eval": "Prompts__placement", "infer": "Prompts__placement"}[command]
     output = tmp_path / "out"
     lines = {"INPUT_FILE": str(tmp_path / "lines"), "OUTPUT_FILE": str(output)}
     for setting, value, recorded in (

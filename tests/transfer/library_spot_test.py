@@ -16,7 +16,7 @@ from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.library.candidates import find_candidates
 from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.library.retrieval import Ranked
-from prompt_tuning.transfer.library_spot import LibrarySpotPlan, Started, keep, run
+from prompt_tuning.transfer.library_spot import LibrarySpot, LibrarySpotPlan, Started, keep
 from prompt_tuning.types import UserError
 from tests.training import toy
 from tests.transfer.libraries import library, prompt
@@ -102,10 +102,13 @@ class World:
             placement="prefix",
             target_prefix="",
         )
-        given = {"directory": self.directory, "tell": self.told.append}
-        return run(self.plan, "counting", candidates, self.tune, **given)
+        plan = LibrarySpot(
+            settings=self.plan, task="counting", candidates=candidates, tell=self.told.append
+        )
+        return plan.run(self.tune, self.directory)
 
-    def tune(self, rows: Sequence[Row]) -> list[Outcome]:
+    def tune(self, rows: Sequence[Row], mixtures: Any = None) -> list[Outcome]:
+        assert not mixtures
         self.trained.append([row.name for row in rows])
         return toy.train(rows, self.folder, shapes=toy.SHAPES[-1:], save_steps=(0,))
 

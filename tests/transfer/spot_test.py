@@ -11,7 +11,7 @@ from prompt_tuning.prompts import files
 from prompt_tuning.prompts.starts import FromRow, SampledVocab, Uniform
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.run_directory import RunDirectory
-from prompt_tuning.transfer.spot import SpotPlan, run
+from prompt_tuning.transfer.spot import SpotPlan
 from prompt_tuning.types import UserError
 from tests.training import toy
 
@@ -115,12 +115,13 @@ def test_a_run_starts_targets_at_their_sources_best_prompts(
     directory = RunDirectory(tmp_path / "run")
     tasks = {name: toy.task(tmp_path, name) for name in plan.tasks}
 
-    def tune(rows) -> list[Outcome]:
+    def tune(rows, mixtures=None) -> list[Outcome]:
+        assert not mixtures
         save_steps = (0, *plan.save_steps)
         shapes = toy.SHAPES[-1:]
         return toy.train(rows, tmp_path, tasks=tasks, shapes=shapes, save_steps=save_steps)
 
-    outcomes = {outcome.row["name"]: outcome for outcome in run(plan, tune, directory)}
+    outcomes = {outcome.row["name"]: outcome for outcome in plan.run(tune, directory)}
     assert len(outcomes) == 2 + 4 + 2
     for seed in (0, 1):
         outcome = outcomes[f"small.spot.seed{seed}"]
@@ -131,6 +132,6 @@ def test_a_run_starts_targets_at_their_sources_best_prompts(
         assert first.metadata["init"] == source.best == files.digest(best)
     seconds = [outcome.seconds for outcome in outcomes.values()]
     metrics = directory.metrics.read_text()
-    again = run(plan, tune, directory)
+    again = plan.run(tune, directory)
     assert [outcome.seconds for outcome in again] == seconds  # so nothing was trained again
     assert directory.metrics.read_text() == metrics

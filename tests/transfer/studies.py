@@ -5,7 +5,7 @@ from typing import Any
 
 from prompt_tuning.prompts.starts import SampledVocab, Uniform
 from prompt_tuning.training.schedule import Schedule
-from prompt_tuning.transfer.study_plan import StudyPlan
+from prompt_tuning.transfer.study import StudyPlan
 from tests.training import toy
 
 

@@ -12,8 +12,7 @@ from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row, check_rows
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.similarity import SIMILARITIES, similarities
-from prompt_tuning.transfer.study import StudyRetrieval, run
-from prompt_tuning.transfer.study_plan import AVERAGE, MIXTURE
+from prompt_tuning.transfer.study import AVERAGE, MIXTURE, StudyRetrieval
 from tests.training import toy
 from tests.transfer import studies
 
@@ -27,10 +26,12 @@ class _Run:
         self.tasks = {name: toy.task(folder, name) for name in self.plan.tasks}
         self.folder = folder
 
-    def tune(self, rows: Sequence[Row], mixtures: Mapping[str, tuple[str, ...]]) -> list[Outcome]:
+    def tune(
+        self, rows: Sequence[Row], mixtures: Mapping[str, tuple[str, ...]] | None = None
+    ) -> list[Outcome]:
         mixed = {
             name: proportional_mixture(name, [self.tasks[member] for member in members])
-            for name, members in mixtures.items()
+            for name, members in (mixtures or {}).items()
         }
         tasks = {**self.tasks, **mixed}
         return toy.train(rows, self.folder, tasks=tasks, shapes=toy.SHAPES[-1:], save_steps=(0,))
@@ -42,12 +43,12 @@ class _Run:
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Run, list[Outcome], StudyRetrieval]:
     study = _Run(tmp_path_factory.mktemp("study"))
-    return study, *run(study.plan, study.tune, study.directory)
+    return study, *study.plan.run(study.tune, study.directory)
 
 
 def test_a_run_has_as_many_rows_as_its_outline_says_at_most(ran):
     study, outcomes, _ = ran
-    outline = study.plan.outline_rows
+    outline = study.plan.outline
     methods = [outcome.row["method"] for outcome in outcomes]
     assert methods.count(AVERAGE) == 2 * 3 * 2 and methods.count(MIXTURE) == 2 * 3 * 2 * 2
     assert len(outcomes) <= len(outline)
@@ -102,5 +103,5 @@ def test_a_target_never_retrieves_its_own_prompts(tmp_path: Path):
 
 def test_a_finished_study_trains_nothing_again(ran):
     study, outcomes, _ = ran
-    again, _ = run(study.plan, study.tune, study.directory)
+    again, _ = study.plan.run(study.tune, study.directory)
     assert again == outcomes

@@ -17,8 +17,7 @@ from prompt_tuning.analysis.study.scores import (
 )
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.transfer.similarity import SIMILARITIES, task_similarities
-from prompt_tuning.transfer.study import StudyRetrieval
-from prompt_tuning.transfer.study_plan import AVERAGE, MIXTURE, StudyPlan
+from prompt_tuning.transfer.study import AVERAGE, MIXTURE, StudyPlan, StudyRetrieval
 
 
 def gather(

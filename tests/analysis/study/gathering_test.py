@@ -11,8 +11,7 @@ from prompt_tuning.analysis.study.gathering import gather, result_rows
 from prompt_tuning.analysis.study.scores import ERROR_REDUCTION, Candidate
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.transfer.similarity import SIMILARITIES
-from prompt_tuning.transfer.study import StudyRetrieval
-from prompt_tuning.transfer.study_plan import AVERAGE, MIXTURE, StudyPlan
+from prompt_tuning.transfer.study import AVERAGE, MIXTURE, StudyPlan, StudyRetrieval
 from tests.transfer import studies
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.parameterizations.prompt_table import PromptTable
-from prompt_tuning.training.plan import activation_bytes, describe, describe_shapes
+from prompt_tuning.training.needs import activation_bytes, describe, describe_shapes
 from prompt_tuning.training.rows import open_batches
 from tests.training import toy
 

@@ -1,0 +1,139 @@
+"""What the commands that train share: from a configuration and a plan to results."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import gin
+import jax
+from rich.console import Console
+
+from prompt_tuning.cli import configurables  # noqa: F401
+from prompt_tuning.cli.flags import RunFlags
+from prompt_tuning.training import loop, partitioning
+from prompt_tuning.training.config import TuneConfig
+from prompt_tuning.training.kept import check_model_starts
+from prompt_tuning.training.needs import describe, describe_shapes, listed_shapes
+from prompt_tuning.training.open_model import OpenModel
+from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.plan import Plan
+from prompt_tuning.training.rows import Row, check_rows
+from prompt_tuning.training.run import Run
+from prompt_tuning.training.run_directory import RunDirectory
+from prompt_tuning.training.setup import Setup
+
+Results = TypeVar("Results")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """Settings of a run, whatever it trains; gin calls it `Run`.
+
+    Attributes:
+        model_dir: Where the run's files are.
+        setup: Pretrained model and data.
+        tuning: What is tuned, prompts or the model, and the settings of the step and the loop.
+    """
+
+    model_dir: str
+    setup: Setup
+    tuning: TuneConfig
+
+
+gin.external_configurable(RunSettings, name="Run")
+
+
+def run_plan(
+    plan: Plan[Results],
+    settings: RunSettings,
+    flags: RunFlags,
+    console: Console,
+    model: OpenModel | None = None,
+) -> tuple[Results, Run] | None:
+    """Runs a plan to its end; what an earlier run in the same directory finished is reused.
+
+    In a dry run, prints what training needs: nothing is tokenized but a file of the user's own,
+    and nothing is compiled or written.
+
+    Args:
+        plan: What to train.
+        settings: Where, and with which model and settings.
+        flags: What the command line sets.
+        console: Where to print.
+        model: The pretrained model, where it is open already.
+
+    Returns:
+        The plan's results and the run they are of; None in a dry run.
+
+    Raises:
+        UserError: Something that the run needs is wrong, or it cannot be written.
+    """
+    for line in plan.described():
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    check_rows(plan.outline, save_steps=plan.save_steps)
+    if flags.dry_run:
+        _print_needs(plan, settings, console)
+        return None
+    directory = RunDirectory(settings.model_dir)
+    run = _open(plan, settings, flags, console, directory, model)
+
+    def tune(
+        rows: Sequence[Row], mixtures: Mapping[str, tuple[str, ...]] | None = None
+    ) -> list[Outcome]:
+        return loop.tune(rows, run.with_mixtures(mixtures or {}), settings.tuning)
+
+    return plan.run(tune, directory), run
+
+
+def _print_needs(plan: Plan, settings: RunSettings, console: Console) -> None:
+    """Prints parameter counts, memory, padded lengths and steps."""
+    setup, tuning, rows = settings.setup, settings.tuning, plan.outline
+    outline = setup.outline()
+    if tuning.parameterization.tunes_model:
+        check_model_starts(rows, outline.param_dtype)
+    tasks = setup.preview_tasks(plan.tasks, console)
+    lengths = setup.feature_lengths
+    shapes = [(lengths["inputs"], lengths["targets"])]
+    if tasks is not None:
+        shapes = setup.choose_shapes(tasks)
+    table = describe(rows, outline, tuning, shapes[-1])
+    for name, value in describe_shapes(rows, tasks, shapes, tuning).items():
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _open(
+    plan: Plan,
+    settings: RunSettings,
+    flags: RunFlags,
+    console: Console,
+    directory: RunDirectory,
+    model: OpenModel | None,
+) -> Run:
+    """Opens model and data."""
+    setup = settings.setup
+    tunes_model = settings.tuning.parameterization.tunes_model
+    partitioning.use_cpu_cores(1 if tunes_model else plan.most_rows)
+    model = model or setup.open_model()
+    setup.keep_compiled_programs()
+    tasks = setup.open_tasks(
+        plan.tasks, model.vocabulary, tfds_data_dir=flags.tfds_data_dir, console=console
+    )
+    for task in tasks.values():
+        for part in task.tasks:
+            part.check_trainable()
+    shapes = setup.choose_shapes(tasks)
+    console.print(
+        f"{model.name} on {jax.device_count()} {jax.default_backend()} device(s), "
+        f"{len(tasks)} task(s), padded to {listed_shapes(shapes)} input + target tokens",
+        highlight=False,
+    )
+    return Run(
+        model=model,
+        tasks=tasks,
+        shapes=shapes,
+        directory=directory,
+        save_steps=plan.save_steps,
+        operative_config=flags.operative_config,
+        console=console,
+    )
