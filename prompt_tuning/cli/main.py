@@ -10,7 +10,7 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import prompt_tuning
@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
             command = PLAIN_COMMANDS[words[0]]
             getattr(importlib.import_module(command.module), command.function)(words[1:])
         else:
-            _run(words, commands)
+            call = _prepare(words, commands)
+            if call is not None:
+                call()
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted; run the same command again to resume", file=sys.stderr)
@@ -56,7 +58,8 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
     return 0
 
 
-def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
+def _prepare(words: Sequence[str], commands: Mapping[str, Command]) -> Callable[[], object] | None:
+    """Returns a command with its arguments, or None where there is nothing to run."""
     with _not_collecting():
         # Imported here because JAX, which comes with it, would make --help wait.
         from rich.console import Console
@@ -75,7 +78,7 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
     command = commands[name]
     if flags.help:
         print(help_text.of_command(name, command))
-        return
+        return None
     if flags.library is not None and command.with_library:
         command = command.with_library
     with _not_collecting():
@@ -87,16 +90,15 @@ def _run(words: Sequence[str], commands: Mapping[str, Command]) -> None:
     for flag in ("tfds_data_dir", "library"):
         if getattr(flags, flag) is not None and flag not in taken:
             raise UserError(f"--{flag}: it has no effect on {name!r}; leave it out")
-    call = functools.partial(_call, command.function, flags)
+    bind = functools.partial(_bind, command.function, flags)
     swept = sweep.points(config, command.function)
     if swept:
         model_dir = None if flags.dry_run else sweep.directory(config)
-        sweep.run(swept, call, model_dir, Console())
-        return
+        return functools.partial(sweep.run, swept, bind, model_dir, Console())
     used = gin_config.operative(config, command.function)
     if flags.dry_run:
         print(configuration.text(used))
-    call(used)
+    return bind(used)
 
 
 @contextlib.contextmanager
@@ -114,8 +116,8 @@ def _not_collecting() -> Iterator[None]:
         gc.enable()
 
 
-def _call(name: str, flags: argparse.Namespace, used: "Config") -> None:
-    """Calls the function of a command with what it uses and the flags that it takes."""
+def _bind(name: str, flags: argparse.Namespace, used: "Config") -> Callable[[], object]:
+    """Returns the function of a command with what it uses and the flags that it takes."""
     from prompt_tuning.cli import configuration, gin_config, registry
     from prompt_tuning.cli.flags import RunFlags
 
@@ -125,8 +127,9 @@ def _call(name: str, flags: argparse.Namespace, used: "Config") -> None:
     values = {**of_run._asdict(), "flags": of_run, "library": flags.library}
     arguments = gin_config.arguments(used, name)
     arguments |= {parameter: value for parameter, value in values.items() if parameter in taken}
-    if "flags" in taken or "dry_run" in taken or not flags.dry_run:
-        function(**arguments)
+    if flags.dry_run and not {"flags", "dry_run"} & {*taken}:
+        return lambda: None  # Its configuration is all that a dry run shows.
+    return functools.partial(function, **arguments)
 
 
 _ROOT = os.path.dirname(prompt_tuning.__file__) + os.sep

@@ -1,7 +1,7 @@
 """What the commands that train share: from a configuration and a plan to results."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
 from typing import TypeVar
 
 import gin
@@ -15,9 +15,8 @@ from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.kept import check_model_starts
 from prompt_tuning.training.needs import describe, describe_shapes, listed_shapes
 from prompt_tuning.training.open_model import OpenModel
-from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.plan import Plan
-from prompt_tuning.training.rows import Row, check_rows
+from prompt_tuning.training.rows import check_rows
 from prompt_tuning.training.run import Run
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
@@ -77,11 +76,7 @@ def run_plan(
     directory = RunDirectory(settings.model_dir)
     run = _open(plan, settings, flags, console, directory, model)
 
-    def tune(
-        rows: Sequence[Row], mixtures: Mapping[str, tuple[str, ...]] | None = None
-    ) -> list[Outcome]:
-        return loop.tune(rows, run.with_mixtures(mixtures or {}), settings.tuning)
-
+    tune = functools.partial(loop.tune, run=run, config=settings.tuning)
     return plan.run(tune, directory), run
 
 

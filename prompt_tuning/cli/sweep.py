@@ -97,13 +97,16 @@ def directory(config: Config) -> Path:
 
 
 def run(
-    swept: Sequence[Point], call: Callable[[Config], None], model_dir: Path | None, console: Console
+    swept: Sequence[Point],
+    bind: Callable[[Config], Callable[[], object]],
+    model_dir: Path | None,
+    console: Console,
 ) -> None:
     """Runs points one after another, and prints a summary of their results.
 
     Args:
         swept: The points.
-        call: Runs the command, given what it uses.
+        bind: Returns the command with what it uses, ready to be called.
         model_dir: Directory of the sweep; None runs every point and keeps no record (a dry run).
         console: Where to print.
     """
@@ -115,7 +118,7 @@ def run(
             console.print(f"{heading}: finished before", highlight=False, markup=False)
             continue
         console.print(heading, highlight=False, markup=False)
-        call(point.config)
+        bind(point.config)()
         if record is not None:
             finished[point.name] = point.digest
             write_json(record, finished)

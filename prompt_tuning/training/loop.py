@@ -5,7 +5,7 @@ import concurrent.futures
 import dataclasses
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.serialization
@@ -29,7 +29,13 @@ from prompt_tuning.training.step import RowState, StepMetrics, as_one_bank
 from prompt_tuning.types import UserError
 
 
-def tune(rows: Sequence[Row], run: Run, config: TuneConfig) -> list[Outcome]:
+def tune(
+    rows: Sequence[Row],
+    mixtures: Mapping[str, tuple[str, ...]] | None = None,
+    *,
+    run: Run,
+    config: TuneConfig,
+) -> list[Outcome]:
     """Trains every row, and scores each at its checkpoint best on validation.
 
     Rows that an earlier run in the same directory finished are not trained again; unfinished ones
@@ -37,7 +43,8 @@ def tune(rows: Sequence[Row], run: Run, config: TuneConfig) -> list[Outcome]:
 
     Args:
         rows: What to train; a row may start from the best of another.
-        run: What they share.
+        mixtures: Names of further mixtures of the run's tasks that rows train on, with their tasks.
+        run: What the rows share.
         config: Settings that all rows share.
 
     Returns:
@@ -48,7 +55,7 @@ def tune(rows: Sequence[Row], run: Run, config: TuneConfig) -> list[Outcome]:
             start, or it waits for one that is not there. Nothing is written then.
     """
     check_rows(rows, save_steps=run.save_steps)
-    return Trainer(rows, run, config).train()
+    return Trainer(rows, run.with_mixtures(mixtures or {}), config).train()
 
 
 class Trainer:
@@ -105,16 +112,19 @@ class Trainer:
                 log_period=self._config.log_period,
             ) as self._log:
                 while len(self._results) < len(self._rows):
-                    self._turn()
+                    began = time.monotonic()
+                    self._settle()
+                    self._step()
+                    for running in self._running:
+                        running.progress.seconds += (time.monotonic() - began) / len(self._running)
         finally:
             self._checkpoints.close()
         if self._parameterization.tunes_model:  # They hold models that nothing goes on from.
             shutil.rmtree(self._run.directory.checkpoints, ignore_errors=True)
         return [self._results[row.name] for row in self._rows]
 
-    def _turn(self) -> None:
-        """Evaluates, finishes, starts and saves what is due, then takes one step of every row."""
-        began = time.monotonic()
+    def _settle(self) -> None:
+        """Evaluates, finishes, starts and saves what is due between two steps."""
         saving = self._tick - self._saved >= self._config.checkpoint_period
         if saving or self._due:
             # Whatever is decided below is decided on the metrics of every step so far, so that a
@@ -127,9 +137,6 @@ class Trainer:
         self._start_ready()
         if saving or ended:
             self._save()
-        self._step()
-        for running in self._running:
-            running.progress.seconds += (time.monotonic() - began) / len(self._running)
 
     # Opening.
 
@@ -199,6 +206,7 @@ class Trainer:
     # Steps.
 
     def _step(self) -> None:
+        """Takes one step of every row."""
         if not self._running:
             return
         by_device: dict[DeviceSlots, list[RunningRow]] = collections.defaultdict(list)

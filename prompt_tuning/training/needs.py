@@ -200,7 +200,7 @@ def _counts(rows: int, backbone: Outline, config: TuneConfig) -> dict[str, str]:
         "frozen parameters": f"{_count(backbone.shapes):,}",
         "trainable parameters of a row": f"{_count(trainable):,}",
         "memory: frozen weights, per device": weights,
-        "memory: trainable and optimizer of a row": _megabytes(_bytes(state)),
+        "memory: prompt and optimizer of a row": _megabytes(_bytes(state)),
     }
 
 

@@ -117,7 +117,8 @@ class DeviceSlots:
         settings = self._make_settings(given, ())
         sums = self._no_sums(state, given)
         for microbatches in self._microbatcher.empty():
-            sums = self._add(sums, state, settings, microbatches, 0)
+            of_shape = self._put(microbatches), np.int32(0)
+            sums = self._step.add(sums, self._frozen, state, settings, *of_shape)
         self._step.update(state, sums, settings)
 
     def step(self, batches: Mapping[int, HostBatch]) -> tuple[StepMetrics, dict[int, Positions]]:
@@ -133,20 +134,13 @@ class DeviceSlots:
         split = self._microbatcher.split(batches)
         assert self._state is not None and self._sums is not None
         for microbatches, count in split.microbatches:
-            self._sums = self._add(self._sums, self._state, settings, microbatches, count)
+            of_shape = self._put(microbatches), np.int32(count)
+            self._sums = self._step.add(self._sums, self._frozen, self._state, settings, *of_shape)
         self._state, self._sums, metrics = self._step.update(self._state, self._sums, settings)
         return metrics, split.positions
 
-    def _add(
-        self,
-        sums: StepSums,
-        state: RowState,
-        settings: RowSettings,
-        microbatches: Microbatches,
-        count: int,
-    ) -> StepSums:
-        on_devices = Microbatches(*self.layout.put_batch(microbatches, axis=1))
-        return self._step.add(sums, self._frozen, state, settings, on_devices, np.int32(count))
+    def _put(self, microbatches: Microbatches) -> Microbatches:
+        return Microbatches(*self.layout.put_batch(microbatches, axis=1))
 
     def _empty(self, state: RowState, given: Given) -> tuple[RowState, Given]:
         """Returns the state and the constants of C empty slots, like those of one row."""

@@ -14,12 +14,9 @@ from prompt_tuning.training.plan import Tune
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
+from prompt_tuning.transfer.methods import AVERAGE, EMBEDDING, MIXTURE
 from prompt_tuning.transfer.similarity import SIMILARITIES, ranked, similarities
 from prompt_tuning.types import UserError
-
-EMBEDDING = "task_embedding"
-AVERAGE = "top_k_weighted_average"
-MIXTURE = "top_k_multitask_mixture"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

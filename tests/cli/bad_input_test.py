@@ -99,7 +99,7 @@ CASES: list[tuple[str, Bindings, str]] = [
     ("train", {"BATCH_SIZE": 0}, "batch_size must be a positive whole number, not 0"),
     ("train", {"LEARNING_RATE": -0.3}, "learning_rate must be above 0 and finite, not -0.3"),
     ("train", {"DROPOUT_RATE": 1.5}, "dropout_rate must be in [0, 1), not 1.5"),
-    ("train", {"PROMPT_LENGTH": 0}, "prompt_length must be at least 1, not 0"),
+    ("train", {"PROMPT_LENGTH": 0}, "PromptTable.length must be at least 1, not 0"),
     ("train", {"RANDOM_SEED": -1}, "seed must be a whole number in [0, 2**32), not -1"),
     ("train", {"RANDOM_SEED": "one"}, "RANDOM_SEED (train.seeds uses it) must be an integer or"),
     ("train", {"RANDOM_SEED": (1, 1)}, "two rows are called 'mini_sst2.class_labels.seed1'"),

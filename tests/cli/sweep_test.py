@@ -155,7 +155,7 @@ def test_a_point_whose_settings_changed_is_run_again(tmp_path: Path):
             results.write(tmp_path / point.name / "results.json", [])
             ran.append(point.name)
 
-        sweep.run(swept, call, tmp_path, Console(quiet=True))
+        sweep.run(swept, lambda config: lambda: call(config), tmp_path, Console(quiet=True))
         return ran
 
     assert run([1, 2]) == ["point0", "point1"]

@@ -81,7 +81,7 @@ def test_other_settings_in_the_same_directory_change_nothing(
     before = tree(trained)
     config = trained / "operative_config.gin"
     assert here("train", f"--gin_file={config}", "--gin.LEARNING_RATE=0.2") == 2
-    assert "holds a prompt of the same name with other settings" in capsys.readouterr().err
+    assert "of the same name with other settings" in capsys.readouterr().err
     assert tree(trained) == before
 
 

@@ -6,23 +6,25 @@ from typing import Any
 
 import pytest
 
+from prompt_tuning.training.loop import Trainer
+
 
 class _KilledError(Exception):
     pass
 
 
-def kill(train: Callable[[], object], session: Any, turns: int) -> None:
-    """Calls `train`, and ends it when its loop, a class `session`, has done a number of turns."""
+def kill(train: Callable[[], object], turns: int) -> None:
+    """Calls `train`, and ends it when its loop has done a number of turns."""
     left = iter(range(turns))
-    turn = session._turn
+    settle = Trainer._settle
 
     def interrupted(*arguments: Any) -> None:
         if next(left, None) is None:
             raise _KilledError
-        turn(*arguments)
+        settle(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "_turn", interrupted)
+        patch.setattr(Trainer, "_settle", interrupted)
         with pytest.raises(_KilledError):
             train()
 

@@ -101,7 +101,7 @@ def _slots(count: int | None) -> TuneConfig | None:
 
 
 def _train_and_kill(folder: Path, turns: int, slots: int | None = None) -> None:
-    kill(lambda: toy.train(ROWS, folder, _slots(slots)), loop.Trainer, turns)
+    kill(lambda: toy.train(ROWS, folder, _slots(slots)), turns)
 
 
 @pytest.mark.parametrize("turns", [2, 6, 8, 14])

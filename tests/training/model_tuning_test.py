@@ -113,7 +113,7 @@ def test_a_row_starts_from_the_best_model_of_its_source(finished: Path):
 
 
 def _train_and_kill(folder: Path, turns: int) -> None:
-    kill(lambda: toy.train_models(ROWS, folder, save_steps=SAVED), loop.Trainer, turns)
+    kill(lambda: toy.train_models(ROWS, folder, save_steps=SAVED), turns)
 
 
 @pytest.mark.parametrize("turns", [2, 9, 16])

@@ -127,9 +127,7 @@ def _kept(folder: Path, row: str, name: str) -> np.ndarray:
 def test_it_trains_and_resumes_to_the_last_bit(tmp_path: Path, parameterization: Parameterization):
     whole = toy.train(ROWS, tmp_path / "whole", _settings(parameterization))
     killed = tmp_path / "killed"
-    kill(
-        lambda: toy.train(ROWS, killed, _settings(parameterization, slots=2)), loop.Trainer, turns=8
-    )
+    kill(lambda: toy.train(ROWS, killed, _settings(parameterization, slots=2)), turns=8)
     resumed = toy.train(ROWS, killed, _settings(parameterization, slots=2))
     for one, other in zip(whole, resumed, strict=True):
         assert one.curve == other.curve and one.score == other.score
@@ -237,7 +235,7 @@ def test_a_mixture_is_scored_with_the_prompt_of_each_task(tmp_path: Path):
 
 def test_constants_are_in_no_optimizer_and_no_checkpoint(tmp_path: Path):
     settings_ = _settings(Attention(3))
-    kill(lambda: toy.train(ROWS[:1], tmp_path, settings_), loop.Trainer, turns=6)
+    kill(lambda: toy.train(ROWS[:1], tmp_path, settings_), turns=6)
     latest = loop.Checkpoints(tmp_path / "run" / "checkpoints").latest()
     assert latest is not None
     sizes = [np.size(leaf) for leaf in jax.tree.leaves(latest.tree)]

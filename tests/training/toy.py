@@ -171,7 +171,7 @@ def train(
 ) -> list[Outcome]:
     """Trains rows in `folder / "run"`."""
     folder.mkdir(parents=True, exist_ok=True)
-    return tune(rows, run(folder, **changes), settings or config())
+    return tune(rows, run=run(folder, **changes), config=settings or config())
 
 
 def model_row(name: str, **changes: Any) -> Row:

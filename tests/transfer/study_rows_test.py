@@ -6,7 +6,7 @@ import pytest
 
 from prompt_tuning.prompts.starts import FromRow, Uniform
 from prompt_tuning.training.rows import Row, check_rows
-from prompt_tuning.transfer.study import EMBEDDING
+from prompt_tuning.transfer.methods import EMBEDDING
 from prompt_tuning.types import UserError
 from tests.transfer import studies
 

@@ -11,8 +11,9 @@ from prompt_tuning.prompts import files
 from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Row, check_rows
 from prompt_tuning.training.run_directory import RunDirectory
+from prompt_tuning.transfer.methods import AVERAGE, MIXTURE
 from prompt_tuning.transfer.similarity import SIMILARITIES, similarities
-from prompt_tuning.transfer.study import AVERAGE, MIXTURE, StudyRetrieval
+from prompt_tuning.transfer.study import StudyRetrieval
 from tests.training import toy
 from tests.transfer import studies
 

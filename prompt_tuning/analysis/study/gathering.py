@@ -16,8 +16,9 @@ from prompt_tuning.analysis.study.scores import (
     TransferScores,
 )
 from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.transfer.methods import AVERAGE, MIXTURE
 from prompt_tuning.transfer.similarity import SIMILARITIES, task_similarities
-from prompt_tuning.transfer.study import AVERAGE, MIXTURE, StudyPlan, StudyRetrieval
+from prompt_tuning.transfer.study import StudyPlan, StudyRetrieval
 
 
 def gather(

@@ -22,8 +22,8 @@ from prompt_tuning.analysis.study.retrieval import (
 )
 from prompt_tuning.analysis.study.scores import ERROR_REDUCTION, MethodScores, Study
 from prompt_tuning.analysis.table import Cell, Column, Line, Score, Table
+from prompt_tuning.transfer.methods import AVERAGE, MIXTURE
 from prompt_tuning.transfer.similarity import display_name
-from prompt_tuning.transfer.study import AVERAGE, MIXTURE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

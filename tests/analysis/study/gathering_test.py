@@ -10,8 +10,9 @@ import pytest
 from prompt_tuning.analysis.study.gathering import gather, result_rows
 from prompt_tuning.analysis.study.scores import ERROR_REDUCTION, Candidate
 from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.transfer.methods import AVERAGE, MIXTURE
 from prompt_tuning.transfer.similarity import SIMILARITIES
-from prompt_tuning.transfer.study import AVERAGE, MIXTURE, StudyPlan, StudyRetrieval
+from prompt_tuning.transfer.study import StudyPlan, StudyRetrieval
 from tests.transfer import studies
 
 

@@ -1,0 +1,5 @@
+"""Names of the methods of a transfer study, as results have them (Vu et al. 2022, section 4)."""
+
+EMBEDDING = "task_embedding"
+AVERAGE = "top_k_weighted_average"
+MIXTURE = "top_k_multitask_mixture"
