@@ -1,36 +1,114 @@
-"""What the documents name exists: their commands, with every setting they need, and their links."""
+"""The documents are true: commands run, links lead somewhere, and names are of what exists."""
 
+import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from tests.documented import check_complete
+import prompt_tuning
+from prompt_tuning.cli.main import main
+from tests.documented import check_complete, commands, write_files
 
-DOCS = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
-_COMMAND = re.compile(r"^    prompt-tuning (?:.*\\\n)*.*$", re.MULTILINE)
-_LINK = re.compile(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)")
+ROOT = Path(__file__).parents[1]
+DOCS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
+COMMANDS = [(name, command) for name, text in DOCS.items() for command in commands(text)]
+ELSEWHERE = ("/weights/", "google/", "--library=", "pairs.jsonl", "pooled.gin")
+"""In commands that need what is not on this machine: a model, its vocabulary, a prompt library.
+
+Other tests run them with what they need: `docs_data_test.py`, `cli/docs_*_test.py`.
+"""
+
+_LINK = re.compile(r"\]\((?!http)([^)#]*)(?:#([^)]*))?\)")
+_CODE = re.compile(r"`([^`\s]+)`")
 
 
-def found(pattern: re.Pattern[str]) -> list[tuple[Path, str]]:
-    """Returns what a pattern finds in the documents, each with its document."""
-    return [(file, text) for file in DOCS for text in pattern.findall(file.read_text("utf-8"))]
+def prose(text: str) -> str:
+    """Returns a document without its fenced blocks."""
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
-def names(items: list[tuple[Path, str]]) -> list[str]:
-    return [f"{file.name}-{i}" for i, (file, _) in enumerate(items)]
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Returns a working directory with the files that commands take."""
+    reviews = [f"review {i},{('good', 'bad')[i % 2]}" for i in range(12)]
+    (tmp_path / "reviews.csv").write_text("\n".join(["text,label", *reviews]))
+    rows = [{"first": f"a{i}", "second": "b", "gold": i % 3} for i in range(12)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_files(DOCS["docs/extending.md"], tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
 
 
-@pytest.mark.parametrize("item", found(_COMMAND), ids=names(found(_COMMAND)))
-def test_a_command_is_complete(item: tuple[Path, str]):
-    check_complete(item[1])
+@pytest.mark.parametrize("command", [command for _, command in COMMANDS])
+def test_a_command_is_complete(folder: Path, command: str):
+    check_complete(command)
 
 
-@pytest.mark.parametrize("item", found(_LINK), ids=names(found(_LINK)))
-def test_a_link_leads_somewhere(item: tuple[Path, str]):
-    file, target = item
-    assert (file.parent / target).exists()
+@pytest.mark.parametrize("command", [command for _, command in COMMANDS])
+def test_a_command_runs_dry(folder: Path, command: str, capsys: pytest.CaptureFixture):
+    _, name, *words = shlex.split(command)
+    if name == "library" or any(place in command for place in ELSEWHERE):
+        return
+    dry = [] if name == "tasks" or "--dry_run" in words else ["--dry_run"]
+    assert main([name, *words, *dry]) == 0, capsys.readouterr().err
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", DOCS)
+def test_links_lead_somewhere(name: str):
+    for target, heading in _LINK.findall(DOCS[name]):
+        path = (ROOT / name).parent / target if target else ROOT / name
+        assert path.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in [
+                re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings
+            ]
+
+
+@pytest.mark.parametrize("name", DOCS)
+def test_prose_is_broken_at_100_columns(name: str):
+    long = [line for line in prose(DOCS[name]).splitlines() if len(line) > 100]
+    assert not [line for line in long if not line.startswith(("|", "    ", "!["))]
+
+
+def test_names_in_the_text_are_of_what_exists():
+    paths = [*ROOT.glob("benchmarks/*"), *ROOT.glob("configs/**/*"), *ROOT.glob("tests/**/*")]
+    paths += Path(prompt_tuning.__file__).parent.rglob("*")
+    files = "\n".join(f"/{path.relative_to(ROOT).as_posix()}" for path in paths) + "\n"
+    configs = "\n".join(path.read_text() for path in (ROOT / "configs").rglob("*.gin"))
+    code = "\n".join(path.read_text() for path in paths if path.suffix == ".py")
+    absent = []
+    for name, text in DOCS.items():
+        own = re.findall(r"^# (\S+\.(?:py|gin))$", text, re.MULTILINE)
+        for word in set(_CODE.findall(re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))) - {
+            *own
+        }:
+            if re.fullmatch(r"[\w/]+\.(py|gin)", word):
+                exists = f"/{word}\n" in files
+            elif re.fullmatch(r"[A-Z]\w*[a-z]\w*\.\w+", word):
+                exists = word in configs or re.search(rf"\b{word.partition('.')[2]}\b", code)
+            elif re.fullmatch(r"[A-Z]+_[A-Z_]+", word):
+                exists = re.search(rf"\b{word}\b", configs + code)
+            else:
+                continue
+            absent += [] if exists else [f"{name}: {word}"]
+    assert not absent
+
+
+def test_the_readme_has_the_commands_it_is_tested_for():
+    readme = DOCS["README.md"]
+    assert [command.split()[1] for command in commands(readme)] == ["train", "train"]
+    scripts = set(re.findall(r"^    (scripts/\w+)$", readme, re.MULTILINE))
+    assert scripts == {"scripts/demo", "scripts/test"}
+    assert len(readme.split()) < 800
 
 
 def test_there_are_commands_to_test():
-    assert len(found(_COMMAND)) > 5
+    assert len(COMMANDS) > 25

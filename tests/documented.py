@@ -1,29 +1,47 @@
-"""Commands as documents show them."""
+"""Commands and files as documents show them."""
 
 import importlib
+import re
 import shlex
+from pathlib import Path
 
 from prompt_tuning.cli import command_config, configuration, gin_config
 from prompt_tuning.cli.commands import COMMANDS, PLAIN_COMMANDS
 
+_COMMAND = re.compile(r"^    (?:\.venv/bin/)?(prompt-tuning (?:.*\\\n)*.*)$", re.MULTILINE)
+_FILE = re.compile(r"^```\w+\n# (\S+\.(?:py|gin))\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-def check_complete(text: str) -> str:
-    """Asserts that a documented command has every setting that it needs; returns its program."""
-    program, name, *words = shlex.split(text.replace("\\\n", " "))
+
+def commands(text: str) -> list[str]:
+    """Returns the commands of a document, each in one line."""
+    return [command.replace("\\\n", " ") for command in _COMMAND.findall(text)]
+
+
+def write_files(text: str, folder: Path) -> list[Path]:
+    """Writes the files of a document, code blocks whose first line is their name."""
+    paths = []
+    for name, content in _FILE.findall(text):
+        paths.append(folder / name)
+        paths[-1].write_text(content, encoding="utf-8")
+    return paths
+
+
+def check_complete(text: str) -> None:
+    """Asserts that a documented command has every setting that it needs."""
+    _, name, *words = shlex.split(text)
     if name in PLAIN_COMMANDS:
         assert words
-        return program
-    given: dict[str, list[str]] = {"--gin_file=": [], "--gin.": [], "--library=": []}
+        return
+    values: dict[str, list[str]] = {"--gin_file=": [], "--gin.": [], "--library=": []}
     for word in words:
         if word != "--dry_run":
-            (flag,) = (flag for flag in given if word.startswith(flag))
-            given[flag].append(word.removeprefix(flag))
+            (flag,) = (flag for flag in values if word.startswith(flag))
+            values[flag].append(word.removeprefix(flag))
     command = COMMANDS[name]
-    if given["--library="]:
+    if values["--library="]:
         assert command.with_library
         command = command.with_library
     importlib.import_module(command.module)
-    read = (given["--gin_file="], given["--gin."], [])
+    read = (values["--gin_file="], values["--gin."], [])
     config = command_config.read(name, command, *read)
     assert configuration.text(gin_config.operative(config, command.function))
-    return program
