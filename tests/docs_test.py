@@ -39,7 +39,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "reviews.csv").write_text("\n".join(["text,label", *reviews]))
     rows = [{"first": f"a{i}", "second": "b", "gold": i % 3} for i in range(12)]
     (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    write_files(DOCS["docs/extending.md"], tmp_path)
+    for text in DOCS.values():
+        write_files(text, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
