@@ -15,7 +15,7 @@ from prompt_tuning.data.cached_task import CachedSplit, in_memory
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.decoding import Greedy
 from prompt_tuning.prompts.bank import PromptBank
-from prompt_tuning.prompts.starts import SampledVocab
+from prompt_tuning.prompts.initializers import SampledVocab
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.evaluation import Evaluator

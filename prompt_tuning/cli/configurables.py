@@ -5,14 +5,13 @@ The modules of commands import it, and register what only they use.
 
 import gin
 
-from prompt_tuning.data.user_task.task_file import TaskFile
-from prompt_tuning.models.beam import Beam
-from prompt_tuning.models.decoding import Greedy, Nucleus
+from prompt_tuning.data.task_file import TaskFile
+from prompt_tuning.models.decoding import Greedy
 from prompt_tuning.models.scoring import Rank
 from prompt_tuning.models.t5.config import T5Config
 from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.parameterizations.whole_model import WholeModel
-from prompt_tuning.prompts.starts import (
+from prompt_tuning.prompts.initializers import (
     ClassLabels,
     FromFile,
     FromText,
@@ -28,12 +27,10 @@ from prompt_tuning.training.step import StepConfig
 
 for configurable in (
     Adafactor,
-    Beam,
     ClassLabels,
     FromFile,
     FromText,
     Greedy,
-    Nucleus,
     Pretrained,
     PromptTable,
     Rank,

@@ -94,6 +94,12 @@ def arguments(config: Config, command: str) -> dict[str, Any]:
     return gin.get_bindings(command)
 
 
+def sweep_of(config: Config) -> Binding | None:
+    """Returns the binding of `SWEEP`, or None where it has no value."""
+    binding = config.bindings.get(Key("", SWEEP, ""))
+    return None if binding is None or binding.value is None else binding
+
+
 def _check_macros(config: Config, bindings: Sequence[Binding]) -> None:
     """Raises for a macro used without a value, bound without a use, or defined by itself.
 

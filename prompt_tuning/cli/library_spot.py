@@ -13,7 +13,7 @@ from prompt_tuning.analysis.library_report import Comparison, StartRows
 from prompt_tuning.cli.flags import RunFlags
 from prompt_tuning.cli.run import RunSettings, run_plan
 from prompt_tuning.storage import write_text
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.transfer.library.candidates import find_candidates
@@ -126,7 +126,7 @@ def _one_task(setup: Setup, task: str | Sequence[str] | None) -> str:
     return names[0]
 
 
-def _origin(best: Started, kept: Outcome) -> str:
+def _origin(best: Started, kept: RowResult) -> str:
     """Says which row and step the prompt that is kept comes from, and what it scores."""
     unchanged = " (a prompt of the library, unchanged)" if best.prompt and not kept.step else ""
     return (

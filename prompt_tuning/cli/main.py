@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import prompt_tuning
-from prompt_tuning.cli import help_text
 from prompt_tuning.cli.commands import COMMANDS, PLAIN_COMMANDS, Command
 
 if TYPE_CHECKING:
     from prompt_tuning.cli.configuration import Config
+
+
+Call = Callable[[], object]
+"""A command with all its arguments."""
 
 
 def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = COMMANDS) -> int:
@@ -31,6 +34,8 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
     warnings.formatwarning = _format_warning
     try:
         if not words or words[0] in ("-h", "--help", "help"):
+            from prompt_tuning.cli import help_text
+
             print(help_text.overview({**commands, **PLAIN_COMMANDS}))
         elif words[0] == "--version":
             print(f"prompt-tuning {prompt_tuning.__version__}")
@@ -58,13 +63,11 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
     return 0
 
 
-def _prepare(words: Sequence[str], commands: Mapping[str, Command]) -> Callable[[], object] | None:
+def _prepare(words: Sequence[str], commands: Mapping[str, Command]) -> Call | None:
     """Returns a command with its arguments, or None where there is nothing to run."""
     with _not_collecting():
         # Imported here because JAX, which comes with it, would make --help wait.
-        from rich.console import Console
-
-        from prompt_tuning.cli import command_config, configuration, gin_config, registry, sweep
+        from prompt_tuning.cli import command_config, configuration, gin_config, registry
         from prompt_tuning.cli.flags import RunFlags, of_gin_command
         from prompt_tuning.types import UserError, nearest
 
@@ -77,6 +80,8 @@ def _prepare(words: Sequence[str], commands: Mapping[str, Command]) -> Callable[
     flags, bindings = of_gin_command(name, rest)
     command = commands[name]
     if flags.help:
+        from prompt_tuning.cli import help_text
+
         print(help_text.of_command(name, command))
         return None
     if flags.library is not None and command.with_library:
@@ -91,14 +96,29 @@ def _prepare(words: Sequence[str], commands: Mapping[str, Command]) -> Callable[
         if getattr(flags, flag) is not None and flag not in taken:
             raise UserError(f"--{flag}: it has no effect on {name!r}; leave it out")
     bind = functools.partial(_bind, command.function, flags)
-    swept = sweep.points(config, command.function)
-    if swept:
-        model_dir = None if flags.dry_run else sweep.directory(config)
-        return functools.partial(sweep.run, swept, bind, model_dir, Console())
+    if gin_config.sweep_of(config) is not None:
+        swept = _sweep(config, command.function, flags, bind)
+        if swept is not None:
+            return swept
     used = gin_config.operative(config, command.function)
     if flags.dry_run:
         print(configuration.text(used))
     return bind(used)
+
+
+def _sweep(
+    config: "Config", function: str, flags: argparse.Namespace, bind: Callable[["Config"], Call]
+) -> Call | None:
+    """Returns what runs the points of a sweep; None where the command has none."""
+    from rich.console import Console
+
+    from prompt_tuning.cli import sweep
+
+    points = sweep.points(config, function)
+    if not points:
+        return None
+    model_dir = None if flags.dry_run else sweep.directory(config)
+    return functools.partial(sweep.run, points, bind, model_dir, Console())
 
 
 @contextlib.contextmanager
@@ -116,7 +136,7 @@ def _not_collecting() -> Iterator[None]:
         gc.enable()
 
 
-def _bind(name: str, flags: argparse.Namespace, used: "Config") -> Callable[[], object]:
+def _bind(name: str, flags: argparse.Namespace, used: "Config") -> Call:
     """Returns the function of a command with what it uses and the flags that it takes."""
     from prompt_tuning.cli import configuration, gin_config, registry
     from prompt_tuning.cli.flags import RunFlags

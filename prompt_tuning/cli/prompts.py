@@ -7,11 +7,13 @@ from pathlib import Path
 import gin
 import numpy as np
 
-from prompt_tuning.models.decoding import Decoder
+from prompt_tuning.data.user_task.reading import chosen_template
+from prompt_tuning.models.beam import Beam
+from prompt_tuning.models.decoding import Decoder, Nucleus
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.bank import PromptBank, no_prompt
-from prompt_tuning.prompts.placement import find_placement
-from prompt_tuning.prompts.usage import PREFIX, agreed, remarks
+from prompt_tuning.prompts.placement import PREFIX, find_placement
+from prompt_tuning.prompts.usage import agreed, remarks
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.open_model import OpenModel
@@ -39,6 +41,8 @@ class PromptSettings:
 
 
 gin.external_configurable(PromptSettings, name="Prompts")
+gin.external_configurable(Beam)
+gin.external_configurable(Nucleus)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,7 +167,7 @@ def _as_tuned(setup: Setup, paths: Sequence[str], prompts: Sequence[files.Prompt
     ]
     if not own:
         return setup
-    chosen = setup.task_file.chosen_template
+    chosen = chosen_template(setup.task_file)
     template = agreed(
         [path for path, _ in own],
         [prompt for _, prompt in own],

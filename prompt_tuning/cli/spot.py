@@ -11,7 +11,7 @@ from prompt_tuning.analysis.statistics import target_rows
 from prompt_tuning.cli.flags import RunFlags
 from prompt_tuning.cli.run import RunSettings, run_plan
 from prompt_tuning.storage import write_text
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.spot import SpotPlan
 
@@ -35,7 +35,7 @@ def spot(*, run: RunSettings, plan: SpotPlan, flags: RunFlags) -> None:
 
 
 def report(
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[RowResult],
     directory: RunDirectory,
     labels: Mapping[str, Sequence[str]],
     console: Console,

@@ -73,8 +73,8 @@ def points(config: Config, command: str) -> list[Point]:
             point twice or so that it cannot be a directory, sets what does not exist or has no
             effect, or sets what the command line sets too.
     """
-    sweep = config.bindings.get(_SWEEP)
-    if sweep is None or sweep.value is None:
+    sweep = gin_config.sweep_of(config)
+    if sweep is None:
         return []
     if _MODEL_DIR not in gin_config.used_by(config, command).bindings:
         if sweep.from_command_line:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from prompt_tuning.cli.flags import RunFlags
 from prompt_tuning.cli.run import RunSettings, run_plan
-from prompt_tuning.prompts.starts import Start
+from prompt_tuning.prompts.initializers import Initializer
 from prompt_tuning.training.plan import TrainPlan
 from prompt_tuning.training.schedule import Schedule, SourceStage
 
@@ -18,7 +18,7 @@ def train(
     run: RunSettings,
     tasks: str | Sequence[str] | None,
     seeds: int | Sequence[int],
-    start: Start,
+    start: Initializer,
     schedule: Schedule,
     source: SourceStage | None,
     save_steps: int | Sequence[int],

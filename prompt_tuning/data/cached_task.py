@@ -1,17 +1,18 @@
 """Tokenized tasks and mixtures as plain arrays."""
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from prompt_tuning.data import postprocessors, ragged, references
-from prompt_tuning.data.cache.stream import StreamedSplit
 from prompt_tuning.data.ragged import Ragged
+from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError, nearest
 
 Fields = Mapping[str, Any]
@@ -57,6 +58,50 @@ class CachedSplit:
     def target_texts(self) -> list[str]:
         """The text of each example's target."""
         return [fields["targets_pretokenized"] for fields in self.fields]
+
+
+class Block(NamedTuple):
+    """Holds consecutive examples.
+
+    Attributes:
+        inputs: Token ids of the inputs.
+        targets: Token ids of the targets.
+    """
+
+    inputs: Ragged
+    targets: Ragged
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedSplit:
+    """Names a training split that is read while it is trained on.
+
+    Attributes:
+        task: The task of a published dataset.
+        vocabulary: What it is tokenized with.
+        lengths: The most tokens kept of each feature.
+        data_dir: Where published datasets are as JSON lines, or None.
+        tfds_data_dir: Where TensorFlow Datasets keeps its data, or None for its default.
+    """
+
+    task: str
+    vocabulary: Vocabulary
+    lengths: Mapping[str, int]
+    data_dir: str | None = None
+    tfds_data_dir: str | None = None
+
+    def request(self, seed: int, start: int) -> dict[str, Any]:
+        """Returns what the process has to know to write examples from number `start` on."""
+        return {
+            "task": self.task,
+            "vocabulary": str(self.vocabulary.path),
+            "extra_ids": self.vocabulary.extra_ids,
+            "lengths": dict(self.lengths),
+            "data_dir": self.data_dir,
+            "tfds_data_dir": self.tfds_data_dir,
+            "seed": seed,
+            "start": start,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,6 +287,12 @@ class CachedMixture:
 
 MixtureOrTask = CachedTask | CachedMixture
 """What a prompt is tuned on. Both have `name`, `digest`, `parts`, `tasks` and `scored_split`."""
+
+
+def mixture_digest(parts: Iterable[tuple[CachedTask, float]]) -> str:
+    """Returns the SHA-256 that identifies a mixture: of its tasks' digests and their rates."""
+    what = [(part.digest, rate) for part, rate in parts]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
 def labels_of(task: CachedTask | CachedMixture) -> tuple[str, ...]:

@@ -14,6 +14,9 @@ REGISTRARS: Mapping[str, str] = {
 }
 """The modules that declare tasks (each has a function `declared`), and what registers them."""
 
+CAP = 2**19
+"""The most examples of a task that count towards its rate (Vu et al. 2022, section 2.1)."""
+
 
 class Declaration(NamedTuple):
     """Says what a task or mixture of the package is.

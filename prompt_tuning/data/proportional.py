@@ -1,17 +1,14 @@
 """Examples-proportional mixtures of tokenized tasks."""
 
-import hashlib
-import json
 from collections.abc import Iterable
 
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask, MixtureOrTask
-from prompt_tuning.data.datasets.dataset import CAP
-
-
-def mixture_digest(parts: Iterable[tuple[CachedTask, float]]) -> str:
-    """Returns the SHA-256 that identifies a mixture: of its tasks' digests and their rates."""
-    what = [(part.digest, rate) for part, rate in parts]
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+from prompt_tuning.data.cached_task import (
+    CachedMixture,
+    CachedTask,
+    MixtureOrTask,
+    mixture_digest,
+)
+from prompt_tuning.data.declarations import CAP
 
 
 def proportional_mixture(name: str, tasks: Iterable[MixtureOrTask]) -> CachedMixture:

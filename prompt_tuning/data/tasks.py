@@ -9,8 +9,9 @@ from collections.abc import Callable
 import seqio
 
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
-from prompt_tuning.data.datasets.dataset import CAP, LEADERBOARD, UNPREFIXED, Dataset
+from prompt_tuning.data.datasets.dataset import LEADERBOARD, UNPREFIXED, Dataset
 from prompt_tuning.data.datasets.source import DatasetSource
+from prompt_tuning.data.declarations import CAP
 from prompt_tuning.data.prefix_lm import prefix_lm
 
 T5_VOCABULARY = "gs://t5-data/vocabs/cc_all.32000.100extra/sentencepiece.model"

@@ -14,8 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from prompt_tuning.data import metrics, postprocessors
-from prompt_tuning.data.datasets.dataset import CAP
-from prompt_tuning.data.declarations import Declaration
+from prompt_tuning.data.declarations import CAP, Declaration
 from prompt_tuning.mini import labels as words_for
 from prompt_tuning.mini import skills
 from prompt_tuning.mini.draw import Draw

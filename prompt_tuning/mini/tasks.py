@@ -11,7 +11,7 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
-from prompt_tuning.data.datasets.dataset import CAP
+from prompt_tuning.data.declarations import CAP
 from prompt_tuning.data.tasks import proportional_rate
 from prompt_tuning.mini.suite import MIXTURES, SUITE, MiniTask
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +16,6 @@ from jax.sharding import Sharding
 import prompt_tuning
 from prompt_tuning.models import parameters as stored_parameters
 from prompt_tuning.models.family import ModelConfig, family, parameter_shapes
-from prompt_tuning.models.formats.hub import fetch_from_hub, is_hub_name
-from prompt_tuning.models.formats.hugging_face import is_hugging_face, open_hugging_face
 from prompt_tuning.models.formats.native import is_native, open_native, write_native
 from prompt_tuning.models.formats.stored import Stored
 from prompt_tuning.models.parameters import (
@@ -33,6 +32,8 @@ from prompt_tuning.types import Params, UserError, nearest
 
 SHIPPED = ("t5_mini",)
 """Backbones that come with the package, by name."""
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")  # `owner/name` or `owner/name@revision`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +147,8 @@ def open_backbone(
 def is_remote(name_or_path: str) -> bool:
     """Returns whether a backbone would have to be fetched: from `gs://`, or from the hub."""
     there = name_or_path in SHIPPED or Path(name_or_path).exists()
-    return not there and (name_or_path.startswith("gs://") or is_hub_name(name_or_path))
+    elsewhere = name_or_path.startswith("gs://") or _HUB_NAME.fullmatch(name_or_path)
+    return not there and bool(elsewhere)
 
 
 def save_backbone(
@@ -190,10 +192,10 @@ def _open(name_or_path: str) -> Stored:
         return t5x.open_t5x(name_or_path)
     if path.is_dir():
         return _open_directory(path)
-    if is_hub_name(name_or_path):
-        return open_hugging_face(
-            fetch_from_hub(name_or_path), name_or_path.split("@")[0].split("/")[1]
-        )
+    if _HUB_NAME.fullmatch(name_or_path):
+        from prompt_tuning.models.formats import hub
+
+        return hub.open_from_hub(name_or_path)
     hint = nearest(name_or_path, SHIPPED) or f"; known are {', '.join(SHIPPED)}"
     raise UserError(f"backbone {name_or_path}: no such name or directory{hint}")
 
@@ -201,8 +203,10 @@ def _open(name_or_path: str) -> Stored:
 def _open_directory(path: Path) -> Stored:
     if is_native(path):
         return open_native(path)
-    if is_hugging_face(path):
-        return open_hugging_face(path, path.resolve().name)
+    from prompt_tuning.models.formats import hugging_face
+
+    if hugging_face.is_hugging_face(path):
+        return hugging_face.open_hugging_face(path, path.resolve().name)
     steps = sorted(each.name for each in path.glob("checkpoint_*") if each.is_dir())
     if steps:
         raise UserError(

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 
 from prompt_tuning.prompts.bank import Bank, PromptBank
-from prompt_tuning.prompts.starts import StartContext
+from prompt_tuning.prompts.initializers import InitContext
 from prompt_tuning.types import Array, Params
 
 Trainable = Any
@@ -64,7 +64,7 @@ class Parameterization(abc.ABC):
         del trainable
         return None
 
-    def given(self, context: StartContext) -> Given:
+    def given(self, context: InitContext) -> Given:
         """Returns the constants of a row.
 
         Args:

@@ -1,1 +1,1 @@
-"""The prompt bank: initialisers, placements and prompt files."""
+"""The prompt bank: initializers, placements and prompt files."""

@@ -9,9 +9,6 @@ from collections.abc import Mapping, Sequence
 from prompt_tuning.prompts.files import Prompt, lengths_text
 from prompt_tuning.types import UserError
 
-PREFIX = "prefix"
-"""The placement of a prompt that does not say its own."""
-
 
 def agreed(
     paths: Sequence[str], prompts: Sequence[Prompt], key: str, *, chosen: str | None, default: str

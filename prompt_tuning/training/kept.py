@@ -18,12 +18,12 @@ from prompt_tuning.models.weights import Backbone, open_backbone, save_backbone
 from prompt_tuning.parameterizations.parameterization import Given, Trainable
 from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.starts import (
+from prompt_tuning.prompts.initializers import (
     ClassLabels,
     FromRow,
+    InitContext,
     Pretrained,
-    StartContext,
-    start_key,
+    init_key,
 )
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.open_model import read_spread
@@ -164,7 +164,7 @@ class KeptPrompts:
     def start(self, row: Row, layout: Layout) -> tuple[Trainable, Given]:
         """See `Kept`."""
         del layout
-        given, key = self.given(row), jax.random.fold_in(start_key(row.seed), 1)
+        given, key = self.given(row), jax.random.fold_in(init_key(row.seed), 1)
         return self._parameterization.init(key, self.first_prompt(row), given), given
 
     def given(self, row: Row) -> Given:
@@ -174,7 +174,7 @@ class KeptPrompts:
     def shapes(self, row: Row, given: Given) -> Trainable:
         """See `Kept`."""
         first = jax.ShapeDtypeStruct(self._first_shape, np.dtype(np.float32))
-        return jax.eval_shape(self._parameterization.init, start_key(row.seed), first, given)
+        return jax.eval_shape(self._parameterization.init, init_key(row.seed), first, given)
 
     def first_prompt(self, row: Row) -> np.ndarray:
         """Returns a row's first prompt, `[P, H]`.
@@ -182,7 +182,7 @@ class KeptPrompts:
         Raises:
             UserError: The row cannot start as it says.
         """
-        return row.start.prompt(start_key(row.seed), self._first_shape, self._context(row))
+        return row.start.prompt(init_key(row.seed), self._first_shape, self._context(row))
 
     def copy(self, trainable: Trainable) -> Trainable:
         """See `Kept`."""
@@ -228,9 +228,9 @@ class KeptPrompts:
     def _labels(self) -> dict[str, tuple[str, ...]]:
         return self._run.labels
 
-    def _context(self, row: Row) -> StartContext:
+    def _context(self, row: Row) -> InitContext:
         model, directory = self._run.model, self._run.directory
-        return StartContext(
+        return InitContext(
             embeddings=model.embeddings,
             vocabulary=model.vocabulary,
             labels=self._labels[row.task],
@@ -344,7 +344,7 @@ class KeptModels:
         """See `Kept`."""
         after = row.start.after
         backbone = self._backbone if after is None else self._open(self._directory.model(after))
-        first, key = read_spread(backbone, layout), start_key(row.seed)
+        first, key = read_spread(backbone, layout), init_key(row.seed)
         return self._parameterization.init(key, first, ()), ()
 
     def given(self, row: Row) -> Given:

@@ -19,7 +19,7 @@ from prompt_tuning.training.checkpoints import Checkpoints
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.kept import open_kept
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.rows import Progress, Row, check_rows, open_batches
 from prompt_tuning.training.run import Run
 from prompt_tuning.training.run_log import open_log
@@ -35,7 +35,7 @@ def tune(
     *,
     run: Run,
     config: TuneConfig,
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Trains every row, and scores each at its checkpoint best on validation.
 
     Rows that an earlier run in the same directory finished are not trained again; unfinished ones
@@ -97,7 +97,7 @@ class Trainer:
 
     # The run, from start to end.
 
-    def train(self) -> list[Outcome]:
+    def train(self) -> list[RowResult]:
         """Trains all rows to their ends and returns their results."""
         self._restore()
         self._kept.clean()

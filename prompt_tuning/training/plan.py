@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from prompt_tuning.prompts.starts import FromRow, Start
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.prompts.initializers import FromRow, Initializer
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule, SourceStage
@@ -18,7 +18,7 @@ class Tune(Protocol):
 
     def __call__(
         self, rows: Sequence[Row], mixtures: Mapping[str, tuple[str, ...]] | None = None, /
-    ) -> list[Outcome]:
+    ) -> list[RowResult]:
         """Returns one result per row; rows of earlier phases are not trained again.
 
         Args:
@@ -81,7 +81,7 @@ class TrainPlan:
 
     targets: Sequence[str]
     seeds: Sequence[int]
-    start: Start
+    start: Initializer
     schedule: Schedule
     source: SourceStage | None
     save_steps: tuple[int, ...]
@@ -123,7 +123,7 @@ class TrainPlan:
         """See `Plan`."""
         return []
 
-    def run(self, tune: Tune, directory: RunDirectory) -> list[Outcome]:
+    def run(self, tune: Tune, directory: RunDirectory) -> list[RowResult]:
         """See `Plan`."""
         del directory
         return tune(self.outline)

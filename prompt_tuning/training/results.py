@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.storage import write_json
 from prompt_tuning.training.config import TuneConfig
-from prompt_tuning.training.outcome import Outcome
 from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.run import Run
 from prompt_tuning.types import UserError
@@ -21,7 +21,59 @@ _NO_EFFECT = (
 """Settings of when things are done and how much at once, which change results by rounding alone."""
 
 
-class ResultStore(Mapping[str, Outcome]):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RowResult:
+    """Holds a finished row's result, as `row.json` keeps it.
+
+    Attributes:
+        row: The row as a JSON object.
+        backbone: Name of the pretrained model.
+        digest: Identifies the row's settings, task and model.
+        curve: `[step, validation score]` of each evaluation.
+        step: Step of the checkpoint best on validation.
+        validation: Validation score of that checkpoint, 0-100.
+        split: The split it is scored on: `test`, or `validation` where test labels are not public.
+        score: Its score there, 0-100.
+        metrics: Its metrics there.
+        seconds: Wall time in training.
+        stopped: Why the row stopped early, or None.
+        best: Digest of what is kept of that checkpoint: of the prompt in `best.safetensors`, or of
+            the embedding table of the model.
+    """
+
+    row: dict[str, Any]
+    backbone: str
+    digest: str
+    curve: list[list[float]]
+    step: int
+    validation: float
+    split: str
+    score: float
+    metrics: dict[str, float]
+    seconds: float
+    stopped: str | None
+    best: str
+
+    def result(self) -> dict[str, Any]:
+        """Returns this row's entry in `results.json`."""
+        return {
+            "backbone": self.backbone,
+            "method": self.row["method"],
+            "init": self.row["start"]["init"],
+            "source": self.row["source"],
+            "target": self.row["task"],
+            "seed": self.row["seed"],
+            "metric": metric_label(self.metrics),
+            "split": self.split,
+            "score": self.score,
+            "step": self.step,
+            "steps": self.row["schedule"]["steps"],
+            "curve": self.curve,
+            "seconds": self.seconds,
+        }
+
+
+class ResultStore(Mapping[str, RowResult]):
     """Maps the name of each finished row of a run to its result.
 
     A row is finished where its directory holds `row.json`, and what that names as its best.
@@ -54,7 +106,7 @@ class ResultStore(Mapping[str, Outcome]):
         self._digests: dict[str, str] = {}
         self._folder = folder
         self._digest_best = digest_best
-        self._results: dict[str, Outcome] = {}
+        self._results: dict[str, RowResult] = {}
         for row in rows:
             self.digest(row)  # A row that waits for itself is refused, finished or not.
             result = self._read(folder(row.name))
@@ -62,7 +114,7 @@ class ResultStore(Mapping[str, Outcome]):
                 self.check(row, result.digest)
                 self._results[row.name] = result
 
-    def __getitem__(self, name: str) -> Outcome:
+    def __getitem__(self, name: str) -> RowResult:
         return self._results[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -114,13 +166,19 @@ class ResultStore(Mapping[str, Outcome]):
             folder: Where to write it: the row's directory, or what will be moved there.
             best: Digest of what is kept of the best checkpoint.
         """
-        result = Outcome.of(
-            row,
-            progress,
-            metrics,
+        assert progress.best_step is not None and progress.best_score is not None
+        result = RowResult(
+            row=row.describe(),
             backbone=self._run.model.name,
             digest=self.digest(row),
+            curve=progress.curve,
+            step=progress.best_step,
+            validation=progress.best_score,
             split=self._run.tasks[row.task].scored_split,
+            score=metrics["score"],
+            metrics={name: value for name, value in metrics.items() if name != "score"},
+            seconds=progress.seconds,
+            stopped=progress.stopped,
             best=best,
         )
         write_json(folder / "row.json", dataclasses.asdict(result))
@@ -130,10 +188,10 @@ class ResultStore(Mapping[str, Outcome]):
         """Counts a row as not finished, if it was."""
         self._results.pop(row.name, None)
 
-    def _read(self, folder: Path) -> Outcome | None:
+    def _read(self, folder: Path) -> RowResult | None:
         """Returns the result in a directory, if it is there with the best that it names."""
         try:
-            result = Outcome(**json.loads((folder / "row.json").read_text(encoding="utf-8")))
+            result = RowResult(**json.loads((folder / "row.json").read_text(encoding="utf-8")))
             best = self._digest_best(folder)
         except (OSError, ValueError, TypeError, UserError):
             return None

@@ -12,7 +12,7 @@ from prompt_tuning.data.batches.padding import Positions
 from prompt_tuning.data.batches.pipeline import Batches
 from prompt_tuning.data.batches.shapes import Shape
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
-from prompt_tuning.prompts.starts import Start
+from prompt_tuning.prompts.initializers import Initializer
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.types import UserError
 
@@ -37,7 +37,7 @@ class Row:
 
     name: str
     task: str
-    start: Start
+    start: Initializer
     seed: int
     schedule: Schedule
     method: str

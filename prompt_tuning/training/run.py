@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask, labels_of
-from prompt_tuning.data.proportional import proportional_mixture
 from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.run_directory import RunDirectory
 
@@ -39,6 +38,10 @@ class Run:
         Args:
             mixtures: Their names, each with its tasks.
         """
+        if not mixtures:
+            return self
+        from prompt_tuning.data.proportional import proportional_mixture
+
         mixed = {
             name: proportional_mixture(name, [self.tasks[member] for member in members])
             for name, members in mixtures.items()

@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jax
 from rich.console import Console
@@ -12,16 +13,16 @@ from rich.console import Console
 from prompt_tuning.data.batches.shapes import Shape, choose_shapes
 from prompt_tuning.data.cache.opening import check_lengths, ensure_cached, find
 from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask, in_memory
-from prompt_tuning.data.target_prefix import with_target_prefix
-from prompt_tuning.data.user_task.summary import summary
-from prompt_tuning.data.user_task.task_file import FileTask, TaskFile
-from prompt_tuning.data.user_task.tokens import tokenize
+from prompt_tuning.data.task_file import TaskFile
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.family import ModelConfig
 from prompt_tuning.models.vocabulary_file import check_vocabulary, fetch_vocabulary
 from prompt_tuning.models.weights import Backbone, Outline, is_remote, open_backbone
 from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.types import UserError, nearest
+
+if TYPE_CHECKING:
+    from prompt_tuning.data.user_task.reading import FileTask
 
 _DTYPES = ("float32", "bfloat16")
 MULTIPLE = 4  # tokens that padded lengths are a multiple of
@@ -140,6 +141,9 @@ class Setup:
         """
         if self.task_file.task_name is None:
             return None
+        from prompt_tuning.data.user_task.summary import summary
+        from prompt_tuning.data.user_task.tokens import tokenize
+
         file = tokenize(self._read_task_file(names), vocabulary, self.feature_lengths)
         console.print(summary(file), highlight=False, soft_wrap=True)
         return file.task
@@ -190,7 +194,7 @@ class Setup:
             return None
         return fetch_vocabulary(self.vocabulary_file, self.cache_path / "vocabularies")
 
-    def _read_task_file(self, names: Sequence[str]) -> FileTask:
+    def _read_task_file(self, names: Sequence[str]) -> "FileTask":
         name = self.task_file.task_name
         if name not in names:
             raise UserError(
@@ -198,7 +202,9 @@ class Setup:
                 "in MIXTURE_OR_TASK_NAME (or TARGET_TASKS, evaluate.tasks, CACHE_TASKS), or set "
                 "that to None"
             )
-        return self.task_file.read()
+        from prompt_tuning.data.user_task import reading
+
+        return reading.read(self.task_file)
 
     def open_tasks(
         self,
@@ -241,6 +247,8 @@ class Setup:
         """Returns the tasks with the prefix of all targets, if there is one."""
         if not self.target_prefix:
             return tasks
+        from prompt_tuning.data.target_prefix import with_target_prefix
+
         return {
             name: with_target_prefix(task, self.target_prefix, vocabulary)
             for name, task in tasks.items()

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.starts import FromFile, Start
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.prompts.initializers import FromFile, Initializer
 from prompt_tuning.training.plan import Tune
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
@@ -35,9 +35,9 @@ class LibrarySpotPlan:
 
     k: int
     similarity: str
-    embedding_start: Start
+    embedding_start: Initializer
     embedding: Schedule
-    baselines: tuple[Start, ...]
+    baselines: tuple[Initializer, ...]
     target: Schedule
     seeds: tuple[int, ...]
 
@@ -63,7 +63,9 @@ class LibrarySpotPlan:
             for start in self.baselines
         ]
 
-    def transfer_rows(self, task: str, prompts: Sequence[tuple[Ranked, Start]]) -> list[list[Row]]:
+    def transfer_rows(
+        self, task: str, prompts: Sequence[tuple[Ranked, Initializer]]
+    ) -> list[list[Row]]:
         """Returns the rows of transfer: for each prompt, one of each seed."""
         return [
             [self._row(task, ranked.id, seed, start, source=ranked.task) for seed in self.seeds]
@@ -84,7 +86,7 @@ class LibrarySpotPlan:
         task: str,
         name: str,
         seed: int,
-        start: Start,
+        start: Initializer,
         *,
         schedule: Schedule | None = None,
         source: str | None = None,
@@ -110,7 +112,7 @@ class Started:
     """
 
     prompt: Ranked | None
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[RowResult]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -207,7 +209,7 @@ class LibrarySpot:
 
 def keep(
     best: Started, plan: LibrarySpotPlan, task: str, directory: RunDirectory
-) -> tuple[Outcome, str]:
+) -> tuple[RowResult, str]:
     """Copies the prompt of a start that is best on validation to `prompts/best.safetensors`.
 
     It has the task's embedding of the same seed, so that a library finds it by that.

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.starts import FromRow, Start
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.prompts.initializers import FromRow, Initializer
 from prompt_tuning.training.plan import Tune
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
@@ -43,8 +43,8 @@ class SpotPlan:
     source_of: dict[str, str] | str
     similarity: str
     embedding_steps: int
-    source_start: Start
-    baselines: tuple[Start, ...]
+    source_start: Initializer
+    baselines: tuple[Initializer, ...]
     source: Schedule
     target: Schedule
     source_seeds: tuple[int, ...]
@@ -95,7 +95,7 @@ class SpotPlan:
         """See `Plan`."""
         return []
 
-    def run(self, tune: Tune, directory: RunDirectory) -> list[Outcome]:
+    def run(self, tune: Tune, directory: RunDirectory) -> list[RowResult]:
         """Trains all rows and returns their results.
 
         With sources fixed beforehand, everything trains side by side, each transfer from the
@@ -161,7 +161,7 @@ class SpotPlan:
     def _source_name(self, source: str, seed: int) -> str:
         return row_name(source, "source", f"seed{seed}")
 
-    def _vanilla_name(self, target: str, start: Start, seed: int) -> str:
+    def _vanilla_name(self, target: str, start: Initializer, seed: int) -> str:
         return row_name(target, start.describe()["init"], f"seed{seed}")
 
     def _source_seed(self, index: int) -> int:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.starts import FromRow, Start, WeightedAverage
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.prompts.initializers import FromRow, Initializer, WeightedAverage
 from prompt_tuning.training.plan import Tune
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
@@ -42,9 +42,9 @@ class StudyPlan:
 
     sources: tuple[str, ...]
     targets: tuple[str, ...]
-    embedding_start: Start
-    source_start: Start
-    baseline: Start
+    embedding_start: Initializer
+    source_start: Initializer
+    baseline: Initializer
     embedding: Schedule
     source: Schedule
     target: Schedule
@@ -85,7 +85,7 @@ class StudyPlan:
         """See `Plan`."""
         return len(self.first_rows)
 
-    def run(self, tune: Tune, directory: RunDirectory) -> "tuple[list[Outcome], StudyRetrieval]":
+    def run(self, tune: Tune, directory: RunDirectory) -> "tuple[list[RowResult], StudyRetrieval]":
         """Trains all rows; returns their results, and what was retrieved.
 
         The task embeddings, source prompts and baselines train first, as what is retrieved decides
@@ -312,7 +312,7 @@ def study_row(
     name: str,
     task: str,
     seed: int,
-    start: Start,
+    start: Initializer,
     schedule: Schedule,
     method: str,
     source: str | None = None,
@@ -334,7 +334,7 @@ def _source(similarity: str, k: int) -> str:
 
 
 def library_prompts(
-    plan: StudyPlan, outcomes: Sequence[Outcome], directory: RunDirectory
+    plan: StudyPlan, outcomes: Sequence[RowResult], directory: RunDirectory
 ) -> Iterator[files.Prompt]:
     """Yields the best prompts of all rows of a task, each with the task's embedding of its seed.
 

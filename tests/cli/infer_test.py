@@ -33,7 +33,7 @@ def test_every_line_is_answered_by_the_prompt_it_names_or_by_all(
             INPUT_FILE=str(questions),
             OUTPUT_FILE=str(answers),
             Setup__shape_count=1,
-            infer__batch_size=4,
+            Prompts__batch_size=4,
             infer__max_target_tokens=4,
         )
         words += [f"--gin.DECODER=@{decoder}()"]

@@ -4,7 +4,7 @@ import pytest
 import seqio
 
 import prompt_tuning.mini.tasks  # noqa: F401 (registers them)
-from prompt_tuning.data.datasets.dataset import CAP
+from prompt_tuning.data.declarations import CAP
 from prompt_tuning.data.tasks import proportional_rate
 from prompt_tuning.mini.suite import SOURCES, SUITE
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from prompt_tuning.data.target_prefix import with_target_prefix
 from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.starts import ClassLabels, FromFile, FromRow
+from prompt_tuning.prompts.initializers import ClassLabels, FromFile, FromRow
 from prompt_tuning.training.kept import KeptModels, KeptPrompts, open_kept
 from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.run import Run

@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict
 
 from prompt_tuning.data.cached_task import CachedMixture
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.starts import FromRow
+from prompt_tuning.prompts.initializers import FromRow
 from prompt_tuning.training import loop, partitioning
 from prompt_tuning.training.checkpoints import Checkpoints
 from prompt_tuning.training.config import TuneConfig

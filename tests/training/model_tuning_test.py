@@ -12,7 +12,7 @@ import safetensors.numpy
 
 from prompt_tuning.models.parameters import read_whole
 from prompt_tuning.models.weights import open_backbone
-from prompt_tuning.prompts.starts import FromRow, SampledVocab
+from prompt_tuning.prompts.initializers import FromRow, SampledVocab
 from prompt_tuning.training import loop
 from prompt_tuning.training.checkpoints import Checkpoints
 from prompt_tuning.types import UserError

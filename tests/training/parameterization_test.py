@@ -17,8 +17,8 @@ from prompt_tuning.parameterizations.parameterization import Parameterization
 from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.bank import Bank, PromptBank
+from prompt_tuning.prompts.initializers import FromRow
 from prompt_tuning.prompts.placement import prefix
-from prompt_tuning.prompts.starts import FromRow
 from prompt_tuning.training import loop
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.step import RowState, init_state

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from prompt_tuning.prompts.starts import Uniform
+from prompt_tuning.prompts.initializers import Uniform
 from prompt_tuning.training.rows import Progress, Row, check_rows, row_name
 from prompt_tuning.types import UserError
 from tests.training import toy

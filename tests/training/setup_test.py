@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.pieces import write_vocabulary
-from prompt_tuning.data.user_task.task_file import TaskFile
+from prompt_tuning.data.task_file import TaskFile
 from prompt_tuning.training.setup import Setup
 from prompt_tuning.types import UserError
 from tests.data.user_task.conftest import FREE

@@ -20,12 +20,12 @@ from prompt_tuning.models.t5.network import T5
 from prompt_tuning.models.weights import Backbone
 from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.parameterizations.whole_model import WholeModel
-from prompt_tuning.prompts.starts import Pretrained, SampledVocab
+from prompt_tuning.prompts.initializers import Pretrained, SampledVocab
 from prompt_tuning.training.adafactor import Adafactor
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.loop import tune
 from prompt_tuning.training.open_model import OpenModel
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.run import Run
 from prompt_tuning.training.run_directory import RunDirectory
@@ -168,7 +168,7 @@ def run(folder: Path, **changes: Any) -> Run:
 
 def train(
     rows: Sequence[Row], folder: Path, settings: TuneConfig | None = None, **changes: Any
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Trains rows in `folder / "run"`."""
     folder.mkdir(parents=True, exist_ok=True)
     return tune(rows, run=run(folder, **changes), config=settings or config())
@@ -187,7 +187,7 @@ def model_config(**changes: Any) -> TuneConfig:
     return config(**{"parameterization": WholeModel(), "step": step, **changes})
 
 
-def train_models(rows: Sequence[Row], folder: Path, **changes: Any) -> list[Outcome]:
+def train_models(rows: Sequence[Row], folder: Path, **changes: Any) -> list[RowResult]:
     """Tunes models in `folder / "run"`."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"backbone": backbone_with_vocabulary(folder), "shapes": SHAPES[-1:]}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.starts import SampledVocab, Uniform
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.prompts.initializers import SampledVocab, Uniform
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.library.candidates import find_candidates
@@ -107,7 +107,7 @@ class World:
         )
         return plan.run(self.tune, self.directory)
 
-    def tune(self, rows: Sequence[Row], mixtures: Any = None) -> list[Outcome]:
+    def tune(self, rows: Sequence[Row], mixtures: Any = None) -> list[RowResult]:
         assert not mixtures
         self.trained.append([row.name for row in rows])
         return toy.train(rows, self.folder, shapes=toy.SHAPES[-1:], save_steps=(0,))

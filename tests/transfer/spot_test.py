@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.starts import FromRow, SampledVocab, Uniform
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.prompts.initializers import FromRow, SampledVocab, Uniform
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.spot import SpotPlan
 from prompt_tuning.types import UserError
@@ -115,7 +115,7 @@ def test_a_run_starts_targets_at_their_sources_best_prompts(
     directory = RunDirectory(tmp_path / "run")
     tasks = {name: toy.task(tmp_path, name) for name in plan.tasks}
 
-    def tune(rows, mixtures=None) -> list[Outcome]:
+    def tune(rows, mixtures=None) -> list[RowResult]:
         assert not mixtures
         save_steps = (0, *plan.save_steps)
         shapes = toy.SHAPES[-1:]

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from prompt_tuning.prompts.starts import SampledVocab, Uniform
+from prompt_tuning.prompts.initializers import SampledVocab, Uniform
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.transfer.study import StudyPlan
 from tests.training import toy

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prompt_tuning.prompts.starts import FromRow, Uniform
+from prompt_tuning.prompts.initializers import FromRow, Uniform
 from prompt_tuning.training.rows import Row, check_rows
 from prompt_tuning.transfer.methods import EMBEDDING
 from prompt_tuning.types import UserError

@@ -8,7 +8,7 @@ import pytest
 
 from prompt_tuning.data.proportional import proportional_mixture
 from prompt_tuning.prompts import files
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.rows import Row, check_rows
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.methods import AVERAGE, MIXTURE
@@ -29,7 +29,7 @@ class _Run:
 
     def tune(
         self, rows: Sequence[Row], mixtures: Mapping[str, tuple[str, ...]] | None = None
-    ) -> list[Outcome]:
+    ) -> list[RowResult]:
         mixed = {
             name: proportional_mixture(name, [self.tasks[member] for member in members])
             for name, members in (mixtures or {}).items()
@@ -42,7 +42,7 @@ class _Run:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Run, list[Outcome], StudyRetrieval]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Run, list[RowResult], StudyRetrieval]:
     study = _Run(tmp_path_factory.mktemp("study"))
     return study, *study.plan.run(study.tune, study.directory)
 

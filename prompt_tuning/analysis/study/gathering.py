@@ -15,7 +15,7 @@ from prompt_tuning.analysis.study.scores import (
     Study,
     TransferScores,
 )
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.transfer.methods import AVERAGE, MIXTURE
 from prompt_tuning.transfer.similarity import SIMILARITIES, task_similarities
 from prompt_tuning.transfer.study import StudyPlan, StudyRetrieval
@@ -23,7 +23,7 @@ from prompt_tuning.transfer.study import StudyPlan, StudyRetrieval
 
 def gather(
     plan: StudyPlan,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[RowResult],
     retrieval: StudyRetrieval,
     *,
     title: str,
@@ -69,7 +69,7 @@ def gather(
     )
 
 
-def result_rows(plan: StudyPlan, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+def result_rows(plan: StudyPlan, outcomes: Sequence[RowResult]) -> list[dict[str, Any]]:
     """Returns the rows of `results.json`, in which a source has its seed where it has several."""
     several = len(plan.source_seeds) > 1
     sources = {
@@ -118,7 +118,7 @@ def _of_seeds(plan: StudyPlan, retrieval: StudyRetrieval, task: str) -> np.ndarr
     return retrieval.embeddings([(task, seed) for seed in seeds])
 
 
-def _facts(outcomes: Sequence[Outcome]) -> dict[str, str]:
+def _facts(outcomes: Sequence[RowResult]) -> dict[str, str]:
     """Says how the study came about."""
     # Rows train side by side, so that their seconds add up to those of the run.
     minutes = sum(outcome.seconds for outcome in outcomes) / 60

@@ -1,17 +1,19 @@
 """Batches of training examples: seeded, resumable, sharded by process, grouped by length."""
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from prompt_tuning.data import ragged
 from prompt_tuning.data.batches.quotas import Quotas
 from prompt_tuning.data.batches.shapes import Shape, choose_shapes, smallest_fit
-from prompt_tuning.data.cache.stream import Block, Stream, StreamedSplit
-from prompt_tuning.data.cached_task import CachedSplit
+from prompt_tuning.data.cached_task import Block, CachedSplit, StreamedSplit
 from prompt_tuning.types import UserError
+
+if TYPE_CHECKING:
+    from prompt_tuning.data.cache.stream import Stream
 
 __all__ = ["Batches", "Chosen", "HostBatch", "Part", "choose_shapes"]
 
@@ -121,11 +123,10 @@ class Batches:
             parts = [(parts, 1.0)]
         _check(parts, batch_size, seed, process_index, process_count)
         held = [split for split, _ in parts if isinstance(split, CachedSplit)]
-        self._streams = {
-            part: Stream(split, seed)
-            for part, (split, _) in enumerate(parts)
-            if isinstance(split, StreamedSplit)
+        streamed = {
+            part: split for part, (split, _) in enumerate(parts) if isinstance(split, StreamedSplit)
         }
+        self._streams = _open_streams(streamed, seed) if streamed else {}
         self.batch_size = batch_size
         self.seed = seed
         self.shapes = sorted(shapes)
@@ -282,6 +283,12 @@ class Batches:
 def _generator(seed: int, purpose: int, number: int, part: int) -> np.random.Generator:
     # Philox is counter-based: each purpose, window or epoch, and part has 2**64 draws of its own.
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, number, part, purpose]))
+
+
+def _open_streams(splits: Mapping[int, StreamedSplit], seed: int) -> "dict[int, Stream]":
+    from prompt_tuning.data.cache.stream import Stream
+
+    return {part: Stream(split, seed) for part, split in splits.items()}
 
 
 def _check(

@@ -21,10 +21,15 @@ import numpy as np
 
 from prompt_tuning.data import declarations, references
 from prompt_tuning.data.cache import sources
-from prompt_tuning.data.cache.stream import StreamedSplit
-from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask, MixtureOrTask
+from prompt_tuning.data.cached_task import (
+    CachedMixture,
+    CachedSplit,
+    CachedTask,
+    MixtureOrTask,
+    StreamedSplit,
+    mixture_digest,
+)
 from prompt_tuning.data.declarations import Declaration
-from prompt_tuning.data.proportional import mixture_digest
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.references import Scoring
 from prompt_tuning.data.vocabulary import Vocabulary

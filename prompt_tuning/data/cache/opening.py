@@ -1,23 +1,13 @@
-"""The tokenized cache: opens tasks without TensorFlow or SeqIO, and has missing ones tokenized.
-
-Tokenizing runs in a process of its own, so that a training process never imports either.
-"""
+"""The tokenized cache: opens tasks without TensorFlow or SeqIO, and has missing ones tokenized."""
 
 import dataclasses
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from prompt_tuning.data.cache import entry, worker, writer
+from prompt_tuning.data.cache import entry
 from prompt_tuning.data.cached_task import CachedMixture, MixtureOrTask
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
-
-BUILDER = "prompt_tuning.data.cache.build"
 
 
 def find(
@@ -80,18 +70,18 @@ def ensure_cached(
         report(f"tokenizing {entry.listed(again)} again: {reason}")
     missing = [name for name, task in opened.items() if task is None]
     if missing:
-        writer.check_writable(cache_dir)
-        request = {
-            "cache_dir": os.path.abspath(cache_dir),
-            "names": missing,
-            "vocabulary": os.path.abspath(vocabulary.path),
-            "extra_ids": vocabulary.extra_ids,
-            "lengths": dict(lengths),
-            "modules": list(modules),
-            "data_dir": data_dir,
-            "tfds_data_dir": tfds_data_dir,
-        }
-        _run_builder(request, report)
+        from prompt_tuning.data.cache import tokenizing
+
+        tokenizing.tokenize(
+            cache_dir,
+            missing,
+            vocabulary,
+            lengths,
+            modules=modules,
+            data_dir=data_dir,
+            tfds_data_dir=tfds_data_dir,
+            report=report,
+        )
     for name in missing:
         opened[name] = find(cache_dir, name, vocabulary, lengths)
     return [_reading(_present(name, opened[name]), data_dir, tfds_data_dir) for name in names]
@@ -113,45 +103,6 @@ def check_lengths(lengths: Mapping[str, int]) -> None:
             raise UserError(
                 f"feature length {length} of {feature} leaves no token before EOS; use 2 or more"
             )
-
-
-def _run_builder(request: Mapping[str, object], report: Callable[[str], None]) -> None:
-    with (
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log,
-        subprocess.Popen(
-            [sys.executable, "-m", BUILDER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=worker.environment(),
-            text=True,
-        ) as process,
-    ):
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(request))
-            process.stdin.close()
-            problem = _relay(process.stdout, report)
-            status = process.wait()
-        except BaseException:
-            process.kill()
-            raise
-        if problem is None and status != 0:
-            problem = f"tokenizing stopped: {worker.last_line(log, status)}"
-    if problem is not None:
-        raise UserError(problem)
-
-
-def _relay(lines, report: Callable[[str], None]) -> str | None:
-    """Reports the builder's messages and returns its error, if there is one."""
-    problem = None
-    for line in lines:
-        message = json.loads(line)
-        if "error" in message:
-            problem = message["error"]
-        else:
-            report(message["message"])
-    return problem
 
 
 def _reading(task: MixtureOrTask, data_dir: str | None, tfds_data_dir: str | None) -> MixtureOrTask:

@@ -12,64 +12,19 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 
 from prompt_tuning.data import ragged
 from prompt_tuning.data.cache import worker
+from prompt_tuning.data.cached_task import Block, StreamedSplit
 from prompt_tuning.data.ragged import Ragged
-from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
 WRITER = "prompt_tuning.data.cache.stream_writer"
 _AHEAD = 64  # blocks kept ready
 _FAILED = -1
-
-
-class Block(NamedTuple):
-    """Holds consecutive examples.
-
-    Attributes:
-        inputs: Token ids of the inputs.
-        targets: Token ids of the targets.
-    """
-
-    inputs: Ragged
-    targets: Ragged
-
-
-@dataclass(frozen=True, eq=False)
-class StreamedSplit:
-    """Names a training split that is read while it is trained on.
-
-    Attributes:
-        task: The task of a published dataset.
-        vocabulary: What it is tokenized with.
-        lengths: The most tokens kept of each feature.
-        data_dir: Where published datasets are as JSON lines, or None.
-        tfds_data_dir: Where TensorFlow Datasets keeps its data, or None for its default.
-    """
-
-    task: str
-    vocabulary: Vocabulary
-    lengths: Mapping[str, int]
-    data_dir: str | None = None
-    tfds_data_dir: str | None = None
-
-    def request(self, seed: int, start: int) -> dict[str, Any]:
-        """Returns what the process has to know to write examples from number `start` on."""
-        return {
-            "task": self.task,
-            "vocabulary": str(self.vocabulary.path),
-            "extra_ids": self.vocabulary.extra_ids,
-            "lengths": dict(self.lengths),
-            "data_dir": self.data_dir,
-            "tfds_data_dir": self.tfds_data_dir,
-            "seed": seed,
-            "start": start,
-        }
 
 
 class Stream:

@@ -21,7 +21,8 @@ import tensorflow as tf
 from prompt_tuning.data import tasks
 from prompt_tuning.data.cache import preprocess
 from prompt_tuning.data.cache.entry import FEATURES
-from prompt_tuning.data.cache.stream import Block, write_block, write_failure
+from prompt_tuning.data.cache.stream import write_block, write_failure
+from prompt_tuning.data.cached_task import Block
 from prompt_tuning.data.datasets.source import DIRECTORIES, DatasetSource
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError

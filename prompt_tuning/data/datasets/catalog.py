@@ -17,8 +17,8 @@ from prompt_tuning.data.datasets import (
     translation,
     unlabelled,
 )
-from prompt_tuning.data.datasets.dataset import CAP, LEADERBOARD, UNPREFIXED, Dataset, Mixture
-from prompt_tuning.data.declarations import Declaration
+from prompt_tuning.data.datasets.dataset import LEADERBOARD, UNPREFIXED, Dataset, Mixture
+from prompt_tuning.data.declarations import CAP, Declaration
 
 _FAMILIES = (
     unlabelled,

@@ -25,9 +25,6 @@ HELD_BACK = "leaderboard"
 LEADERBOARD = f"_{HELD_BACK}"
 UNPREFIXED = "_unprefixed"
 
-CAP = 2**19
-"""The most examples of a task that count towards its rate (Vu et al. 2022, section 2.1)."""
-
 
 class BadRowError(ValueError):
     """Says what is wrong with a row; who reads it adds where it stands."""

@@ -5,15 +5,13 @@ import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from prompt_tuning.data import metrics, postprocessors, references, text_metrics
+from prompt_tuning.data.task_file import Kind
 from prompt_tuning.data.user_task.columns import SPLIT_NAMES, Template
 from prompt_tuning.data.user_task.table import BadValueError, Problems, Row, Table
 from prompt_tuning.types import UserError, nearest
-
-Kind = Literal["labels", "numbers", "text"]
-"""What answers are."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -69,19 +67,6 @@ def guess_metrics(kind: Kind, values: Sequence[str]) -> tuple[str, ...]:
         return ("pearson", "spearman")
     words = sum(len(value.split()) for value in values) / len(values)
     return ("exact_match", "token_f1") if words <= _SHORT_ANSWER else ("rouge",)
-
-
-def check_kind(kind: str) -> None:
-    """Raises for a kind that does not exist.
-
-    Raises:
-        UserError: It names the kinds.
-    """
-    kinds = get_args(Kind)
-    if kind not in kinds:
-        raise UserError(
-            f"TaskFile.answers is {kind!r}{nearest(kind, kinds)}; use one of {', '.join(kinds)}"
-        )
 
 
 def sorted_labels(values: Sequence[str]) -> list[str]:

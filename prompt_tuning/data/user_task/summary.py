@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prompt_tuning.data.metrics import metric_label, score
-from prompt_tuning.data.user_task.task_file import Setting
+from prompt_tuning.data.user_task.reading import Setting
 from prompt_tuning.data.user_task.tokens import TokenizedFile
 
 QUANTILES = (0.5, 0.9, 0.99, 1.0)

@@ -11,7 +11,7 @@ import numpy as np
 from prompt_tuning.data import ragged
 from prompt_tuning.data.cached_task import CachedSplit, CachedTask
 from prompt_tuning.data.user_task.examples import answer_postprocessor
-from prompt_tuning.data.user_task.task_file import FileTask
+from prompt_tuning.data.user_task.reading import FileTask
 from prompt_tuning.data.vocabulary import EOS_ID, UNK_ID, Vocabulary
 from prompt_tuning.types import UserError
 

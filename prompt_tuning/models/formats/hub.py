@@ -1,28 +1,26 @@
 """Models of the Hugging Face hub, fetched once into its own cache."""
 
-import re
 from pathlib import Path
 
 from prompt_tuning.models.formats import hugging_face
+from prompt_tuning.models.formats.stored import Stored
 from prompt_tuning.types import UserError
 
-_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
-
-def is_hub_name(name: str) -> bool:
-    """Returns whether a text could be a model of the hub: `owner/name` or `owner/name@revision`."""
-    return _NAME.fullmatch(name) is not None
-
-
-def fetch_from_hub(name: str) -> Path:
-    """Returns the local directory of a model's config, safetensors and vocabulary.
+def open_from_hub(name: str) -> Stored:
+    """Fetches a model, and opens it as `open_hugging_face` does.
 
     Args:
         name: `owner/name`, or `owner/name@revision` for a branch, tag or commit.
 
     Raises:
-        UserError: There is no such model, or it cannot be fetched.
+        UserError: There is no such model, or it cannot be fetched or opened.
     """
+    return hugging_face.open_hugging_face(_fetch(name), name.split("@")[0].split("/")[1])
+
+
+def _fetch(name: str) -> Path:
+    """Returns the local directory of a model's config, safetensors and vocabulary."""
     import huggingface_hub
 
     repository, _, revision = name.partition("@")

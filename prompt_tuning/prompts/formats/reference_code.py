@@ -11,7 +11,7 @@ import numpy as np
 
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.prompts.usage import PREFIX
+from prompt_tuning.prompts.placement import PREFIX
 from prompt_tuning.storage import write_directory
 from prompt_tuning.types import UserError
 

@@ -9,7 +9,7 @@ import pytest
 
 from prompt_tuning.analysis.study.gathering import gather, result_rows
 from prompt_tuning.analysis.study.scores import ERROR_REDUCTION, Candidate
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.transfer.methods import AVERAGE, MIXTURE
 from prompt_tuning.transfer.similarity import SIMILARITIES
 from prompt_tuning.transfer.study import StudyPlan, StudyRetrieval
@@ -28,8 +28,8 @@ class _Retrieval:
         return np.stack([directions[[self._tasks.index(task)]] for task, _ in of])
 
 
-def _outcome(row: dict[str, Any], score: float) -> Outcome:
-    return Outcome(
+def _outcome(row: dict[str, Any], score: float) -> RowResult:
+    return RowResult(
         row=row,
         backbone="toy",
         digest="",
@@ -52,7 +52,7 @@ def plan() -> StudyPlan:
 
 
 @pytest.fixture(scope="module")
-def outcomes(plan: StudyPlan) -> list[Outcome]:
+def outcomes(plan: StudyPlan) -> list[RowResult]:
     """Returns an outcome for each row; its score is its place among them."""
     rows = [*plan.first_rows, *plan.transfer_rows]
     described = [row.describe() for row in rows]

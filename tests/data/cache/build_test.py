@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import prompt_tuning
-from prompt_tuning.data.cache import opening
+from prompt_tuning.data.cache import opening, tokenizing
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.mini import suite
@@ -250,13 +250,13 @@ def test_a_source_with_a_version_is_tokenized_again_where_that_changes(folder, v
 
 def test_the_other_process_reports_its_error(folder, vocabulary, monkeypatch):
     (folder / "builder.py").write_text('print(\'{"error": "no task x; name another"}\')\n')
-    monkeypatch.setattr(opening, "BUILDER", "builder")
+    monkeypatch.setattr(tokenizing, "BUILDER", "builder")
     with pytest.raises(UserError, match=r"^no task x; name another$"):
         ensure(folder, vocabulary, ["x"])
 
 
 def test_the_other_process_dies(folder, vocabulary, monkeypatch):
     (folder / "builder.py").write_text("import sys\nsys.exit('no memory left')\n")
-    monkeypatch.setattr(opening, "BUILDER", "builder")
+    monkeypatch.setattr(tokenizing, "BUILDER", "builder")
     with pytest.raises(UserError, match=r"^tokenizing stopped: no memory left$"):
         ensure(folder, vocabulary, ["x"])

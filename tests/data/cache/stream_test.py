@@ -18,13 +18,12 @@ from prompt_tuning.data.batches.pipeline import Batches
 from prompt_tuning.data.cache import opening, stream_writer, worker
 from prompt_tuning.data.cache.stream import (
     WRITER,
-    Block,
     Stream,
     read_block,
     write_block,
     write_failure,
 )
-from prompt_tuning.data.cached_task import CachedTask, in_memory
+from prompt_tuning.data.cached_task import Block, CachedTask, in_memory
 from prompt_tuning.data.datasets.source import DIRECTORIES
 from prompt_tuning.data.target_prefix import with_target_prefix
 from prompt_tuning.data.vocabulary import Vocabulary

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 import prompt_tuning
-from prompt_tuning.data.user_task.task_file import FileTask, TaskFile
+from prompt_tuning.data.task_file import TaskFile
+from prompt_tuning.data.user_task import reading
+from prompt_tuning.data.user_task.reading import FileTask
 from prompt_tuning.data.vocabulary import Vocabulary
 
 FREE: Mapping[str, Any] = {
@@ -67,7 +69,8 @@ def read(write: Callable[[str, str | bytes], Path]) -> Callable[..., FileTask]:
     """Returns a function that writes a file and reads it as a task, with settings."""
 
     def read(name: str, content: str | bytes, **settings: Any) -> FileTask:
-        return TaskFile(**{**FREE, "path": str(write(name, content)), **settings}).read()
+        file = TaskFile(**{**FREE, "path": str(write(name, content)), **settings})
+        return reading.read(file)
 
     return read
 

@@ -70,11 +70,6 @@ def test_metrics_that_cannot_be(kind, names, message):
         examples.metric_references(kind, names, ["a", "b"])
 
 
-def test_a_kind_that_cannot_be():
-    with pytest.raises(UserError, match=r"'label' \(did you mean labels\?\); use one of labels"):
-        examples.check_kind("label")
-
-
 INPUTS = [f"text {i}" for i in range(200)]
 CLASSES = ["rare" if i % 10 == 0 else "often" for i in range(200)]
 SHARES = {"test": 0.1, "validation": 0.2}

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from prompt_tuning.data.user_task import summary
+from prompt_tuning.data.user_task.reading import FileTask, Setting
 from prompt_tuning.data.user_task.summary import warnings
-from prompt_tuning.data.user_task.task_file import FileTask, Setting
 from prompt_tuning.data.user_task.tokens import TokenizedFile, tokenize
 from prompt_tuning.data.vocabulary import Vocabulary
 from tests.data.user_task.conftest import REVIEWS, comma_separated

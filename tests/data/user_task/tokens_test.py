@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.data.cached_task import CachedTask
-from prompt_tuning.data.user_task.task_file import FileTask
+from prompt_tuning.data.user_task.reading import FileTask
 from prompt_tuning.data.user_task.tokens import TokenizedFile, tokenize
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError

@@ -2,7 +2,8 @@
 
 import pytest
 
-from prompt_tuning.data.user_task.task_file import Setting, TaskFile
+from prompt_tuning.data.task_file import TaskFile
+from prompt_tuning.data.user_task.reading import Setting, chosen_template
 from prompt_tuning.types import UserError
 from tests.data.user_task.conftest import FREE, REVIEWS, comma_separated, json_lines
 
@@ -59,7 +60,7 @@ def test_two_columns_are_told_apart_by_their_names(read):
 
 def test_a_template_that_is_set_is_known_before_the_file_is_read():
     def chosen(**settings):
-        return TaskFile(**{**FREE, **settings}).chosen_template
+        return chosen_template(TaskFile(**{**FREE, **settings}))
 
     assert chosen() is None
     assert chosen(template="a: {{}} {text}") == "a: {{}} {text}"
@@ -131,14 +132,6 @@ def test_shares_and_seed_name_the_division(read):
     assert sizes(task) == {"train": 24, "validation": 6}
     other = read("a.csv", CSV, validation_share=0.2, test_share=0.0, seed=1)
     assert lines(other, "validation") != lines(task, "validation")
-
-
-def test_a_task_is_named_after_its_file_or_as_told():
-    assert TaskFile(**FREE).task_name is None
-    assert TaskFile(**{**FREE, "path": "a/b.c/My data (2).csv"}).task_name == "My_data_2"
-    assert TaskFile(**{**FREE, "path": "a.csv", "name": "mine"}).task_name == "mine"
-    with pytest.raises(UserError, match="cannot name a task after it; set"):
-        _ = TaskFile(**{**FREE, "path": "日本.csv"}).task_name
 
 
 BAD = "text,label\n" + "fine,good\n,bad\nfine,\n" + '"two\nlines",good\n' + "  ,good\n" * 4
