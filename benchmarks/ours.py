@@ -18,7 +18,6 @@ from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.prompts.initializers import SampledVocab
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import TuneConfig
-from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.rows import Row
 from prompt_tuning.training.schedule import Schedule
@@ -123,11 +122,8 @@ class Generation:
     """
 
     def __init__(self, opened: Opened, case: Case):
-        self._evaluator = Evaluator(
-            opened.model.prompted(opened.config.placed),
-            opened.model.frozen,
-            opened.layouts,
-            opened.model.vocabulary,
+        self._evaluator = opened.model.evaluator(
+            opened.config.placed,
             Greedy(),
             batch_size=opened.config.eval_batch_size,
             shapes=[(case.inputs, case.targets)],

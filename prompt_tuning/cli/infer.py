@@ -6,17 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import gin
-import numpy as np
 from rich.console import Console
 
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import PromptSettings, open_prompts
-from prompt_tuning.data.cached_task import in_memory
-from prompt_tuning.data.postprocessors import without_prefix
 from prompt_tuning.data.user_task.columns import Template, parse_template
 from prompt_tuning.data.user_task.table import BadValueError, Row
-from prompt_tuning.models.decoding import EOS
-from prompt_tuning.models.scoring import Rank
 from prompt_tuning.storage import write_text
 from prompt_tuning.types import UserError, nearest
 
@@ -47,43 +42,16 @@ def infer(
     opened = open_prompts(prompts)
     for line in opened.remarks:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    words = [tuple(labels or prompt.label_words) for prompt in opened.prompts]
-    if isinstance(prompts.decoder, Rank) and not all(words):
-        raise UserError(
-            "@Rank() chooses among labels, and there are none in the file of prompt "
-            f"{opened.names[words.index(())]}; set CLASS_LABELS"
-        )
+    words = opened.label_words(labels)
     templates = [
         parse_template(text) if (text := prompt.metadata.get("input_template")) else None
         for prompt in opened.prompts
     ]
     requests = _read_requests(Path(input_file), opened.names, templates)
-    longest = opened.setup.feature_lengths["inputs"]
-    tokens = [opened.model.vocabulary.encode(text) for text, _ in requests]
-    cut = sum(len(ids) + 1 > longest for ids in tokens)
+    predictions, cut = opened.answer(requests, words=words, most_tokens=max_target_tokens)
     if cut:
+        longest = opened.setup.feature_lengths["inputs"]
         console.print(f"{cut} inputs are cut to {longest} tokens (TASK_FEATURE_LENGTHS)")
-    inputs = [[*ids[: longest - 1], EOS] for ids in tokens]
-    of_prompt = [
-        [i for i, (_, wanted) in enumerate(requests) if wanted == prompt]
-        for prompt in range(len(opened.names))
-    ]
-    splits = [
-        in_memory([inputs[i] for i in members], [[EOS] * max_target_tokens for _ in members])
-        for members in of_prompt
-    ]
-    used = [prompt for prompt, members in enumerate(of_prompt) if members]
-    evaluator = opened.evaluator(opened.setup.shapes_of([splits[prompt] for prompt in used]))
-    items = [(prompt, splits[prompt]) for prompt in used]
-    prefix = opened.setup.target_prefix or ""
-    choices = [
-        tuple(f"{prefix} {label}" if prefix else label for label in words[prompt])
-        for prompt in used
-    ]
-    answers = evaluator.predict(opened.bank, items, choices)
-    predictions = np.empty(len(requests), object)
-    for prompt, texts in zip(used, answers, strict=True):
-        predictions[of_prompt[prompt]] = [without_prefix(text, prefix) for text in texts]
     lines = [
         json.dumps({"inputs": text, "prompt": opened.names[prompt], "prediction": prediction})
         for (text, prompt), prediction in zip(requests, predictions, strict=True)

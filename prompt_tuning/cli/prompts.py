@@ -7,9 +7,12 @@ from pathlib import Path
 import gin
 import numpy as np
 
+from prompt_tuning.data.cached_task import in_memory
+from prompt_tuning.data.postprocessors import without_prefix
 from prompt_tuning.data.user_task.reading import chosen_template
 from prompt_tuning.models.beam import Beam
-from prompt_tuning.models.decoding import Decoder, Nucleus
+from prompt_tuning.models.decoding import EOS, Decoder, Nucleus
+from prompt_tuning.models.scoring import Rank
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.bank import PromptBank, no_prompt
 from prompt_tuning.prompts.placement import PREFIX, find_placement
@@ -76,15 +79,75 @@ class OpenPrompts:
         Raises:
             UserError: The batch size is not positive, or cannot be cut over a layout's devices.
         """
-        return Evaluator(
-            self.model.prompted(self.settings.placement or PREFIX),
-            self.model.frozen,
-            self.model.layouts,
-            self.model.vocabulary,
+        return self.model.evaluator(
+            self.settings.placement or PREFIX,
             self.settings.decoder,
             batch_size=self.settings.batch_size,
             shapes=shapes,
         )
+
+    def label_words(self, labels: Sequence[str] | None) -> list[tuple[str, ...]]:
+        """Returns the labels that the decoder may choose among, for each prompt.
+
+        Args:
+            labels: Label strings; None for those that each prompt records.
+
+        Raises:
+            UserError: Labels are to be ranked, and a prompt has none.
+        """
+        words = [tuple(labels or prompt.label_words) for prompt in self.prompts]
+        if isinstance(self.settings.decoder, Rank) and not all(words):
+            raise UserError(
+                "@Rank() chooses among labels, and there are none in the file of prompt "
+                f"{self.names[words.index(())]}; set CLASS_LABELS"
+            )
+        return words
+
+    def answer(
+        self,
+        requests: Sequence[tuple[str, int]],
+        *,
+        words: Sequence[tuple[str, ...]],
+        most_tokens: int,
+    ) -> tuple[list[str], int]:
+        """Answers texts, those of different prompts in the same batches.
+
+        Args:
+            requests: Texts, each with the number of the prompt that answers it.
+            words: For each prompt the labels that the decoder may choose among.
+            most_tokens: Tokens of an answer at most, end of sequence included.
+
+        Returns:
+            The answers, and how many texts were too long for the model's setup and were cut.
+        """
+        longest = self.setup.feature_lengths["inputs"]
+        tokens = [self.model.vocabulary.encode(text) for text, _ in requests]
+        inputs = [[*ids[: longest - 1], EOS] for ids in tokens]
+        of_prompt = [
+            [i for i, (_, wanted) in enumerate(requests) if wanted == prompt]
+            for prompt in range(len(self.names))
+        ]
+        splits = [
+            in_memory([inputs[i] for i in members], [[EOS] * most_tokens for _ in members])
+            for members in of_prompt
+        ]
+        used = [prompt for prompt, members in enumerate(of_prompt) if members]
+        shapes = self.setup.shapes_of([splits[prompt] for prompt in used])
+        evaluator = self.evaluator(shapes)
+        prefix = self.setup.target_prefix or ""
+        answers = evaluator.predict(
+            self.bank,
+            [(prompt, splits[prompt]) for prompt in used],
+            [
+                tuple(f"{prefix} {label}" if prefix else label for label in words[prompt])
+                for prompt in used
+            ],
+        )
+        texts = [""] * len(requests)
+        for prompt, of_split in zip(used, answers, strict=True):
+            for i, text in zip(of_prompt[prompt], of_split, strict=True):
+                texts[i] = without_prefix(text, prefix)
+        return texts, sum(len(ids) + 1 > longest for ids in tokens)
 
 
 def open_without_prompt(settings: PromptSettings) -> OpenPrompts:
@@ -105,13 +168,32 @@ def open_prompts(settings: PromptSettings) -> OpenPrompts:
     """Opens prompt files, all of one length, and their frozen model.
 
     Raises:
-        UserError: A file is missing or damaged, is for another model, length or width, or was tuned
-            with other settings than another one or than are set.
+        UserError: A file is missing or damaged, or as `join_prompts`.
     """
     paths = [settings.files] if isinstance(settings.files, str) else list(settings.files)
     if not paths:
         raise UserError("no prompt files are given; set PROMPT_FILES")
-    prompts = [files.load(path) for path in paths]
+    return join_prompts(paths, [files.load(path) for path in paths], settings)
+
+
+def join_prompts(
+    paths: Sequence[str],
+    prompts: Sequence[files.Prompt],
+    settings: PromptSettings,
+    model: OpenModel | None = None,
+) -> OpenPrompts:
+    """Joins prompts in a bank, and opens their frozen model.
+
+    Args:
+        paths: Where the prompts are from, for messages.
+        prompts: The prompts, all of one length.
+        settings: How they are used.
+        model: The frozen model, where it is open already.
+
+    Raises:
+        UserError: A prompt is for another model, length or width, or was tuned with other settings
+            than another one or than are set.
+    """
     placement = agreed(paths, prompts, "placement", chosen=settings.placement, default=PREFIX)
     try:
         find_placement(placement)
@@ -120,7 +202,7 @@ def open_prompts(settings: PromptSettings) -> OpenPrompts:
     setup = _as_tuned(settings.setup, paths, prompts)
     partitioning.use_cpu_cores(len(paths))
     setup.keep_compiled_programs()
-    model = setup.open_model()
+    model = model or setup.open_model()
     for path, prompt in zip(paths, prompts, strict=True):
         try:
             files.check(

@@ -7,10 +7,12 @@ import jax
 import numpy as np
 
 from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.models.decoding import Decoder
 from prompt_tuning.models.family import PromptedModel, prompted
 from prompt_tuning.models.weights import Backbone
 from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.training import partitioning
+from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.types import Params
 
 
@@ -68,6 +70,35 @@ class OpenModel:
             remat: Whether the backward pass computes each block again, to save memory.
         """
         return prompted(self.backbone.config, find_placement(placement), remat=remat)
+
+    def evaluator(
+        self,
+        placement: str,
+        decoder: Decoder,
+        *,
+        batch_size: int,
+        shapes: Sequence[tuple[int, int]],
+    ) -> Evaluator:
+        """Returns what predicts and scores with prompts on this model.
+
+        Args:
+            placement: Where prompts stand among the inputs.
+            decoder: How answers are read off the model.
+            batch_size: Examples decoded together.
+            shapes: Pairs (T, L) that inputs and targets are padded to.
+
+        Raises:
+            UserError: As `Evaluator`.
+        """
+        return Evaluator(
+            self.prompted(placement),
+            self.frozen,
+            self.layouts,
+            self.vocabulary,
+            decoder,
+            batch_size=batch_size,
+            shapes=shapes,
+        )
 
 
 def read_spread(backbone: Backbone, layout: partitioning.Layout) -> Params:
