@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prompt_tuning.cli.main import main
-from tests.documented import check_complete, commands, write_files
+from tests.documented import check_complete, commands, python_blocks, run_python, write_files
 from tests.layering_test import LEVELS, PACKAGE
 
 ROOT = Path(__file__).parents[1]
@@ -16,6 +16,7 @@ DOCS = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 }
+WITH_PYTHON = [name for name, text in DOCS.items() if python_blocks(text)]
 COMMANDS = [(name, command) for name, text in DOCS.items() for command in commands(text)]
 ELSEWHERE = ("/weights/", "google/", "--library=", "pairs.jsonl", "pooled.gin")
 """In commands that need what is not on this machine: a model, its vocabulary, a prompt library.
@@ -59,6 +60,22 @@ def test_a_command_runs_dry(folder: Path, command: str, capsys: pytest.CaptureFi
     dry = [] if name == "tasks" or "--dry_run" in words else ["--dry_run"]
     assert main([name, *words, *dry]) == 0, capsys.readouterr().err
     assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", WITH_PYTHON)
+def test_the_python_of_a_page_runs(name: str, tmp_path_factory: pytest.TempPathFactory):
+    home = tmp_path_factory.mktemp("home")
+    compiled = tmp_path_factory.getbasetemp().parent / "compiled"
+    compiled.mkdir(exist_ok=True)
+    (home / ".cache" / "prompt_tuning").mkdir(parents=True)
+    (home / ".cache" / "prompt_tuning" / "compiled").symlink_to(compiled)
+    blocks = python_blocks(DOCS[name])
+    printed = run_python(blocks, home)
+    assert printed.strip() or not any("print(" in block for block in blocks)
+
+
+def test_there_is_python_to_run():
+    assert "docs/python.md" in WITH_PYTHON
 
 
 @pytest.mark.parametrize("name", DOCS)

@@ -1,8 +1,11 @@
-"""Commands and files as documents show them."""
+"""Commands, files and Python as documents show them."""
 
 import importlib
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 from prompt_tuning.cli import command_config, configuration, gin_config
@@ -45,3 +48,26 @@ def check_complete(text: str) -> None:
     read = (values["--gin_file="], values["--gin."], [])
     config = command_config.read(name, command, *read)
     assert configuration.text(gin_config.operative(config, command.function))
+
+
+def python_blocks(text: str) -> list[str]:
+    """Returns the blocks of a document that are fenced as Python, but for those of files."""
+    return re.findall(r"^```python\n(?!# \S+\.py\n)(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def run_python(blocks: list[str], home: Path) -> str:
+    """Runs the blocks of a document, in order and as one program; returns what it prints.
+
+    Args:
+        blocks: The blocks.
+        home: The program's home, where caches are, and its working directory.
+    """
+    run = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning:__main__", "-c", "\n".join(blocks)],
+        cwd=home,
+        env=os.environ | {"HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import gin
+import gin.config
 
 from prompt_tuning.cli import configuration
 from prompt_tuning.cli.configuration import Config, Shipped, flatten, used_by
@@ -98,6 +99,24 @@ def sweep_of(config: Config) -> Binding | None:
     """Returns the binding of `SWEEP`, or None where it has no value."""
     binding = config.bindings.get(Key("", SWEEP, ""))
     return None if binding is None or binding.value is None else binding
+
+
+def arguments_alone(config: Config, command: str) -> dict[str, Any]:
+    """Returns what `arguments` does, and leaves gin's own configuration as it was.
+
+    Raises:
+        UserError: as `arguments`.
+    """
+    # gin can print its configuration publicly, but not read back all that it prints.
+    before = {key: dict(bound) for key, bound in gin.config._CONFIG.items()}
+    imports, locked = set(gin.config._IMPORTS), gin.config_is_locked()
+    try:
+        return arguments(config, command)
+    finally:
+        gin.clear_config()
+        gin.config._CONFIG.update(before)
+        gin.config._IMPORTS.update(imports)
+        gin.config._set_config_is_locked(locked)
 
 
 def _check_macros(config: Config, bindings: Sequence[Binding]) -> None:

@@ -73,6 +73,10 @@ class Prompt:
         embedding = np.asarray(embedding, np.float32)
         return dataclasses.replace(self, metadata=metadata, embedding=embedding)
 
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the prompt to a file; see the function `save`."""
+        save(path, self)
+
 
 def describe(
     array: np.ndarray,

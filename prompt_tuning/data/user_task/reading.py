@@ -85,7 +85,18 @@ def read(file: TaskFile) -> FileTask:
     """
     assert file.path is not None and file.task_name is not None
     paths = {"train": file.path, **file.other_files}
-    tables = {split: read_table(Path(path).expanduser()) for split, path in paths.items()}
+    return divide(
+        file, {split: read_table(Path(path).expanduser()) for split, path in paths.items()}
+    )
+
+
+def divide(file: TaskFile, tables: Mapping[str, Table]) -> FileTask:
+    """Checks and divides the examples of tables: of `train`, and of other splits if given.
+
+    Raises:
+        UserError: As `read`.
+    """
+    assert file.task_name is not None
     chosen, form = _choose(file, tables["train"])
     examples = {split: read_examples(t, form, chosen.label) for split, t in tables.items()}
     values = [example.targets for part in examples.values() for example in part]
