@@ -13,18 +13,14 @@ from prompt_tuning.models.family import parameter_shapes
 from prompt_tuning.models.formats.native import write_native
 from prompt_tuning.models.parameters import Index
 from prompt_tuning.models.t5.config import T5Config
-from prompt_tuning.models.weights import Backbone, open_backbone
+from prompt_tuning.models.weights import Backbone
 
 
 def open_model(case: Case) -> Backbone:
     """Opens a case's model; random weights are drawn when they are loaded."""
     setup, _ = cases.configured(case)
     if setup.model is None:
-        backbone = open_backbone(
-            setup.backbone, model=None, vocabulary=None, param_dtype=setup.param_dtype
-        )
-        config = dataclasses.replace(backbone.config, dtype=case.dtype)
-        return dataclasses.replace(backbone, config=config)
+        return setup.open_backbone()
     shapes = parameter_shapes(setup.model)
     return Backbone(
         config=setup.model,

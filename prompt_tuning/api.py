@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import io
 import numbers
+import os
 import tempfile
 import warnings
 from collections import Counter
@@ -18,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
 from rich.console import Console
 
 from prompt_tuning.analysis import results
@@ -25,23 +27,24 @@ from prompt_tuning.analysis.report.by_task import summary_table
 from prompt_tuning.cli import command_config, configuration, gin_config, gin_files
 from prompt_tuning.cli.commands import COMMANDS
 from prompt_tuning.cli.configuration import Config
-from prompt_tuning.cli.prompts import OpenPrompts, join_prompts
-from prompt_tuning.cli.train import train_rows
+from prompt_tuning.cli.prompts import OpenPrompts, PromptSettings, join_prompts
 from prompt_tuning.data.cached_task import MixtureOrTask, labels_of
 from prompt_tuning.data.target_prefix import with_target_prefix
+from prompt_tuning.data.task_file import TaskFile
 from prompt_tuning.data.user_task import summary
+from prompt_tuning.data.user_task.reading import FileTask, divide
 from prompt_tuning.data.user_task.table import Row, Table
-from prompt_tuning.data.user_task.task_file import FileTask, TaskFile
 from prompt_tuning.data.user_task.tokens import tokenize
 from prompt_tuning.models.decoding import Decoder
 from prompt_tuning.parameterizations.parameterization import Parameterization
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.prompts.starts import Start
+from prompt_tuning.prompts.initializers import Initializer
 from prompt_tuning.prompts.usage import check_labels
 from prompt_tuning.training import loop, partitioning
 from prompt_tuning.training.open_model import OpenModel
-from prompt_tuning.training.outcome import Outcome
+from prompt_tuning.training.plan import TrainPlan
+from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.run import Run
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
@@ -82,7 +85,7 @@ class Result:
         prompts: The prompt of each row, of its checkpoint best on validation, by the row's name.
     """
 
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[RowResult]
     prompts: Mapping[str, Prompt]
 
     @property
@@ -189,7 +192,7 @@ def make_task(
             raise UserError(f"make_task: a task has no setting {key!r}{nearest(key, fields)}")
     defaults = gin_config.arguments_alone(_config("train", ("defaults.gin",), {}), "TaskFile")
     own = {"path": name, "name": name, "inputs": "text", "label": "label"}
-    return TaskFile(**{**defaults, **own, **settings}).divide(tables)
+    return divide(TaskFile(**{**defaults, **own, **settings}), tables)
 
 
 def open_task(name: str, model: Model) -> MixtureOrTask:
@@ -224,7 +227,7 @@ def tune(
     learning_rate: float | None = None,
     eval_period: int | None = None,
     prompt_length: int | None = None,
-    start: Start | None = None,
+    start: Initializer | None = None,
     parameterization: Parameterization | None = None,
     directory: str | Path | None = None,
     **settings: Any,
@@ -242,7 +245,7 @@ def tune(
         learning_rate: Constant.
         eval_period: Steps between evaluations on validation.
         prompt_length: Tokens of a prompt, P.
-        start: How prompts begin, such as `SampledVocab(None)` of `prompt_tuning.prompts.starts`.
+        start: How prompts begin, an initializer such as `SampledVocab(None)`.
         parameterization: What is trained and which prompts that gives; it says P itself.
         directory: Where to keep the files of the run, as `train` leaves them. An interrupted run
             goes on there, and a finished one is read. None keeps none.
@@ -276,31 +279,32 @@ def tune(
         settings |= {"MODEL_DIR": str(directory), "MIXTURE_OR_TASK_NAME": tuple(opened)}
         config = _config("train", model.gin_files, {**model.settings, **settings})
         arguments = gin_config.arguments_alone(config, "train")
-        _check_setup(model, arguments["setup"])
-        tuning = arguments["tuning"]
+        tuning = arguments["run"].tuning
+        _check_setup(model, arguments["run"].setup)
         if parameterization is not None:
             tuning = dataclasses.replace(tuning, parameterization=parameterization)
-        rows = train_rows(
-            list(opened),
-            _several(arguments["seeds"]),
+        plan = TrainPlan(
+            targets=list(opened),
+            seeds=_several(arguments["seeds"]),
             start=start or arguments["start"],
             schedule=arguments["schedule"],
             source=None,
+            save_steps=_several(arguments["save_steps"]),
             tunes_model=False,
         )
-        partitioning.use_cpu_cores(len(rows))
+        partitioning.use_cpu_cores(plan.most_rows)
         run = Run(
             model=model.opened,
             tasks=opened,
             shapes=model.setup.choose_shapes(opened),
             directory=run_directory,
-            save_steps=_several(arguments["save_steps"]),
+            save_steps=plan.save_steps,
             operative_config=_operative(config, start=start, parameterization=parameterization),
             console=_console(),
         )
-        outcomes = loop.tune(rows, run, tuning)
+        outcomes = loop.tune(plan.outline, run=run, config=tuning)
         results.write(run_directory.results, [outcome.result() for outcome in outcomes])
-        folders = {row.name: run_directory.row(row.name) for row in rows}
+        folders = {row.name: run_directory.row(row.name) for row in plan.outline}
         prompts = {name: files.load(path / "best.safetensors") for name, path in folders.items()}
     return Result(outcomes=outcomes, prompts=prompts)
 
@@ -356,15 +360,11 @@ def score(
             how they are used, or there is no such split.
     """
     settings |= {"MODEL_DIR": "unused", "PROMPT_FILES": (), "SPLIT": split}
-    arguments, opened = _join(model, prompts, "eval", settings)
+    _, opened = _join(model, prompts, "eval", settings, decoder)
     cached = _tokenized(model, task, opened.setup.target_prefix or "")
     for prompt in opened.prompts:
         check_labels(prompt, cached.name, labels_of(cached))
-    evaluator = opened.evaluator(
-        decoder or arguments["decoder"],
-        batch_size=arguments["batch_size"],
-        shapes=model.setup.choose_shapes({cached.name: cached}),
-    )
+    evaluator = opened.evaluator(model.setup.choose_shapes({cached.name: cached}))
     items = [(i, cached.tasks) for i in range(len(opened.prompts))]
     scores = [metrics["score"] for metrics in evaluator.score(opened.bank, items, split)]
     return scores[0] if isinstance(prompts, Prompt) else scores
@@ -419,14 +419,11 @@ def answer(
     """
     texts = _texts("answer: texts", texts)
     settings |= {"INPUT_FILE": "unused", "OUTPUT_FILE": "unused", "PROMPT_FILES": ()}
-    arguments, opened = _join(model, prompts, "infer", settings)
-    chosen: Decoder = decoder or arguments["decoder"]
+    arguments, opened = _join(model, prompts, "infer", settings, decoder)
     answers, cut = opened.answer(
         [(text, i) for i in range(len(opened.prompts)) for text in texts],
-        chosen,
-        words=opened.label_words(arguments["labels"], chosen),
+        words=opened.label_words(arguments["labels"]),
         most_tokens=arguments["max_target_tokens"],
-        batch_size=arguments["batch_size"],
     )
     if cut:
         longest = opened.setup.feature_lengths["inputs"]
@@ -439,8 +436,17 @@ def answer(
 def _config(command: str, chosen: Sequence[str], settings: Mapping[str, Any]) -> Config:
     """Returns the configuration of a command, from gin files and from settings by name."""
     importlib.import_module(COMMANDS[command].module)
-    bindings = [f"{name} = {value!r}" for name, value in settings.items()]
+    bindings = [f"{name} = {_plain(value)!r}" for name, value in settings.items()]
     return command_config.read(command, COMMANDS[command], chosen, bindings, ())
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value as gin files write it: paths as texts, NumPy's numbers as Python's."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
 def _operative(config: Config, **objects: Any) -> str:
@@ -457,7 +463,11 @@ def _check_setup(model: Model, setup: Setup) -> None:
 
 
 def _join(
-    model: Model, prompts: Prompt | Sequence[Prompt], command: str, settings: Mapping[str, Any]
+    model: Model,
+    prompts: Prompt | Sequence[Prompt],
+    command: str,
+    settings: Mapping[str, Any],
+    decoder: Decoder | None,
 ) -> tuple[dict[str, Any], OpenPrompts]:
     """Returns the arguments of a command, and prompts joined to be used by it."""
     several = [prompts] if isinstance(prompts, Prompt) else list(prompts)
@@ -465,9 +475,10 @@ def _join(
         raise UserError("there are no prompts; give one, or several")
     config = _config(command, model.gin_files, {**model.settings, **settings})
     arguments = gin_config.arguments_alone(config, COMMANDS[command].function)
-    _check_setup(model, arguments["setup"])
-    names = [prompt.name for prompt in several]
-    opened = join_prompts(names, several, model.setup, arguments["placement"], model.opened)
+    how: PromptSettings = arguments["prompts"]
+    _check_setup(model, how.setup)
+    how = dataclasses.replace(how, setup=model.setup, decoder=decoder or how.decoder)
+    opened = join_prompts([prompt.name for prompt in several], several, how, model.opened)
     for line in opened.remarks:
         _warn(line)
     return arguments, opened

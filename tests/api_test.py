@@ -16,12 +16,12 @@ import pytest
 import prompt_tuning as pt
 from prompt_tuning.analysis import results
 from prompt_tuning.cli.main import main
-from prompt_tuning.data.user_task.task_file import FileTask
+from prompt_tuning.data.user_task.reading import FileTask
 from prompt_tuning.data.user_task.tokens import tokenize
 from prompt_tuning.models.scoring import Rank
 from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.starts import SampledVocab
+from prompt_tuning.prompts.initializers import SampledVocab
 from tests.cli.conftest import flags
 
 NOUNS = ("film", "plot", "scene", "ending", "actor", "dialogue")
@@ -207,6 +207,7 @@ def test_a_start_a_parameterization_and_settings_can_be_given(
         steps=2,
         batch_size=4,
         learning_rate=0.1,
+        seeds=list(np.arange(1)),  # pyright: ignore[reportArgumentType]
         start=SampledVocab(None),
         parameterization=PromptTable(3),
         directory=tmp_path,
@@ -276,6 +277,8 @@ def test_what_cannot_be_used_is_refused(model: pt.Model, task: pt.Task, result: 
         pt.open_model("t5_mini", DROPOUT_RATE=0.5)
     with pytest.raises(pt.UserError, match="did you mean LEARNING_RATE"):
         pt.tune(model, task, LEARNING_RAET=0.5, **SHORT)
+    with pytest.raises(pt.UserError, match="PROMPT_INIT"):
+        pt.tune(model, task, PROMPT_INIT=SampledVocab(None), **SHORT)
     with pytest.raises(pt.UserError, match=r"feature_lengths.*open_model"):
         pt.tune(model, task, TASK_FEATURE_LENGTHS={"inputs": 8, "targets": 8}, **SHORT)
     with pytest.raises(pt.UserError, match="two tasks are called 'reviews'"):
