@@ -302,7 +302,7 @@ class Trainer:
         rows = list(zip(trainables, given, strict=True))
         rows += [jax.tree.map(np.zeros_like, rows[0])] * (len(self._slots) - len(rows))
         variables = self._variables(*stack_rows(rows))
-        return as_one_bank(jax.device_get(variables.bank), self._run.model.width)
+        return as_one_bank(jax.device_get(variables.bank))
 
     # Running -> finished.
 

@@ -15,12 +15,13 @@ from prompt_tuning.models.family import prompted
 from prompt_tuning.models.prompted import Batch, cross_entropy
 from prompt_tuning.models.weights import Outline
 from prompt_tuning.parameterizations.parameterization import Variables
+from prompt_tuning.prompts.bank import no_prompt
 from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.partitioning import Layout
 from prompt_tuning.training.rows import Row, open_batches
-from prompt_tuning.training.step import as_one_bank, init_state
+from prompt_tuning.training.step import init_state
 
 _LOOKED_AT = 128  # batches of a task, to see how much padding they have
 
@@ -156,18 +157,14 @@ def activation_bytes(
 
     def residuals(variables: Variables, params: Any, batch: Batch) -> Any:
         def loss(variables: Variables) -> Any:
-            bank, _ = as_one_bank(variables.bank, model.width)
-            own = variables.params
+            bank, own = variables.bank or no_prompt(model.width), variables.params
             logits = model.logits(params if own is None else own, bank, batch, None)
             return cross_entropy(logits, batch.targets, config.step.z_loss).sum()
 
         return jax.vjp(loss, variables)[1]
 
     variables = jax.eval_shape(config.parameterization.variables, _trainable(backbone, config), ())
-    bank = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), variables.bank
-    )
-    stored = jax.eval_shape(residuals, Variables(bank, variables.params), backbone.shapes, batch)
+    stored = jax.eval_shape(residuals, variables, backbone.shapes, batch)
     # The weights are among what the backward pass reads; they are counted by themselves.
     return max(0, _bytes(stored) - _bytes(backbone.shapes))
 

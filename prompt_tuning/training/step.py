@@ -78,7 +78,8 @@ class StepSums(NamedTuple):
     """Sums over the examples of each of C rows.
 
     Attributes:
-        gradient: The gradient of `losses` by the rows' `Variables`, a tree with a leading axis C.
+        gradient: The gradient of `losses` by the rows' `Variables`: by their banks as one, with a
+            leading axis of `C K` prompts, and by their parameters with a leading axis C.
         losses: `[C]`, cross entropy and z-loss in nats.
         tokens: `[C]` int32, target tokens.
     """
@@ -205,8 +206,8 @@ def init_state(trainable: Trainable, optimizer: Adafactor) -> RowState:
 
 def no_sums(trainable: Trainable, given: Given, parameterization: Parameterization) -> StepSums:
     """Returns the sums over no examples of C rows; nothing is computed of their variables."""
-    shapes = jax.eval_shape(jax.vmap(parameterization.variables), trainable, given)
-    rows = jax.tree.leaves(shapes)[0].shape[0]
+    rows = jax.tree.leaves(trainable)[0].shape[0]
+    shapes = jax.eval_shape(lambda: _variables(trainable, given, parameterization)[0])
     return StepSums(
         gradient=jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes),
         losses=jnp.zeros(rows, _dtype(shapes)),
@@ -243,7 +244,7 @@ def add_microbatches(
         parameterization: What the rows train.
         config: Settings all rows share.
     """
-    variables = jax.vmap(parameterization.variables)(state.trainable, settings.given)
+    variables, prompts = _variables(state.trainable, settings.given, parameterization)
     gradient_of = jax.value_and_grad(_loss, has_aux=True)
 
     def add(i: Array, sums: StepSums) -> StepSums:
@@ -251,7 +252,7 @@ def add_microbatches(
             *(jax.lax.dynamic_index_in_dim(x, i, keepdims=False) for x in microbatches)
         )
         keys = jax.vmap(example_key)(settings.seed[one.slot], state.step[one.slot], one.example)
-        (_, losses), gradient = gradient_of(variables, frozen, one, keys, model, config)
+        (_, losses), gradient = gradient_of(variables, prompts, frozen, one, keys, model, config)
         return StepSums(
             jax.tree.map(jnp.add, sums.gradient, gradient),
             sums.losses.at[one.slot].add(losses.astype(sums.losses.dtype)),
@@ -277,8 +278,8 @@ def update_rows(
     """
 
     def update(trainable, optimizer, given, gradient, rate):
-        _, pull = jax.vjp(lambda t: parameterization.variables(t, given), trainable)
-        (gradient,) = pull(gradient)
+        variables, pull = jax.vjp(lambda t: parameterization.variables(t, given), trainable)
+        (gradient,) = pull(jax.tree.map(lambda x, like: x.reshape(like.shape), gradient, variables))
         rates = jax.tree.map(lambda factor: rate * factor, parameterization.rates(trainable))
         squares = [jnp.square(leaf).sum() for leaf in jax.tree.leaves(gradient)]
         trainable, optimizer = config.optimizer.update(gradient, optimizer, trainable, rates)
@@ -286,7 +287,11 @@ def update_rows(
         return trainable, optimizer, jnp.sqrt(sum(squares)), jnp.stack(finite).all()
 
     trainable, optimizer, norm, finite = jax.vmap(update)(
-        state.trainable, state.optimizer, settings.given, sums.gradient, settings.learning_rate
+        state.trainable,
+        state.optimizer,
+        settings.given,
+        jax.tree.map(lambda x: x.reshape(len(state.step), -1, *x.shape[1:]), sums.gradient),
+        settings.learning_rate,
     )
     finite &= jnp.isfinite(sums.losses)
     updated = RowState(trainable, optimizer, state.step + 1, state.failed)
@@ -301,19 +306,29 @@ def example_key(seed: Array, step: Array, example: Array) -> Array:
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), example)
 
 
-def as_one_bank(bank: Bank | None, width: int) -> tuple[Bank, int]:
-    """Returns the banks of C rows, `[C, K, ...]`, as one of `C K` prompts, and K.
-
-    Rows without a bank, whose model reads no prompt, get one of a prompt without tokens.
-    """
-    if bank is None:
-        return no_prompt(width), 0
+def as_one_bank(bank: Bank) -> tuple[Bank, int]:
+    """Returns the banks of C rows, `[C, K, ...]`, as one of `C K` prompts, and K."""
     prompts = jax.tree.leaves(bank)[0].shape[1]
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), bank), prompts
 
 
+def _variables(
+    trainable: Trainable, given: Given, parameterization: Parameterization
+) -> tuple[Variables, int]:
+    """Returns what the model reads of C rows, their banks as one, and the prompts K of each.
+
+    The gradient is taken by the one bank: an example's is then added to the sum at once.
+    """
+    bank, params = jax.vmap(parameterization.variables)(trainable, given)
+    if bank is None:
+        return Variables(None, params), 0
+    bank, prompts = as_one_bank(bank)
+    return Variables(bank, params), prompts
+
+
 def _loss(
     variables: Variables,
+    prompts: int,
     frozen: Params,
     one: Microbatches,
     keys: Array,
@@ -321,7 +336,7 @@ def _loss(
     config: StepConfig,
 ) -> tuple[Array, Array]:
     """Returns the loss of a microbatch summed over its examples, and each example's own `[b]`."""
-    bank, prompts = as_one_bank(variables.bank, model.width)
+    bank = no_prompt(model.width) if variables.bank is None else variables.bank
     prompt_id = one.slot * prompts + (one.part if prompts > 1 else 0)
     params = frozen
     if variables.params is not None:  # Of the one row that has the model for itself.
