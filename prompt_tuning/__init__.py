@@ -11,15 +11,15 @@ The names below load when they are first asked for; `docs/python.md` shows them 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prompt_tuning.api import Model as Model
-    from prompt_tuning.api import Result as Result
-    from prompt_tuning.api import Task as Task
-    from prompt_tuning.api import answer as answer
-    from prompt_tuning.api import make_task as make_task
-    from prompt_tuning.api import open_model as open_model
-    from prompt_tuning.api import open_task as open_task
-    from prompt_tuning.api import score as score
-    from prompt_tuning.api import tune as tune
+    from prompt_tuning.api.model import Model as Model
+    from prompt_tuning.api.model import open_model as open_model
+    from prompt_tuning.api.scoring import answer as answer
+    from prompt_tuning.api.scoring import score as score
+    from prompt_tuning.api.task import Task as Task
+    from prompt_tuning.api.task import make_task as make_task
+    from prompt_tuning.api.task import open_task as open_task
+    from prompt_tuning.api.tuning import Result as Result
+    from prompt_tuning.api.tuning import tune as tune
     from prompt_tuning.prompts.files import Prompt as Prompt
     from prompt_tuning.prompts.files import load as load_prompt  # noqa: F401
     from prompt_tuning.types import UserError as UserError
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
-    **dict.fromkeys(("Model", "Result", "Task", "answer", "make_task"), "api"),
-    **dict.fromkeys(("open_model", "open_task", "score", "tune"), "api"),
+    **dict.fromkeys(("Model", "open_model"), "api.model"),
+    **dict.fromkeys(("Task", "make_task", "open_task"), "api.task"),
+    **dict.fromkeys(("Result", "tune"), "api.tuning"),
+    **dict.fromkeys(("answer", "score"), "api.scoring"),
     **dict.fromkeys(("Prompt", "load_prompt"), "prompts.files"),
     "UserError": "types",
 }
