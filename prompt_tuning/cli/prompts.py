@@ -15,7 +15,8 @@ from prompt_tuning.models.decoding import EOS, Decoder, Nucleus
 from prompt_tuning.models.scoring import Rank
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.bank import PromptBank, no_prompt
-from prompt_tuning.prompts.placement import PREFIX, find_placement
+from prompt_tuning.prompts.files import PREFIX
+from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.prompts.usage import agreed, remarks
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.evaluation import Evaluator

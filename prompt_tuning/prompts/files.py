@@ -27,6 +27,8 @@ EMBEDDING = "embedding"
 TRAINABLE = "trainable."
 """What the names of tensors begin with that a parameterization trained."""
 NPY_MAGIC = b"\x93NUMPY"
+PREFIX = "prefix"
+"""The placement of a prompt that does not say its own."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

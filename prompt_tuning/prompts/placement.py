@@ -49,11 +49,8 @@ def suffix_after_eos(prompts: Array, embedded: Array, tokens: Array) -> tuple[Ar
     return _insert(prompts, embedded, _lengths(tokens), _lengths(tokens))
 
 
-PREFIX = "prefix"
-"""The placement of a prompt that does not say its own."""
-
 PLACEMENTS: dict[str, Placement] = {
-    PREFIX: prefix,
+    "prefix": prefix,
     "after_first_token": after_first_token,
     "suffix_before_eos": suffix_before_eos,
     "suffix_after_eos": suffix_after_eos,

@@ -3,7 +3,8 @@
 import dataclasses
 
 from prompt_tuning.parameterizations.parameterization import Parameterization
-from prompt_tuning.prompts.placement import PREFIX, find_placement
+from prompt_tuning.prompts.files import PREFIX
+from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.training.step import StepConfig
 from prompt_tuning.types import UserError
 

@@ -221,7 +221,7 @@ def test_class_labels_of_a_task_without_any(
     [
         (["--gin_file=runs/train_min.gin"], "'runs/train_min.gin' not found (did you mean runs/tr"),
         (["--gin_file={folder}/misspelt.gin"], "{folder}/misspelt.gin:2: nothing uses the macro"),
-        (["--gin_file=runs/train_mini.gin"], "MODEL_DIR (train.model_dir uses it) is not set; add"),
+        (["--gin_file=runs/train_mini.gin"], "MODEL_DIR (Run.model_dir uses it) is not set; add"),
     ],
 )
 def test_a_gin_file_that_cannot_be_used(

@@ -57,7 +57,7 @@ def words(small: Path, cache_dir: Path, output: Path, benchmark: str, found: lis
         OUTPUT_FILE=str(output),
         TASK_FEATURE_LENGTHS={"inputs": 64, "targets": 16},
         Setup__shape_count=1,
-        leaderboard__batch_size=4,
+        Prompts__batch_size=4,
     )
 
 

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.files import Prompt
+from prompt_tuning.prompts.files import PREFIX, Prompt
 from prompt_tuning.prompts.formats import peft, reference_code, torch_zip
-from prompt_tuning.prompts.placement import PREFIX
 from prompt_tuning.types import UserError, nearest
 
 IMPORTED_FROM = "imported_from"

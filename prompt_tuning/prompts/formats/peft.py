@@ -15,9 +15,8 @@ import safetensors
 import safetensors.numpy
 
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.files import Prompt
+from prompt_tuning.prompts.files import PREFIX, Prompt
 from prompt_tuning.prompts.formats.hub_names import backbone_of, hub_name
-from prompt_tuning.prompts.placement import PREFIX
 from prompt_tuning.storage import write_directory
 from prompt_tuning.types import UserError
 

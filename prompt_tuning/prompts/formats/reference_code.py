@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.prompts.placement import PREFIX
+from prompt_tuning.prompts.files import PREFIX, Prompt
 from prompt_tuning.storage import write_directory
 from prompt_tuning.types import UserError
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.placement import PREFIX
+from prompt_tuning.prompts.files import PREFIX
 from prompt_tuning.types import UserError
 
 SUFFIX = ".safetensors"
