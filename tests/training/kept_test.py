@@ -31,27 +31,13 @@ def _prompts(folder: Path, rows: list[Row], **changes: Any) -> KeptPrompts:
     return kept
 
 
-def _running(row: Row, progress: Progress) -> RunningRow:
-    """Returns a row in training, of which nothing but its progress is looked at."""
-    nothing: Any = None
-    return RunningRow(
-        row=row,
-        tasks=(),
-        progress=progress,
-        batches=nothing,
-        slot=nothing,
-        given=(),
-        best=None,
-    )
-
-
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     """Returns a folder where row `a` is finished, best after 4 of 12 steps."""
     prompts = _prompts(tmp_path, [toy.row("a")])
     progress = Progress(step=4, seconds=2.5)
     progress.record(progress.step, 75.0)
-    running = _running(toy.row("a"), progress)
+    running = toy.running(toy.row("a"), progress)
     prompts.save_best(running, BEST)
     progress.step = 12
     progress.record(progress.step, 50.0)
@@ -110,7 +96,7 @@ def test_a_prompt_file_says_what_the_prompt_is_used_with(tmp_path: Path):
     progress.record(4, 75.0)
     settings = toy.config(placement="suffix_before_eos")
     prompts = open_kept([row], toy.run(tmp_path, tasks={"own": odd}), settings)
-    prompts.save_best(_running(row, progress), BEST)
+    prompts.save_best(toy.running(row, progress), BEST)
     metadata = files.load(tmp_path / "run" / "prompts" / "a" / "best.safetensors").metadata
     wanted = {
         "placement": "suffix_before_eos",
@@ -237,7 +223,7 @@ def _on_disk(folder: Path) -> set[str]:
 @pytest.fixture
 def finished_model(tmp_path: Path) -> Path:
     """Returns a folder where row `a` is finished, best after 4 steps with all weights doubled."""
-    models, running = _models(tmp_path), _running(MODEL_ROW, Progress())
+    models, running = _models(tmp_path), toy.running(MODEL_ROW, Progress())
     _save_best(models, running, 0, toy.params())
     _save_best(models, running, 4, jax.tree.map(lambda x: 2 * x, toy.params()))
     models.finish(running, None, {"accuracy": 70.0, "score": 70.0})
@@ -262,7 +248,7 @@ def test_a_row_with_a_damaged_model_is_not_finished(finished_model: Path, damage
 
 
 def test_candidates_of_the_last_two_checkpoints_are_kept(tmp_path: Path):
-    models, running = _models(tmp_path), _running(MODEL_ROW, Progress())
+    models, running = _models(tmp_path), toy.running(MODEL_ROW, Progress())
     for step in (0, 4):
         _save_best(models, running, step, toy.params())
     models.checkpointed(running)

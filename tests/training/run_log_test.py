@@ -4,7 +4,6 @@ import io
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,27 +13,13 @@ from rich.console import Console
 from prompt_tuning.data.batches.padding import Positions
 from prompt_tuning.training import run_log
 from prompt_tuning.training.kept import KeptPrompts
-from prompt_tuning.training.rows import Progress, Row
+from prompt_tuning.training.rows import Progress
 from prompt_tuning.training.run_log import MetricsFile, ProgressDisplay, open_log
-from prompt_tuning.training.running import RunningRow, StepDone
+from prompt_tuning.training.running import StepDone
 from prompt_tuning.training.step import StepMetrics
 from tests.training import toy
 
 FINISHED, RESUMED, NEW = ROWS = [toy.row(name) for name in ("finished", "resumed", "new")]
-
-
-def _running(row: Row, progress: Progress, best: np.ndarray | None = None) -> RunningRow:
-    """Returns a row in training, of which nothing but its progress is looked at."""
-    nothing: Any = None
-    return RunningRow(
-        row=row,
-        tasks=(),
-        progress=progress,
-        batches=nothing,
-        slot=nothing,
-        given=(),
-        best=best,
-    )
 
 
 METRICS = StepMetrics(*map(jnp.asarray, (6.0, 4, 2.0, False)))
@@ -46,13 +31,13 @@ def test_a_run_goes_on_where_its_rows_do(tmp_path: Path):
     prompts, best = KeptPrompts(ROWS, run, toy.config()), np.ones((3, 16), np.float32)
     progress = Progress(step=12)
     progress.record(progress.step, 50.0)
-    finished = _running(FINISHED, progress, best)
+    finished = toy.running(FINISHED, progress, best)
     prompts.finish(finished, best, {"accuracy": 50.0, "score": 50.0})
     before = [("finished", 12), ("resumed", 4), ("resumed", 6), ("new", 0)]
     lines = [{"kind": "train", "row": row, "step": step} for row, step in before]
     run.directory.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    resumed = _running(RESUMED, Progress(step=5, curve=[[0, 25.0]]))
+    resumed = toy.running(RESUMED, Progress(step=5, curve=[[0, 25.0]]))
     with open_log(ROWS, prompts.results, [resumed], run=run, log_period=2) as log:
         log.train(resumed, StepDone(6, Positions(40, 10)), METRICS)
         log.train(resumed, StepDone(7, Positions(60, 10)), METRICS)
@@ -69,7 +54,7 @@ def test_why_a_row_stopped_is_shown(tmp_path: Path):
     run = toy.run(tmp_path, console=Console(file=out, width=200))
     results = KeptPrompts(ROWS, run, toy.config()).results
     run.directory.path.mkdir()
-    sound, wild = (_running(row, Progress(step=5)) for row in (RESUMED, NEW))
+    sound, wild = (toy.running(row, Progress(step=5)) for row in (RESUMED, NEW))
     assert sound.check_step(5, failed=False)
     assert not wild.check_step(4, failed=True)
     assert not wild.check_step(5, failed=False)
@@ -89,7 +74,7 @@ def test_how_much_was_padding_is_shown_at_the_end(tmp_path: Path):
     with open_log(ROWS, results, [], run=run, log_period=2) as log:
         for row in (RESUMED, NEW):
             progress = Progress(step=5, best_step=4, positions=Positions(10, 1))
-            running = _running(row, progress)
+            running = toy.running(row, progress)
             assert running.count_step(Positions(20, 11)) == (6, (30, 12))
             log.test(running, {"score": 50.0})
     assert out.getvalue().startswith("40.0 % of the encoder positions of training were padding")

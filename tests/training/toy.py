@@ -26,9 +26,10 @@ from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.loop import tune
 from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.results import RowResult
-from prompt_tuning.training.rows import Row
+from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.run import Run
 from prompt_tuning.training.run_directory import RunDirectory
+from prompt_tuning.training.running import RunningRow
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.step import StepConfig
 from prompt_tuning.types import Params
@@ -172,6 +173,20 @@ def train(
     """Trains rows in `folder / "run"`."""
     folder.mkdir(parents=True, exist_ok=True)
     return tune(rows, run=run(folder, **changes), config=settings or config())
+
+
+def running(row: Row, progress: Progress, best: np.ndarray | None = None) -> RunningRow:
+    """Returns a row in training, of which nothing but its progress and its best is looked at."""
+    nothing: Any = None
+    return RunningRow(
+        row=row,
+        tasks=(),
+        progress=progress,
+        batches=nothing,
+        slot=nothing,
+        given=(),
+        best=best,
+    )
 
 
 def model_row(name: str, **changes: Any) -> Row:
