@@ -297,7 +297,7 @@ def mixture_digest(parts: Iterable[tuple[CachedTask, float]]) -> str:
 
 def labels_of(task: CachedTask | CachedMixture) -> tuple[str, ...]:
     """Returns the label words of a task, or the different ones of a mixture's tasks."""
-    return tuple(dict.fromkeys(label for part, _ in task.parts for label in part.labels))
+    return tuple(dict.fromkeys(label for part in task.tasks for label in part.labels))
 
 
 def _of_scores(reference: references.Reference) -> bool:

@@ -237,7 +237,7 @@ class KeptPrompts:
             backbone=model.name,
             backbone_digest=model.digest,
             placement=self._config.placed,
-            target_prefix=self._run.tasks[row.task].parts[0][0].target_prefix,
+            target_prefix=self._run.tasks[row.task].tasks[0].target_prefix,
             best_prompts={name: directory.row(name) / "best.safetensors" for name in self.results},
         )
 
@@ -269,7 +269,7 @@ class KeptPrompts:
     def _used_with(self, name: str) -> dict[str, Any]:
         """Returns what `files.describe` records of a task and the model."""
         task, model = self._run.tasks[name], self._run.model
-        part, _ = task.parts[0]
+        part = task.tasks[0]
         prefix = len(model.vocabulary.encode(part.target_prefix)) if part.target_prefix else 0
         return {
             "target_prefix": part.target_prefix,

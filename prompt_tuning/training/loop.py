@@ -190,11 +190,10 @@ class Trainer:
         batches = open_batches(row, task, self._run.shapes)
         if progress.data:
             batches.restore(progress.data)
-        tasks = tuple(part for part, _ in task.parts)
         self._running.append(
             RunningRow(
                 row=row,
-                tasks=tasks,
+                tasks=task.tasks,
                 progress=progress,
                 batches=batches,
                 slot=slot,

@@ -74,7 +74,7 @@ def describe_shapes(
     if tasks is None:
         return {"padded lengths": "known when all tasks are tokenised"}
     entries = {"padded lengths, input + target tokens": listed_shapes(shapes)}
-    if not any(part.stream for task in tasks.values() for part, _ in task.parts):
+    if not any(part.stream for task in tasks.values() for part in task.tasks):
         of_rows = {(row.task, row.schedule.batch_size): row for row in rows}
         positions = Positions()
         for row in of_rows.values():

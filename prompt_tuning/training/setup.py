@@ -284,14 +284,14 @@ class Setup:
         splits = [
             split
             for task in tasks.values()
-            for part, _ in task.parts
+            for part in task.tasks
             for split in part.splits.values()
         ]
         # The validation split tells how long the examples of a streamed one are, but for the most.
         splits += [
             in_memory([[0] * part.lengths["inputs"]], [[0] * part.lengths["targets"]])
             for task in tasks.values()
-            for part, _ in task.parts
+            for part in task.tasks
             if part.stream is not None
         ]
         return self.shapes_of(splits)
