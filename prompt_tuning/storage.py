@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 _PREFIX, _SUFFIX = ".prompt_tuning-", ".tmp"
+TEMPORARIES = f"{_PREFIX}*{_SUFFIX}"  # a pattern of `glob`
 _ABANDONED = 24 * 3600  # seconds after which a temporary is taken for one of a killed process
 _MOST_TRIES = 100  # to put a directory where others keep putting theirs
 
@@ -92,7 +93,7 @@ def check_writable(directory: Path) -> None:
 def sweep(directory: Path) -> None:
     """Removes what processes that were killed a day ago or earlier left half written."""
     with contextlib.suppress(OSError):
-        for path in directory.glob(f"{_PREFIX}*{_SUFFIX}"):
+        for path in directory.glob(TEMPORARIES):
             if time.time() - path.lstat().st_mtime > _ABANDONED:
                 _remove(path)
 

@@ -160,6 +160,7 @@ def tune(
         )
         partitioning.use_cpu_cores(plan.most_rows)
         run = Run(
+            config=tuning,
             model=model.opened,
             tasks=opened,
             shapes=model.setup.choose_shapes(opened),
@@ -168,7 +169,7 @@ def tune(
             operative_config=_operative(config, start=start, parameterization=parameterization),
             console=console(),
         )
-        outcomes = loop.tune(plan.outline, run=run, config=tuning)
+        outcomes = loop.tune(plan.outline, run=run)
         results.write(run_directory.results, [outcome.result() for outcome in outcomes])
         folders = {row.name: run_directory.row(row.name) for row in plan.outline}
         prompts = {name: files.load(path / "best.safetensors") for name, path in folders.items()}

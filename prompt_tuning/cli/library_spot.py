@@ -11,8 +11,9 @@ from rich.console import Console
 from prompt_tuning.analysis import library_report, results, table
 from prompt_tuning.analysis.library_report import Comparison, StartRows
 from prompt_tuning.cli.flags import RunFlags
-from prompt_tuning.cli.run import RunSettings, run_plan
+from prompt_tuning.cli.run import RunSettings, open_run
 from prompt_tuning.storage import write_text
+from prompt_tuning.training.loop import tune
 from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
@@ -47,14 +48,14 @@ def library_spot(
     """
     console = Console()
     tell = functools.partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    name, opened, setup = _one_task(run.setup, task), Library(library), run.setup
+    name, prompts, setup = _one_task(run.setup, task), Library(library), run.setup
     model = candidates = None
     if flags.dry_run and setup.planned_model is not None:
         tell(f"Library {library}: it is looked through once the model is here.")
     else:
         model = setup.open_model()
         candidates = find_candidates(
-            opened,
+            prompts,
             backbone=model.name,
             backbone_digest=model.digest,
             prompt_length=run.tuning.prompt_length,
@@ -63,10 +64,11 @@ def library_spot(
             target_prefix=setup.target_prefix or "",
         )
     transfer = LibrarySpot(settings=plan, task=name, candidates=candidates, tell=tell)
-    done = run_plan(transfer, run, flags, console, model)
-    if done is None:
+    opened = open_run(transfer, run, flags, console, model)
+    if opened is None:
         return
-    starts, directory = done[0], done[1].directory
+    directory = opened.directory
+    starts = transfer.run(functools.partial(tune, run=opened), directory)
     comparison = library_report.compare(_start_rows(starts))
     best = starts[comparison.starts.index(comparison.best)]
     kept, path = keep(best, plan, name, directory)

@@ -1,8 +1,6 @@
-"""What the commands that train share: from a configuration and a plan to results."""
+"""What the commands that train share: from a configuration and a plan to an open run."""
 
 import dataclasses
-import functools
-from typing import TypeVar
 
 import gin
 import jax
@@ -10,9 +8,9 @@ from rich.console import Console
 
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.flags import RunFlags
-from prompt_tuning.training import loop, partitioning
+from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import TuneConfig
-from prompt_tuning.training.kept import check_model_starts
+from prompt_tuning.training.kept_models import check_model_starts
 from prompt_tuning.training.needs import describe, describe_shapes, listed_shapes
 from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.plan import Plan
@@ -20,8 +18,6 @@ from prompt_tuning.training.rows import check_rows
 from prompt_tuning.training.run import Run
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
-
-Results = TypeVar("Results")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,14 +38,14 @@ class RunSettings:
 gin.external_configurable(RunSettings, name="Run")
 
 
-def run_plan(
-    plan: Plan[Results],
+def open_run(
+    plan: Plan,
     settings: RunSettings,
     flags: RunFlags,
     console: Console,
     model: OpenModel | None = None,
-) -> tuple[Results, Run] | None:
-    """Runs a plan to its end; what an earlier run in the same directory finished is reused.
+) -> Run | None:
+    """Opens the model and the data that a plan trains on.
 
     In a dry run, prints what training needs: nothing is tokenized but a file of the user's own,
     and nothing is compiled or written.
@@ -62,7 +58,7 @@ def run_plan(
         model: The pretrained model, where it is open already.
 
     Returns:
-        The plan's results and the run they are of; None in a dry run.
+        The run; None in a dry run.
 
     Raises:
         UserError: Something that the run needs is wrong, or it cannot be written.
@@ -73,11 +69,7 @@ def run_plan(
     if flags.dry_run:
         _print_needs(plan, settings, console)
         return None
-    directory = RunDirectory(settings.model_dir)
-    run = _open(plan, settings, flags, console, directory, model)
-
-    tune = functools.partial(loop.tune, run=run, config=settings.tuning)
-    return plan.run(tune, directory), run
+    return _open(plan, settings, flags, console, model)
 
 
 def _print_needs(plan: Plan, settings: RunSettings, console: Console) -> None:
@@ -102,11 +94,9 @@ def _open(
     settings: RunSettings,
     flags: RunFlags,
     console: Console,
-    directory: RunDirectory,
     model: OpenModel | None,
 ) -> Run:
-    """Opens model and data."""
-    setup = settings.setup
+    setup, directory = settings.setup, RunDirectory(settings.model_dir)
     tunes_model = settings.tuning.parameterization.tunes_model
     partitioning.use_cpu_cores(1 if tunes_model else plan.most_rows)
     model = model or setup.open_model()
@@ -124,6 +114,7 @@ def _open(
         highlight=False,
     )
     return Run(
+        config=settings.tuning,
         model=model,
         tasks=tasks,
         shapes=shapes,

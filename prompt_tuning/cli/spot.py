@@ -1,5 +1,6 @@
 """`prompt-tuning spot`: source prompt tuning, then target prompt tuning from it and without it."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import gin
@@ -9,8 +10,9 @@ from prompt_tuning.analysis import results, spot_report
 from prompt_tuning.analysis.report.by_task import summary_table
 from prompt_tuning.analysis.statistics import target_rows
 from prompt_tuning.cli.flags import RunFlags
-from prompt_tuning.cli.run import RunSettings, run_plan
+from prompt_tuning.cli.run import RunSettings, open_run
 from prompt_tuning.storage import write_text
+from prompt_tuning.training.loop import tune
 from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.spot import SpotPlan
@@ -28,9 +30,9 @@ def spot(*, run: RunSettings, plan: SpotPlan, flags: RunFlags) -> None:
         flags: What the command line sets.
     """
     console = Console()
-    done = run_plan(plan, run, flags, console)
-    if done is not None:
-        outcomes, opened = done
+    opened = open_run(plan, run, flags, console)
+    if opened is not None:
+        outcomes = plan.run(functools.partial(tune, run=opened), opened.directory)
         report(outcomes, opened.directory, opened.labels, console)
 
 

@@ -1,5 +1,7 @@
 """`prompt-tuning study`: the transfer matrix, task embeddings, retrieval, and one report page."""
 
+import functools
+
 import gin
 from rich.console import Console
 
@@ -11,7 +13,8 @@ from prompt_tuning.analysis.study.gathering import gather, result_rows
 from prompt_tuning.analysis.study.retrieval_table import retrieval_table
 from prompt_tuning.analysis.study.sections import write_report
 from prompt_tuning.cli.flags import RunFlags
-from prompt_tuning.cli.run import RunSettings, run_plan
+from prompt_tuning.cli.run import RunSettings, open_run
+from prompt_tuning.training.loop import tune
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.study import StudyPlan, library_prompts
@@ -35,10 +38,10 @@ def study(
     console = Console()
     directory = RunDirectory(run.model_dir)
     prompts = None if flags.dry_run else Library.create(library_dir or directory.path / "library")
-    done = run_plan(plan, run, flags, console)
-    if done is None or prompts is None:
+    opened = open_run(plan, run, flags, console)
+    if opened is None or prompts is None:
         return
-    (outcomes, retrieval), _ = done
+    outcomes, retrieval = plan.run(functools.partial(tune, run=opened), directory)
     prompts.add(library_prompts(plan, outcomes, directory))
     results.write(directory.results, result_rows(plan, outcomes))
     found = gather(plan, outcomes, retrieval, title=title, settings=flags.operative_config)

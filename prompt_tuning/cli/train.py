@@ -1,13 +1,15 @@
 """`prompt-tuning train`: tunes the prompts of one or many tasks or, as a baseline, the model."""
 
+import functools
 from collections.abc import Sequence
 
 import gin
 from rich.console import Console
 
 from prompt_tuning.cli.flags import RunFlags
-from prompt_tuning.cli.run import RunSettings, run_plan
+from prompt_tuning.cli.run import RunSettings, open_run
 from prompt_tuning.prompts.initializers import Initializer
+from prompt_tuning.training.loop import tune
 from prompt_tuning.training.plan import TrainPlan
 from prompt_tuning.training.schedule import Schedule, SourceStage
 
@@ -47,14 +49,14 @@ def train(
         tunes_model=run.tuning.parameterization.tunes_model,
     )
     console = Console()
-    done = run_plan(plan, run, flags, console)
-    if done is None:
+    opened = open_run(plan, run, flags, console)
+    if opened is None:
         return
+    outcomes = plan.run(functools.partial(tune, run=opened), opened.directory)
     # Not needed for a dry run, nor while rows train.
     from prompt_tuning.analysis import results
     from prompt_tuning.analysis.report.by_task import summary_table
 
-    outcomes, opened = done
     scored = [outcome.result() for outcome in outcomes]
     results.write(opened.directory.results, scored)
     console.print(summary_table(scored, "Scores at the checkpoints best on validation"))

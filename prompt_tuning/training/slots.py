@@ -214,6 +214,7 @@ def make_slots(
     """
     count = -(-min(len(rows), config.slots_in_use) // len(layouts))
     prompted = model.prompted(config.placed, remat=config.remat)
+    frozen = model.frozen_beside(config.parameterization)
     devices = []
     for layout in layouts:
         step = make_step(
@@ -224,9 +225,10 @@ def make_slots(
         )
         outline = model.backbone.outline
         microbatcher = make_microbatcher(rows, outline, config, shapes, layout, count)
-        frozen = {} if config.parameterization.tunes_model else model.frozen[layout.name]
         devices.append(
-            DeviceSlots(step, frozen, layout, microbatcher, count, config.parameterization)
+            DeviceSlots(
+                step, frozen[layout.name], layout, microbatcher, count, config.parameterization
+            )
         )
     return Slots(devices)
 
