@@ -61,7 +61,7 @@ def open_model(name: str, **settings: Any) -> Model:
         )
     chosen = (name if name.endswith(".gin") else f"models/{name}.gin",)
     setup = Setup(
-        **gin_config.arguments_alone(configuration_of("train", chosen, settings), "Setup")
+        **gin_config.build_arguments_alone(configuration_of("train", chosen, settings), "Setup")
     )
     setup.keep_compiled_programs()
     return Model(opened=setup.open_model(), setup=setup, gin_files=chosen, settings=settings)
@@ -71,7 +71,7 @@ def configuration_of(command: str, chosen: Sequence[str], settings: Mapping[str,
     """Returns the configuration of a command, from gin files and from settings by name."""
     importlib.import_module(COMMANDS[command].module)
     bindings = [f"{name} = {_plain(value)!r}" for name, value in settings.items()]
-    return command_config.read(command, COMMANDS[command], chosen, bindings, ())
+    return command_config.read_command_config(command, COMMANDS[command], chosen, bindings, ())
 
 
 def _plain(value: Any) -> Any:

@@ -152,7 +152,7 @@ def _join(
     if not several:
         raise UserError("there are no prompts; give one, or several")
     config = configuration_of(command, model.gin_files, {**model.settings, **settings})
-    arguments = gin_config.arguments_alone(config, COMMANDS[command].function)
+    arguments = gin_config.build_arguments_alone(config, COMMANDS[command].function)
     how: PromptSettings = arguments["prompts"]
     check_setup(model, how.setup)
     how = dataclasses.replace(how, setup=model.setup, decoder=decoder or how.decoder)

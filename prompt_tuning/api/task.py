@@ -57,7 +57,7 @@ def make_task(
     for key in settings:
         if key not in fields:
             raise UserError(f"make_task: a task has no setting {key!r}{nearest(key, fields)}")
-    defaults = gin_config.arguments_alone(
+    defaults = gin_config.build_arguments_alone(
         configuration_of("train", ("defaults.gin",), {}), "TaskFile"
     )
     own = {"path": name, "name": name, "inputs": "text", "label": "label"}

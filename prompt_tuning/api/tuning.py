@@ -144,7 +144,7 @@ def tune(
         run_directory = RunDirectory(directory)
         settings |= {"MODEL_DIR": str(directory), "MIXTURE_OR_TASK_NAME": tuple(opened)}
         config = configuration_of("train", model.gin_files, {**model.settings, **settings})
-        arguments = gin_config.arguments_alone(config, "train")
+        arguments = gin_config.build_arguments_alone(config, "train")
         check_setup(model, arguments["run"].setup)
         tuning = arguments["run"].tuning
         if parameterization is not None:
@@ -178,7 +178,9 @@ def tune(
 def _operative(config: Config, **objects: Any) -> str:
     """Returns what ran as the text of a gin file; objects made in Python stand in comments."""
     lines = [f"# {name} was given in Python: {item!r}" for name, item in objects.items() if item]
-    return "\n".join([*lines, configuration.text(gin_config.operative(config, "train"))])
+    return "\n".join(
+        [*lines, configuration.config_text(gin_config.operative_config(config, "train"))]
+    )
 
 
 def _by_name(tasks: Sequence[MixtureOrTask]) -> dict[str, MixtureOrTask]:

@@ -1,7 +1,7 @@
-"""A configuration as plain data: the bindings, which of them a command uses, and their text.
+"""A configuration as plain data: the bindings, those that a command uses, and their text.
 
-What a command uses is what can be reached from the bindings of its function through macros and
-references, as gin would when the function is called.
+A command uses what gin would reach when it calls the command's function: the bindings of its
+parameters, and what their values refer to.
 """
 
 import dataclasses
@@ -17,33 +17,50 @@ from prompt_tuning.cli.gin_files import (
     Macro,
     Reference,
 )
+from prompt_tuning.types import UserError
 
 Shipped = Mapping[str, tuple[str, ...]]
-"""What the project's own files bind, `MACRO` or `name.parameter`, whatever command runs.
+"""The settings of the project's own gin files, `MACRO` or `name.parameter`, of all commands.
 
-Each has the commands that read it; none where all do.
+Each has the commands that read it; none if all do.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The last binding of every key, in the order of first mention, and the imports.
-
-    `shipped` has what the project's own files bind.
-    """
+    """The last binding of every key, in the order of first mention, with imports and `Shipped`."""
 
     bindings: Mapping[Key, Binding]
     imports: tuple[str, ...]
     shipped: Shipped
 
     def macro(self, name: str) -> Binding | None:
-        """Returns the binding of the macro `%name`, None when it has no value."""
+        """Returns the binding of the macro `%name`, None if it has no value."""
         scope, _, last = name.rpartition("/")
         return self.bindings.get(Key(scope, last, ""))
 
+    def resolve(self, value: Any, path: tuple[str, ...] = ()) -> Any:
+        """Replaces the macros in a value by their values; a macro without one stays.
+
+        Raises:
+            UserError: A macro's value contains the macro itself.
+        """
+        if isinstance(value, Macro):
+            binding = self.macro(value.name)
+            if binding is None:
+                return value
+            if value.name in path:
+                raise UserError(f"{binding.place}: the macro %{value.name} is defined by itself")
+            return self.resolve(binding.value, (*path, value.name))
+        if isinstance(value, dict):
+            return {key: self.resolve(item, path) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self.resolve(item, path) for item in value)
+        return value
+
 
 def used_by(config: Config, command: str) -> Config:
-    """Returns the part of `config` that calling the configurable `command` consumes."""
+    """Returns the part of `config` that gin reads when it calls the configurable `command`."""
     used: set[Key] = set()
     waiting: list[tuple[str, Any]] = [("", Reference("", command, evaluate=True))]
     called: set[tuple[str, str]] = set()
@@ -56,7 +73,7 @@ def used_by(config: Config, command: str) -> Config:
         elif isinstance(item, Reference) and (item.scope or scope, item.name) not in called:
             scope = item.scope or scope
             called.add((scope, item.name))
-            keys = parameters_of(config, scope, item.name)
+            keys = _parameters_of(config, scope, item.name)
         for key in keys:
             if not (key.is_macro and key in used):
                 used.add(key)
@@ -65,7 +82,7 @@ def used_by(config: Config, command: str) -> Config:
     return dataclasses.replace(config, bindings=bindings)
 
 
-def parameters_of(config: Config, scope: str, name: str) -> list[Key]:
+def _parameters_of(config: Config, scope: str, name: str) -> list[Key]:
     """Returns what binds each parameter of `name` called in `scope`: the innermost scope wins."""
     innermost: dict[str, Key] = {}
     for key in config.bindings:
@@ -89,17 +106,17 @@ def flatten(value: Any) -> Iterator[Any]:
         yield value
 
 
-def text(config: Config) -> str:
-    """Writes a configuration as a gin file: imports, macros, a section for each configurable."""
+def config_text(config: Config) -> str:
+    """Formats a configuration as a gin file: imports, macros, a section for each configurable."""
     lines = [f"# Written by prompt-tuning {prompt_tuning.__version__}."]
-    for module in config.imports:
-        dynamic = module == DYNAMIC_REGISTRATION
-        lines.append("from __gin__ import dynamic_registration" if dynamic else f"import {module}")
+    if DYNAMIC_REGISTRATION in config.imports:  # gin wants it first.
+        lines.append("from __gin__ import dynamic_registration")
+    lines += [f"import {module}" for module in config.imports if module != DYNAMIC_REGISTRATION]
     return "\n".join([*lines, bindings_text(config)])
 
 
 def bindings_text(config: Config) -> str:
-    """Writes the bindings of a configuration as in a gin file."""
+    """Formats the bindings of a configuration as in a gin file."""
     lines: list[str] = []
     sections: dict[tuple[str, str], list[str]] = {}
     for key, binding in sorted(config.bindings.items(), key=lambda item: not item[0].is_macro):
@@ -110,15 +127,15 @@ def bindings_text(config: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
-def commands(name: str, shipped: Shipped) -> list[str]:
-    """Returns which commands alone read a macro, a parameter, or those of a configurable."""
-    keys = [key for key in shipped if key == name or key.startswith(f"{name}.")]
-    return sorted({command for key in keys for command in shipped[key]})
-
-
 def _format(key: str, value: Any) -> list[str]:
     line = f"{key} = {value!r}"
     if len(line) <= 100 or not isinstance(value, dict | list | tuple):
         return [line]
     pretty = pprint.pformat(value, width=96, sort_dicts=False)
     return [f"{key} = \\", *(f"    {line}" for line in pretty.splitlines())]
+
+
+def commands_reading(name: str, shipped: Shipped) -> list[str]:
+    """Returns the only commands that read a macro, a parameter, or those of a configurable."""
+    keys = [key for key in shipped if key == name or key.startswith(f"{name}.")]
+    return sorted({command for key in keys for command in shipped[key]})

@@ -28,7 +28,7 @@ def library(words: Sequence[str]) -> None:
         raise UserError(
             f"library has no subcommand {name!r}{nearest(name, names)}; it has {', '.join(names)}"
         )
-    flags = parser.flags([name, *words[1:]])
+    flags = parser.parse_words([name, *words[1:]])
     if flags is not None:
         flags.run(flags)
 

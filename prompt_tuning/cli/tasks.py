@@ -83,7 +83,7 @@ def tasks(words: Sequence[str]) -> None:
         metavar="DIRECTORY",
         help="shows which tasks have their files there, as DATA_DIR of the other commands",
     )
-    flags = parser.flags(words)
+    flags = parser.parse_words(words)
     if flags is None:
         return
     if flags.data_dir and not Path(flags.data_dir).is_dir():

@@ -95,7 +95,7 @@ def test_a_damaged_file_is_named(
 
 
 def test_the_run_of_table_1_has_every_published_source():
-    statements = gin_files.read(["runs/spot_table1.gin"], [], [])
+    statements = gin_files.read_gin_files(["runs/spot_table1.gin"], [], [])
     sweep = [each.value for each in statements.bindings if str(each.key) == "SWEEP"][-1]
     paper = {line.source or "none" for line in published() if line.table == "spot_table1"}
     assert {f"source={source}" for source in paper} == set(sweep)
