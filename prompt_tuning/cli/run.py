@@ -1,4 +1,4 @@
-"""What the commands that train share: from a configuration and a plan to results."""
+"""Runs a plan for the commands that train: from settings to results."""
 
 import dataclasses
 import functools
@@ -26,12 +26,12 @@ Results = TypeVar("Results")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """Settings of a run, whatever it trains; gin calls it `Run`.
+    """Settings of every run that trains; gin calls it `Run`.
 
     Attributes:
-        model_dir: Where the run's files are.
+        model_dir: Directory of the run's files.
         setup: Pretrained model and data.
-        tuning: What is tuned, prompts or the model, and the settings of the step and the loop.
+        tuning: What to tune, prompts or the model, and the settings of the step and the loop.
     """
 
     model_dir: str
@@ -49,33 +49,32 @@ def run_plan(
     console: Console,
     model: OpenModel | None = None,
 ) -> tuple[Results, Run] | None:
-    """Runs a plan to its end; what an earlier run in the same directory finished is reused.
+    """Runs a plan to its end, reusing what an earlier run in the same directory finished.
 
-    In a dry run, prints what training needs: nothing is tokenized but a file of the user's own,
-    and nothing is compiled or written.
+    A dry run prints what training needs; it tokenizes nothing but TASK_FILE, and compiles and
+    writes nothing.
 
     Args:
         plan: What to train.
-        settings: Where, and with which model and settings.
-        flags: What the command line sets.
+        settings: Directory, model, data and tuning settings.
+        flags: Settings from the command line.
         console: Where to print.
-        model: The pretrained model, where it is open already.
+        model: The pretrained model, if it is already open.
 
     Returns:
-        The plan's results and the run they are of; None in a dry run.
+        The plan's results and the run; None for a dry run.
 
     Raises:
-        UserError: Something that the run needs is wrong, or it cannot be written.
+        UserError: A setting or an input of the run is wrong, or its directory cannot be written.
     """
     for line in plan.described():
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.out(line)
     check_rows(plan.outline, save_steps=plan.save_steps)
     if flags.dry_run:
         _print_needs(plan, settings, console)
         return None
     directory = RunDirectory(settings.model_dir)
-    run = _open(plan, settings, flags, console, directory, model)
-
+    run = _open_run(plan, settings, flags, console, directory, model)
     tune = functools.partial(loop.tune, run=run, config=settings.tuning)
     return plan.run(tune, directory), run
 
@@ -97,7 +96,7 @@ def _print_needs(plan: Plan, settings: RunSettings, console: Console) -> None:
     console.print(table)
 
 
-def _open(
+def _open_run(
     plan: Plan,
     settings: RunSettings,
     flags: RunFlags,
@@ -105,7 +104,7 @@ def _open(
     directory: RunDirectory,
     model: OpenModel | None,
 ) -> Run:
-    """Opens model and data."""
+    """Opens the model and the tasks."""
     setup = settings.setup
     tunes_model = settings.tuning.parameterization.tunes_model
     partitioning.use_cpu_cores(1 if tunes_model else plan.most_rows)
@@ -118,10 +117,9 @@ def _open(
         for part in task.tasks:
             part.check_trainable()
     shapes = setup.choose_shapes(tasks)
-    console.print(
+    console.out(
         f"{model.name} on {jax.device_count()} {jax.default_backend()} device(s), "
-        f"{len(tasks)} task(s), padded to {listed_shapes(shapes)} input + target tokens",
-        highlight=False,
+        f"{len(tasks)} task(s), padded to {listed_shapes(shapes)} input + target tokens"
     )
     return Run(
         model=model,

@@ -130,7 +130,7 @@ CASES: list[tuple[str, Bindings, str]] = [
     (
         "eval",
         {"PROMPT_FILES": "{folder}/short.npy"},
-        "the prompt 'short' does not say what task it is for",
+        "the prompt 'short' does not name its task",
     ),
     (
         "eval",
@@ -145,7 +145,7 @@ CASES: list[tuple[str, Bindings, str]] = [
     ),
     ("infer", {"INPUT_FILE": "{folder}/bad.jsonl"}, "{folder}/bad.jsonl:3: not JSON"),
     ("infer", {"INPUT_FILE": "{folder}/no_inputs.jsonl"}, 'no_inputs.jsonl:1: no text under "inp'),
-    ("infer", {"INPUT_FILE": "{folder}/empty.jsonl"}, "empty.jsonl' holds no lines to answer"),
+    ("infer", {"INPUT_FILE": "{folder}/empty.jsonl"}, "empty.jsonl' has no lines to answer"),
     (
         "infer",
         {"INPUT_FILE": "{folder}/unknown_prompt.jsonl"},

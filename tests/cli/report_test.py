@@ -65,7 +65,7 @@ def test_some_tables_are_chosen_and_written_elsewhere(
     [
         ({"REPORT_TABLES": ("glu",)}, "no table is called 'glu' (did you mean glue"),
         ({"REPORT_TABLES": ("sources",)}, "the runs have no rows for sources"),
-        ({"REPORT_DIRS": ()}, "there are no run directories"),
+        ({"REPORT_DIRS": ()}, "no run directories are given"),
         ({"REPORT_DIRS": "nowhere"}, "there is no directory 'nowhere'"),
     ],
 )
