@@ -205,7 +205,7 @@ def test_labels_are_needed_to_rank(
     del sound.metadata["label_words"]
     files.save(folder / "sound.safetensors", sound)
     words += flags(**_bindings("infer", folder, cache_dir))
-    _fails("infer", words, "among labels, and there are none in the file", folder, here, capsys)
+    _fails("infer", words, "@Rank() needs labels, and the file of prompt", folder, here, capsys)
 
 
 def test_class_labels_of_a_task_without_any(
