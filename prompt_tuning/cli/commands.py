@@ -58,7 +58,7 @@ COMMANDS: Mapping[str, Command] = {
     "spot": Command(
         "prompt_tuning.cli.spot",
         "spot",
-        "tunes source prompts, then target prompts from them and without them; prints the table",
+        "tunes source prompts, then target prompts with and without them; prints the table",
         "prompt-tuning spot --gin_file=runs/spot_mini.gin --gin.MODEL_DIR=\"'/tmp/spot'\"",
         with_library=Command(
             "prompt_tuning.cli.library_spot",
