@@ -99,7 +99,10 @@ def test_the_models_of_lm_adaptation_are_those_it_keeps():
 
 def test_the_defaults_bind_each_parameter_once():
     for command in ALL.values():
-        keys = Counter(binding.key for binding in command_config.default_bindings(command[1]))
+        keys = Counter(
+            binding.key
+            for binding in gin_files.read_gin_files(registry.default_files(command[1])).bindings
+        )
         assert [key for key, count in keys.items() if count > 1] == []
 
 
@@ -151,7 +154,7 @@ def test_the_file_of_a_command_binds_all_its_parameters_and_its_example_is_compl
 
 
 def test_what_only_other_commands_read_is_known_by_its_commands():
-    shipped = command_config.shipped_settings()
+    shipped = registry.shipped_settings()
     assert shipped["evaluate.tasks"] == ("eval",)
     assert set(shipped["TARGET_STEPS"]) == TRANSFER
     assert shipped["TRAIN_STEPS"] == shipped["Schedule.steps"] == ()

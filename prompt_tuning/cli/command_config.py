@@ -4,24 +4,16 @@
 command needs no gin file.
 """
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 
 from prompt_tuning.cli import gin_config
-from prompt_tuning.cli.commands import COMMANDS, Command, with_variants
-from prompt_tuning.cli.configuration import Config, Shipped, used_by
-from prompt_tuning.cli.gin_files import (
-    REQUIRED,
-    Binding,
-    Key,
-    configs_directory,
-    make_binding,
-    read_gin_files,
-)
+from prompt_tuning.cli.commands import Command
+from prompt_tuning.cli.configuration import Config, used_by
+from prompt_tuning.cli.gin_files import REQUIRED, Key, make_binding, read_gin_files
+from prompt_tuning.cli.registry import default_files
 from prompt_tuning.types import UserError
 
-DEFAULTS = "defaults.gin"
 USER_TASK = "runs/task_file.gin"
 """Read if TASK_FILE is set and no gin file is given."""
 _STAND_IN = (
@@ -58,8 +50,8 @@ def read_command_config(
     """
     user_task = any(item.partition("=")[0].strip() == str(_TASK_FILE) for item in bindings)
     chosen = files or [USER_TASK] * user_task
-    statements = read_gin_files([*_default_files(command), *chosen], bindings, search_paths)
-    config = gin_config.build_config(statements, shipped_settings())
+    statements = read_gin_files([*default_files(command), *chosen], bindings, search_paths)
+    config = gin_config.build_config(statements)
     config = _with_model_dir(config, name, command.function)
     model = used_by(config, command.function).bindings.get(_MODEL)
     if not chosen and model is not None and model.value == REQUIRED:
@@ -67,34 +59,6 @@ def read_command_config(
     if not files and user_task:
         print(_STAND_IN)
     return config
-
-
-def default_bindings(command: Command) -> tuple[Binding, ...]:
-    """Reads the bindings of the project's own files for a command."""
-    return read_gin_files(_default_files(command)).bindings
-
-
-@functools.cache
-def shipped_settings() -> Shipped:
-    """Reads the settings of the project's own files, each with the commands that read it."""
-    shared = {binding.key.unscoped for binding in read_gin_files(_existing(DEFAULTS)).bindings}
-    readers: dict[str, tuple[str, ...]] = dict.fromkeys(shared, ())
-    for name, command in with_variants(COMMANDS):
-        for binding in read_gin_files(_existing(command.defaults)).bindings:
-            key = binding.key.unscoped
-            if key not in shared:
-                readers[key] = (*readers.get(key, ()), name)
-    return readers
-
-
-def _default_files(command: Command) -> list[str]:
-    return _existing(DEFAULTS, command.defaults)
-
-
-def _existing(*files: str) -> list[str]:
-    """Returns the paths of those files that are in `configs/`."""
-    paths = [configs_directory() / file for file in files]
-    return [str(path) for path in paths if path.is_file()]
 
 
 def _with_model_dir(config: Config, name: str, function: str) -> Config:

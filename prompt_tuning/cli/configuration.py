@@ -19,20 +19,13 @@ from prompt_tuning.cli.gin_files import (
 )
 from prompt_tuning.types import UserError
 
-Shipped = Mapping[str, tuple[str, ...]]
-"""The settings of the project's own gin files, `MACRO` or `name.parameter`, of all commands.
-
-Each has the commands that read it; none if all do.
-"""
-
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The last binding of every key, in the order of first mention, with imports and `Shipped`."""
+    """The last binding of every key, in the order of first mention, and the imports."""
 
     bindings: Mapping[Key, Binding]
     imports: tuple[str, ...]
-    shipped: Shipped
 
     def macro(self, name: str) -> Binding | None:
         """Returns the binding of the macro `%name`, None if it has no value."""
@@ -133,9 +126,3 @@ def _format(key: str, value: Any) -> list[str]:
         return [line]
     pretty = pprint.pformat(value, width=96, sort_dicts=False)
     return [f"{key} = \\", *(f"    {line}" for line in pretty.splitlines())]
-
-
-def commands_reading(name: str, shipped: Shipped) -> list[str]:
-    """Returns the only commands that read a macro, a parameter, or those of a configurable."""
-    keys = [key for key in shipped if key == name or key.startswith(f"{name}.")]
-    return sorted({command for key in keys for command in shipped[key]})

@@ -5,22 +5,21 @@ found before the command runs.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import gin
 import gin.config
 
-from prompt_tuning.cli.configuration import (
-    Config,
-    Shipped,
-    bindings_text,
-    commands_reading,
-    flatten,
-    used_by,
-)
+from prompt_tuning.cli.configuration import Config, bindings_text, flatten, used_by
 from prompt_tuning.cli.gin_files import REQUIRED, Binding, Key, Macro, Reference, Statements
-from prompt_tuning.cli.registry import Names, find_configurable, gin_parameters, is_registered
+from prompt_tuning.cli.registry import (
+    Names,
+    commands_reading,
+    find_configurable,
+    gin_parameters,
+    is_registered,
+    shipped_settings,
+)
 from prompt_tuning.cli.value_types import fits, type_name
 from prompt_tuning.types import UserError, nearest
 
@@ -28,24 +27,20 @@ SWEEP = Key("", "SWEEP", "")
 """A macro that the command line reads (`sweep.py`), and no parameter."""
 
 
-def build_config(statements: Statements, shipped: Shipped = MappingProxyType({})) -> Config:
+def build_config(statements: Statements) -> Config:
     """Keeps the last binding of every key, and checks every name and type.
 
     Leaves out what only other commands read, except on the command line.
-
-    Args:
-        statements: What was read.
-        shipped: The settings of the project's own files; these macros may be unused.
 
     Raises:
         UserError: A configurable or parameter is unknown, a value has the wrong type, or a macro
             has no value or no use. The message has the place and the nearest known names.
     """
-    names = Names(statements.imports, shipped)
+    names = Names(statements.imports)
     for binding in statements.bindings:
         names.register(binding)
     history = [item for binding in statements.bindings for item in names.resolve(binding)]
-    config = Config({binding.key: binding for binding in history}, statements.imports, shipped)
+    config = Config({binding.key: binding for binding in history}, statements.imports)
     _check_macros_have_values(config)
     _check_macros_are_used(config, history)
     for binding in config.bindings.values():
@@ -59,8 +54,7 @@ def override_config(config: Config, bindings: Sequence[Binding]) -> Config:
     Raises:
         UserError: as `build_config`.
     """
-    statements = Statements((*config.bindings.values(), *bindings), config.imports)
-    return build_config(statements, config.shipped)
+    return build_config(Statements((*config.bindings.values(), *bindings), config.imports))
 
 
 def operative_config(config: Config, command: str) -> Config:
@@ -79,12 +73,12 @@ def operative_config(config: Config, command: str) -> Config:
         for item in flatten(binding.value):
             unknown = isinstance(item, Reference) and not is_registered(item.name)
             if unknown or _is_unset(item, config):
-                others = ", ".join(commands_reading(item.name, config.shipped))
+                others = ", ".join(commands_reading(item.name))
                 raise UserError(f"{binding.place}: {item} is for {others}, not for {command!r}")
     _check_parameters_are_bound(used, command)
     for key, binding in config.bindings.items():
         if binding.from_command_line and key not in used.bindings and key != SWEEP:
-            others = ", ".join(commands_reading(key.unscoped, config.shipped))
+            others = ", ".join(commands_reading(key.unscoped))
             reason = (
                 f"; it is for {others}" if others else nearest(str(key), map(str, used.bindings))
             )
@@ -120,15 +114,15 @@ def build_arguments_alone(config: Config, command: str) -> dict[str, Any]:
 def _check_macros_have_values(config: Config) -> None:
     for binding in config.bindings.values():
         for item in flatten(binding.value):
-            if _is_unset(item, config) and item.name not in config.shipped:
+            if _is_unset(item, config) and item.name not in shipped_settings():
                 close = nearest(item.name, (str(key) for key in config.bindings if key.is_macro))
                 raise UserError(f"{binding.place}: the macro %{item.name} has no value{close}")
 
 
 def _check_macros_are_used(config: Config, history: Sequence[Binding]) -> None:
-    known = {*_macro_names(config.bindings.values()), *config.shipped}
+    known = {*_macro_names(config.bindings.values()), *shipped_settings()}
     for key, binding in config.bindings.items():
-        if key.is_macro and key != SWEEP and str(key) not in known:
+        if key.is_macro and str(key) not in known:
             for before in history:
                 now = config.bindings[before.key]
                 if now is not before and str(key) in _macro_names([before]):

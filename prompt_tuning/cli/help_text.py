@@ -68,11 +68,13 @@ flags:
 
 def _settings(command: Command) -> dict[str, str]:
     """Returns `NAME=DEFAULT` of the macros that a command uses, each with its comment."""
-    from prompt_tuning.cli.command_config import default_bindings
     from prompt_tuning.cli.configuration import Config, used_by
+    from prompt_tuning.cli.gin_files import read_gin_files
+    from prompt_tuning.cli.registry import default_files
 
-    bindings = {binding.key: binding for binding in default_bindings(command)}
-    used = used_by(Config(bindings, (), {}), command.function).bindings.values()
+    statements = read_gin_files(default_files(command))
+    bindings = {binding.key: binding for binding in statements.bindings}
+    used = used_by(Config(bindings, ()), command.function).bindings.values()
     return {
         f"{binding.key}={binding.value!r}".replace("%gin.REQUIRED", "..."): binding.comment
         for binding in used

@@ -1,4 +1,8 @@
-"""Finds what names in gin files mean: registered configurables, and what imports offer."""
+"""Finds what names in gin files mean.
+
+A name may be registered with gin, offered by an import, or set by one of the project's own files
+for a command whose module is not imported.
+"""
 
 import dataclasses
 import functools
@@ -10,8 +14,15 @@ from typing import Any
 import gin
 import gin.config
 
-from prompt_tuning.cli.configuration import Shipped, flatten
-from prompt_tuning.cli.gin_files import DYNAMIC_REGISTRATION, Binding, Reference
+from prompt_tuning.cli.commands import COMMANDS, Command, with_variants
+from prompt_tuning.cli.configuration import flatten
+from prompt_tuning.cli.gin_files import (
+    DYNAMIC_REGISTRATION,
+    Binding,
+    Reference,
+    configs_directory,
+    read_gin_files,
+)
 from prompt_tuning.types import UserError, nearest
 
 COMMAND_LINE_PARAMETERS = ("flags", "dry_run", "tfds_data_dir", "library", "operative_config")
@@ -51,17 +62,49 @@ def gin_parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Paramet
     return {name: p for name, p in parameters.items() if name not in COMMAND_LINE_PARAMETERS}
 
 
+def default_files(command: Command) -> list[str]:
+    """Returns the gin files that a command always reads: `defaults.gin` and its own."""
+    return _existing("defaults.gin", command.defaults)
+
+
+def _existing(*files: str) -> list[str]:
+    paths = [configs_directory() / file for file in files]
+    return [str(path) for path in paths if path.is_file()]
+
+
+@functools.cache
+def shipped_settings() -> Mapping[str, tuple[str, ...]]:
+    """Returns the commands that read each setting of the project's own files; none if all do.
+
+    A setting is `MACRO` or `name.parameter`, without scope.
+    """
+    shared = {
+        binding.key.unscoped for binding in read_gin_files(_existing("defaults.gin")).bindings
+    }
+    readers: dict[str, tuple[str, ...]] = dict.fromkeys(shared, ())
+    for name, command in with_variants(COMMANDS):
+        bindings = read_gin_files(_existing(command.defaults)).bindings
+        for key in {binding.key.unscoped for binding in bindings} - shared:
+            readers[key] = (*readers.get(key, ()), name)
+    return readers
+
+
+def commands_reading(name: str) -> list[str]:
+    """Returns the only commands that read a macro, a parameter, or those of a configurable."""
+    settings = shipped_settings()
+    keys = [key for key in settings if key == name or key.startswith(f"{name}.")]
+    return sorted({command for key in keys for command in settings[key]})
+
+
 @dataclasses.dataclass(frozen=True)
 class Names:
     """Resolves the names in gin files.
 
     Attributes:
         imports: Modules that the files import.
-        shipped: The settings of the project's own files.
     """
 
     imports: tuple[str, ...]
-    shipped: Shipped
 
     def register(self, binding: Binding) -> None:
         """Registers what `binding` names in imported modules, as gin's dynamic registration does.
@@ -90,7 +133,7 @@ class Names:
             raise UserError(f"{place}: {key} is set by the flags of the command line, not by gin")
         registered = is_registered(key.name)
         parameters = list(gin_parameters(find_configurable(key.name))) if registered else []
-        parameters = parameters or self._shipped_parameters(key.name)
+        parameters = parameters or _shipped_parameters(key.name)
         if key.parameter not in parameters:
             close = nearest(key.parameter, parameters)
             raise UserError(f"{place}: {key.name} has no parameter {key.parameter!r}{close}")
@@ -116,19 +159,14 @@ class Names:
         if matches:
             imported = matches[0].partition(".")[0] in self._packages
             return matches[0] if imported else _REGISTRY.minimal_selector(matches[0])
-        if self._shipped_parameters(name):
+        if _shipped_parameters(name):
             return name
-        known = {*all_configurables(), *(key.partition(".")[0] for key in self.shipped)}
+        known = {*all_configurables(), *(key.partition(".")[0] for key in shipped_settings())}
         reason = nearest(name, known)
         if name.partition(".")[0] in self._packages and DYNAMIC_REGISTRATION not in self.imports:
             reason = "; decorate it with gin.configurable, or begin the file with "
             reason += "`from __gin__ import dynamic_registration`"
         raise UserError(f"{place}: nothing configurable is called {name!r}{reason}")
-
-    def _shipped_parameters(self, name: str) -> list[str]:
-        """Returns the parameters of a configurable that the project's own files bind."""
-        keys = [key for key in self.shipped if key.startswith(f"{name}.")]
-        return [key.rpartition(".")[2] for key in keys]
 
     @property
     def _packages(self) -> set[str]:
@@ -157,3 +195,9 @@ class Names:
         for attribute in name.removeprefix(module).split(".")[1:]:
             item = getattr(item, attribute, None)
         return item if callable(item) else None
+
+
+def _shipped_parameters(name: str) -> list[str]:
+    """Returns the parameters of a configurable that the project's own files bind."""
+    keys = [key for key in shipped_settings() if key.startswith(f"{name}.")]
+    return [key.rpartition(".")[2] for key in keys]
