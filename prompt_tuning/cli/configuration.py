@@ -6,17 +6,11 @@ parameters, and what their values refer to.
 
 import dataclasses
 import pprint
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import prompt_tuning
-from prompt_tuning.cli.gin_files import (
-    DYNAMIC_REGISTRATION,
-    Binding,
-    Key,
-    Macro,
-    Reference,
-)
+from prompt_tuning.cli.gin_files import DYNAMIC_REGISTRATION, Binding, Key, Macro, Reference
 from prompt_tuning.types import UserError
 
 
@@ -38,18 +32,16 @@ class Config:
         Raises:
             UserError: A macro's value contains the macro itself.
         """
-        if isinstance(value, Macro):
-            binding = self.macro(value.name)
+
+        def of_item(item: Any) -> Any:
+            binding = self.macro(item.name) if isinstance(item, Macro) else None
             if binding is None:
-                return value
-            if value.name in path:
-                raise UserError(f"{binding.place}: the macro %{value.name} is defined by itself")
-            return self.resolve(binding.value, (*path, value.name))
-        if isinstance(value, dict):
-            return {key: self.resolve(item, path) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return type(value)(self.resolve(item, path) for item in value)
-        return value
+                return item
+            if item.name in path:
+                raise UserError(f"{binding.place}: the macro {item} is defined by itself")
+            return self.resolve(binding.value, (*path, item.name))
+
+        return map_items(value, of_item)
 
 
 def used_by(config: Config, command: str) -> Config:
@@ -97,6 +89,15 @@ def flatten(value: Any) -> Iterator[Any]:
             yield from flatten(item)
     else:
         yield value
+
+
+def map_items(value: Any, function: Callable[[Any], Any]) -> Any:
+    """Applies a function to the items of nested lists, tuples and values of dictionaries."""
+    if isinstance(value, dict):
+        return {key: map_items(item, function) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map_items(item, function) for item in value)
+    return function(value)
 
 
 def config_text(config: Config) -> str:

@@ -15,7 +15,7 @@ import gin
 import gin.config
 
 from prompt_tuning.cli.commands import COMMANDS, Command, with_variants
-from prompt_tuning.cli.configuration import flatten
+from prompt_tuning.cli.configuration import flatten, map_items
 from prompt_tuning.cli.gin_files import (
     DYNAMIC_REGISTRATION,
     Binding,
@@ -141,13 +141,12 @@ class Names:
             yield dataclasses.replace(binding, key=key, value=self._rename(binding.value, place))
 
     def _rename(self, value: Any, place: str) -> Any:
-        if isinstance(value, Reference):
-            return dataclasses.replace(value, name=self._full_name(value.name, place))
-        if isinstance(value, dict):
-            return {key: self._rename(item, place) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return type(value)(self._rename(item, place) for item in value)
-        return value
+        def of_item(item: Any) -> Any:
+            if isinstance(item, Reference):
+                return dataclasses.replace(item, name=self._full_name(item.name, place))
+            return item
+
+        return map_items(value, of_item)
 
     def _full_name(self, name: str, place: str) -> str:
         """Returns the full name of something imported, else the shortest that gin knows."""
