@@ -1,4 +1,4 @@
-"""What the commands that train share: from a configuration and a plan to an open run."""
+"""Opens the run of a plan, for the commands that train."""
 
 import dataclasses
 
@@ -22,12 +22,12 @@ from prompt_tuning.training.setup import Setup
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """Settings of a run, whatever it trains; gin calls it `Run`.
+    """Settings of every run that trains; gin calls it `Run`.
 
     Attributes:
-        model_dir: Where the run's files are.
+        model_dir: Directory of the run's files.
         setup: Pretrained model and data.
-        tuning: What is tuned, prompts or the model, and the settings of the step and the loop.
+        tuning: What to tune, prompts or the model, and the settings of the step and the loop.
     """
 
     model_dir: str
@@ -47,24 +47,24 @@ def open_run(
 ) -> Run | None:
     """Opens the model and the data that a plan trains on.
 
-    In a dry run, prints what training needs: nothing is tokenized but a file of the user's own,
-    and nothing is compiled or written.
+    A dry run prints what training needs; it tokenizes nothing but TASK_FILE, and compiles and
+    writes nothing.
 
     Args:
         plan: What to train.
-        settings: Where, and with which model and settings.
-        flags: What the command line sets.
+        settings: Directory, model, data and tuning settings.
+        flags: Settings from the command line.
         console: Where to print.
-        model: The pretrained model, where it is open already.
+        model: The pretrained model, if it is already open.
 
     Returns:
-        The run; None in a dry run.
+        The run; None for a dry run.
 
     Raises:
-        UserError: Something that the run needs is wrong, or it cannot be written.
+        UserError: A setting or an input of the run is wrong, or its directory cannot be written.
     """
     for line in plan.described():
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.out(line)
     check_rows(plan.outline, save_steps=plan.save_steps)
     if flags.dry_run:
         _print_needs(plan, settings, console)
@@ -108,10 +108,9 @@ def _open(
         for part in task.tasks:
             part.check_trainable()
     shapes = setup.choose_shapes(tasks)
-    console.print(
+    console.out(
         f"{model.name} on {jax.device_count()} {jax.default_backend()} device(s), "
-        f"{len(tasks)} task(s), padded to {listed_shapes(shapes)} input + target tokens",
-        highlight=False,
+        f"{len(tasks)} task(s), padded to {listed_shapes(shapes)} input + target tokens"
     )
     return Run(
         config=settings.tuning,
