@@ -1,9 +1,12 @@
 """Every benchmark runs from its flags to its table and JSON, on a model of a few numbers."""
 
+import argparse
 import ast
 import importlib
 import json
 import os
+import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,20 @@ import pytest
 
 import benchmarks
 from benchmarks.pieces import write_vocabulary
+from prompt_tuning.types import UserError
 
 PEER = os.environ.get("PEER_PYTHON")
 PROMPT = ("--model=tiny", "--batch=4", "--prompt=3", "--turns=1")
 TINY = (*PROMPT, "--inputs=8", "--targets=3")
 FOLDER = Path(benchmarks.__file__).parent
+SHOWN = sorted(
+    {
+        command
+        for path in (FOLDER / "README.md", *FOLDER.glob("*.py"))
+        for command in re.findall(r"python -m benchmarks\.(\w+[^`\n]*)", path.read_text("utf-8"))
+        if "{" not in command
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +226,21 @@ def test_help_teaches(name, capsys):
     text = capsys.readouterr().out
     assert f"python -m benchmarks.{name}" in text
     assert ("--output" in text) == (name != "peer")
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_a_documented_command_parses(command, monkeypatch):
+    name, *words = shlex.split(command)
+    parsed: list[argparse.Namespace] = []
+
+    def keep(flags: argparse.Namespace) -> None:
+        parsed.append(flags)
+        raise UserError("only the flags are read here")
+
+    module = importlib.import_module(f"benchmarks.{name}")
+    monkeypatch.setattr(module, "find" if name == "peer" else "measure", keep)
+    assert main(name, *words) == 2
+    assert len(parsed) == 1
 
 
 def test_an_environment_that_cannot_be_made_is_one_line(tmp_path, capsys):
