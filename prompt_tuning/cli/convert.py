@@ -46,7 +46,7 @@ def convert(*, path: str, form: str, step: int, setup: Setup, dry_run: bool) -> 
             convert_backbone(
                 backbone,
                 directory,
-                form=form,
+                format_name=form,
                 step=step,
                 progress=lambda name: display.advance(task),
             )

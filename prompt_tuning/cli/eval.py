@@ -15,7 +15,7 @@ from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.data.prompt_design import PromptDesign
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.prompts.usage import check_labels, holds_other_data
+from prompt_tuning.prompts.usage import check_labels, task_data_changed
 from prompt_tuning.storage import write_text
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.types import UserError
@@ -76,7 +76,7 @@ def evaluate(
     lengths = opened.setup.feature_lengths
     for i, name in pairs:
         check_labels(opened.prompts[i], name, labels_of(cached[name]))
-        if holds_other_data(opened.prompts[i], name, cached[name].digest, lengths):
+        if task_data_changed(opened.prompts[i], name, cached[name].digest, lengths):
             console.out(
                 f"{name} differs from when {opened.names[i]} was tuned: other examples, splits, "
                 "metrics or tokens; test examples may be among those it was trained on"

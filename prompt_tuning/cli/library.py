@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from prompt_tuning.cli import library_commands as commands
 from prompt_tuning.cli.flags import Parser
 from prompt_tuning.cli.library_compare import compare_prompts
-from prompt_tuning.prompts.formats import forms
+from prompt_tuning.prompts.formats import registry
 from prompt_tuning.transfer.similarity import SIMILARITIES
 from prompt_tuning.types import UserError, nearest
 
@@ -146,7 +146,7 @@ prompt is not in the ranking.""",
         ),
         more=f"""\
 Makes the library's directory if it does not exist. Detects the format of each path:
-{_table({name: form.summary for name, form in forms.FORMATS.items()})}
+{_table({name: form.summary for name, form in registry.FORMATS.items()})}
 Any other directory is searched recursively. Pickles are never run. All prompts are read before the
 first is added.
 
@@ -171,7 +171,7 @@ A prompt is named for its file or directory. The flags give what the files do no
         ),
         more=f"""\
 The formats are
-{_table({f"{name}:": forms.FORMATS[name].summary for name in forms.WRITTEN})}
+{_table({f"{name}:": registry.FORMATS[name].summary for name in registry.WRITERS})}
 Only safetensors keeps the metadata and the task embedding; the others keep the prompt alone.""",
     )
     _add_name(export)

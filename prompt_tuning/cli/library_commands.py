@@ -9,7 +9,7 @@ from pathlib import Path
 from prompt_tuning.cli import library_lines
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.prompts.formats import forms, peft
+from prompt_tuning.prompts.formats import peft, registry
 from prompt_tuning.transfer.library.entry import Entry, entry_of, placements
 from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.library.provenance import provenance
@@ -60,7 +60,7 @@ def export_prompt(flags: argparse.Namespace) -> None:
         metadata = {**prompt.metadata, peft.BASE_MODEL: flags.base_model}
         prompt = dataclasses.replace(prompt, metadata=metadata)
     path = Path(flags.to).expanduser()
-    forms.write(path, prompt, flags.format)
+    registry.write_prompt(path, prompt, flags.format)
     print(f"{entry.name} is in {path} as {flags.format}")
 
 
@@ -255,7 +255,7 @@ def _find_prompts(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
                 f"{path}: it is a library; use prompt-tuning library add with its files, "
                 f"{path / 'prompts'}/*.safetensors"
             )
-        prompts_there, others_there = forms.find(path)
+        prompts_there, others_there = registry.find_prompts(path)
         if not prompts_there:
             raise UserError(
                 f"{path}: there is no prompt in this directory; see prompt-tuning library import "
@@ -268,9 +268,9 @@ def _find_prompts(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 def _convert(path: Path, flags: argparse.Namespace) -> Prompt:
     """Reads a prompt in any format, with the metadata that the flags give."""
-    prompt = forms.read(path)
+    prompt = registry.read_prompt(path)
     given = {fact: value for fact in _FACTS if (value := getattr(flags, fact))}
-    if forms.IMPORTED_FROM not in prompt.metadata:  # A file of this project, with metadata.
+    if registry.IMPORTED_FROM not in prompt.metadata:  # A file of this project, with metadata.
         for fact, value in given.items():
             if prompt.metadata.get(fact, value) != value:
                 raise UserError(

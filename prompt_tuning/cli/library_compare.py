@@ -17,7 +17,7 @@ from prompt_tuning.analysis.study.score_matrix import ScoreMatrix
 from prompt_tuning.analysis.study.scores import PERFORMANCE, Study
 from prompt_tuning.analysis.study.sections import write_report
 from prompt_tuning.analysis.table import text
-from prompt_tuning.prompts.formats import forms
+from prompt_tuning.prompts.formats import registry
 from prompt_tuning.transfer.library.entry import Entry
 from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.similarity import SIMILARITIES
@@ -119,10 +119,10 @@ def _open_library(directory: str, paths: Sequence[str]) -> Library:
     """Opens the library, after adding the prompts at some paths."""
     if not paths:
         return Library(directory)
-    files = [file for path in paths for file in forms.find(Path(path).expanduser())[0]]
+    files = [file for path in paths for file in registry.find_prompts(Path(path).expanduser())[0]]
     if not files:
         raise UserError(f"{', '.join(paths)}: there is no prompt; give prompt files")
-    prompts = [forms.read(path) for path in files]
+    prompts = [registry.read_prompt(path) for path in files]
     library = Library.create(directory)
     library.add(prompts)
     return library

@@ -17,7 +17,7 @@ from prompt_tuning.prompts import files
 from prompt_tuning.prompts.bank import PromptBank, no_prompt
 from prompt_tuning.prompts.files import PREFIX
 from prompt_tuning.prompts.placement import find_placement
-from prompt_tuning.prompts.usage import agreed, remarks
+from prompt_tuning.prompts.usage import agreed_setting, remarks
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.open_model import OpenModel
@@ -196,7 +196,9 @@ def join_prompts(
         UserError: A prompt has another model, length or width, or its tuning settings contradict
             `settings` or another prompt's.
     """
-    placement = agreed(paths, prompts, "placement", chosen=settings.placement, default=PREFIX)
+    placement = agreed_setting(
+        paths, prompts, "placement", chosen=settings.placement, default=PREFIX
+    )
     try:
         find_placement(placement)
     except UserError as error:
@@ -241,7 +243,7 @@ def join_prompts(
 
 def _as_tuned(setup: Setup, paths: Sequence[str], prompts: Sequence[files.Prompt]) -> Setup:
     """Sets the target prefix, and the template of TASK_FILE, to those the prompts record."""
-    prefix = agreed(paths, prompts, "target_prefix", chosen=setup.target_prefix, default="")
+    prefix = agreed_setting(paths, prompts, "target_prefix", chosen=setup.target_prefix, default="")
     setup = dataclasses.replace(setup, target_prefix=prefix)
     name = setup.task_file.task_name
     with_template = [
@@ -253,7 +255,7 @@ def _as_tuned(setup: Setup, paths: Sequence[str], prompts: Sequence[files.Prompt
         return setup
     own_paths, own_prompts = zip(*with_template, strict=True)
     chosen = chosen_template(setup.task_file)
-    template = agreed(own_paths, own_prompts, "input_template", chosen=chosen, default="")
+    template = agreed_setting(own_paths, own_prompts, "input_template", chosen=chosen, default="")
     return dataclasses.replace(
         setup, task_file=dataclasses.replace(setup.task_file, template=template)
     )

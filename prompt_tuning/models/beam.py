@@ -14,7 +14,7 @@ from prompt_tuning.types import Array, Params, UserError
 
 @dataclasses.dataclass(frozen=True)
 class Beam:
-    """Takes the best sequence of a beam search.
+    """Decodes the best sequence of a beam search.
 
     Attributes:
         beams: Sequences kept per example, K.
@@ -42,26 +42,26 @@ class Beam:
     def search(
         self, model: PromptedModel, params: Params, encoded: Encoded, *, length: int
     ) -> tuple[Array, Array]:
-        """Returns the best sequences that beam search finds, best first, and their scores.
+        """Returns the sequences found by beam search, best first, and their scores.
 
         A score is log p(sequence) / ((5 + len) / 6) ** alpha (Wu et al. 2016, section 7), in nats.
-        A sequence finishes with an EOS that is among the K best continuations of its step, or at
-        `length` without one. With one beam and alpha 0 this is greedy decoding.
+        A sequence finishes with an EOS among the K best continuations of a step, or at `length`
+        without one. With one beam and alpha 0 this is greedy decoding.
 
         Args:
             model: The prompted model.
             params: The model's parameters.
             encoded: The inputs.
-            length: Tokens to decode at most, EOS included.
+            length: The maximum number of decoded tokens, EOS included.
 
         Returns:
             Tokens `[B, K, length]` int32, 0 after EOS, and scores `[B, K]`: -inf (with tokens 0)
-            where fewer than K sequences exist.
+            if there are fewer than K sequences.
         """
         beams, alpha, filler = self.beams, self.alpha, encoded.filler
 
         def go_on(search: _Search) -> Array:
-            # A live score only falls as it grows, so this is the most that a live one can reach.
+            # A live score only falls as its sequence grows, so this bounds what it can reach.
             bound = _penalized(jnp.max(search.live.scores, axis=1), length, alpha)
             done = filler | (bound <= jnp.min(search.finished.scores, axis=1))
             return (search.state.index < length) & ~jnp.all(done)
@@ -71,8 +71,7 @@ class Beam:
 
         start = _start_search(model, params, encoded, beams, length)
         live, finished, state = jax.lax.while_loop(go_on, step, start)
-        # What reached the length without EOS competes too; what is shorter is bounded by those
-        # that are finished.
+        # Live sequences at the full length compete too; shorter ones are below the bound above.
         live = _Beams(live.tokens, _penalized(live.scores, state.index, alpha))
         tokens, scores = _best(_join(finished, live), beams)[0]
         exists = (scores > -jnp.inf) & ~filler[:, None]
@@ -80,17 +79,17 @@ class Beam:
 
 
 class _Beams(NamedTuple):
-    """Sequences `[B, K, L]` and their scores `[B, K]`, -inf where there is none."""
+    """Sequences `[B, K, L]` and their scores `[B, K]`, -inf for sequences that do not exist."""
 
     tokens: Array
     scores: Array
 
 
 class _Search(NamedTuple):
-    """Live sequences with their log probabilities, finished ones with their scores.
+    """Live sequences with their log probabilities, and finished ones with their scores.
 
-    The cache of `state` has an axis of beams after that of examples, `[B, K, ...]`; what comes from
-    the input is not repeated for the beams.
+    The cache of `state` has a beam axis, `[B, K, ...]`; its memory of the input has none, since
+    all beams share it.
     """
 
     live: _Beams
@@ -120,7 +119,7 @@ def _grow(model: PromptedModel, params: Params, search: _Search, alpha: float) -
     last = jax.lax.dynamic_index_in_dim(live.tokens, jnp.maximum(index - 1, 0), 2, keepdims=False)
     logits, state = _step_beams(model, params, last, state)
     totals = live.scores[:, :, None] + jax.nn.log_softmax(logits, axis=-1)
-    # At most one continuation of a beam ends it, so 2K leave K that live on.
+    # At most one continuation of each beam is EOS, so of 2K at least K stay alive.
     scores, flat = jax.lax.top_k(totals.reshape(totals.shape[0], -1), 2 * beams)
     parents, tokens = flat // logits.shape[-1], flat % logits.shape[-1]
     grown = _pick(live.tokens, parents)
@@ -162,6 +161,6 @@ def _join(a: _Beams, b: _Beams) -> _Beams:
 
 
 def _best(candidates: _Beams, beams: int) -> tuple[_Beams, Array]:
-    """Returns the `beams` best, best first, and their indices `[B, K]`."""
+    """Returns the best `beams` candidates, best first, and their indices `[B, K]`."""
     scores, kept = jax.lax.top_k(candidates.scores, beams)
     return _Beams(_pick(candidates.tokens, kept), scores), kept

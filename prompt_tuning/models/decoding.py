@@ -1,7 +1,7 @@
-"""How answers are read off the model, with a KV cache: greedy search and nucleus sampling.
+"""Greedy decoding and nucleus sampling with a KV cache.
 
-Both stop when every row has produced its EOS. A row whose input is all padding (it fills up a
-batch) is finished from the start, and its output is all 0.
+Both stop when every row has produced EOS. A row whose input is all padding (to fill up a batch)
+counts as finished from the start, and its output is all 0.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ EOS = 1
 
 
 class Decoder(Protocol):
-    """Turns inputs that the model has read into the tokens of answers; hashable."""
+    """Turns encoded inputs into the tokens of answers; hashable."""
 
     def __call__(
         self,
@@ -31,15 +31,15 @@ class Decoder(Protocol):
         number: Array,
         labels: Array,
     ) -> Array:
-        """Returns tokens `[B, length]`, or `[B, L]` of labels, int32; 0 after EOS.
+        """Returns tokens `[B, length]`, or `[B, L]` for labels, int32; 0 after EOS.
 
         Args:
             model: The prompted model.
             params: The model's parameters.
             encoded: The inputs.
-            length: Tokens to decode at most, EOS included.
-            number: `[B]`, each example's number in its split; decides its random draws, whatever
-                the other examples of the batch are.
+            length: The maximum number of decoded tokens, EOS included.
+            number: `[B]`, each example's number in its split, which seeds its random draws
+                whatever else is in the batch.
             labels: `[K, L]`, the tokens of each label with EOS, 0 at padding; empty for open
                 answers.
         """
@@ -48,7 +48,7 @@ class Decoder(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Greedy:
-    """Takes the most likely token at every step."""
+    """Decodes the most likely token at every step."""
 
     def __call__(
         self, model: PromptedModel, params: Params, encoded: Encoded, *, length: int, **_: Any
@@ -64,14 +64,14 @@ class Greedy:
 
 @dataclasses.dataclass(frozen=True)
 class Nucleus:
-    """Samples from the most likely tokens that hold a share of the probability.
+    """Samples from the smallest set of tokens with probability `top_p` (Holtzman et al. 2020).
 
-    The draws of an example depend on its number alone, not on its batch (Holtzman et al. 2020).
+    The draws of an example depend on the seed and its number, not on its batch.
 
     Attributes:
         temperature: Divides the logits; above 0.
-        top_p: That share, in (0, 1].
-        seed: Decides the draws, with each example's number.
+        top_p: Probability of the nucleus, in (0, 1].
+        seed: Random seed.
 
     Raises:
         UserError: `temperature` or `top_p` is out of range.
@@ -109,7 +109,7 @@ class Nucleus:
 
 
 def nucleus(logits: Array, top_p: float) -> Array:
-    """Sets to -inf what is outside the nucleus of logits `[..., V]`.
+    """Sets logits `[..., V]` outside the nucleus to -inf.
 
     The nucleus is the smallest set of most likely tokens whose probabilities sum to at least
     `top_p`; it is never empty.

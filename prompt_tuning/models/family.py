@@ -1,4 +1,4 @@
-"""What a frozen model must offer, whatever its family, and the families there are."""
+"""The protocols that every family of frozen models implements, and the known families."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -19,10 +19,10 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 class ModelConfig(Protocol):
-    """The shape of a model: a frozen dataclass of its family, with at least these fields.
+    """The shape of a model: a frozen dataclass of its family with at least these fields.
 
     Attributes:
-        family: Names the family, an entry of `FAMILIES`.
+        family: The family's name, a key of `FAMILIES`.
         name: The backbone's name, written into prompt files.
         vocab_size: Rows of the embedding table, V.
         emb_dim: Model width, H.
@@ -49,7 +49,7 @@ class PromptedModel(Protocol):
         name: The backbone's name.
         width: Model width, H.
         vocab_size: Rows of the embedding table, V.
-        dtype: What it computes in.
+        dtype: Compute dtype.
     """
 
     @property
@@ -62,7 +62,7 @@ class PromptedModel(Protocol):
     def dtype(self) -> str: ...
 
     def with_positions(self, positions: int | None) -> "PromptedModel":
-        """Returns the model that encodes `positions` at a time, as whole examples; None for all."""
+        """Returns a model that encodes `positions` at a time, as whole examples; None for all."""
         ...
 
     def pass_size(self, examples: int, length: int) -> int:
@@ -76,19 +76,19 @@ class PromptedModel(Protocol):
     def encode(
         self, params: Params, bank: Bank, tokens: Array, prompt_id: Array, drop: Dropout | None
     ) -> Encoded:
-        """Reads inputs, each with its prompt.
+        """Encodes inputs, each with its prompt.
 
         Args:
             params: The model's parameters.
             bank: The soft prompts.
             tokens: `[B, T]`, 0 at padding.
-            prompt_id: `[B]`, each example's entry of `bank`.
+            prompt_id: `[B]`, each example's index into `bank`.
             drop: Dropout rate and per-example keys, or None for no dropout.
         """
         ...
 
     def logits(self, params: Params, bank: Bank, batch: Batch, drop: Dropout | None) -> Array:
-        """Returns the logits `[B, L, V]` of every target token given the input and those before."""
+        """Returns the logits `[B, L, V]` of each target token given the input and those before."""
         ...
 
     def log_likelihood(self, params: Params, encoded: Encoded, targets: Array) -> Array:
@@ -111,13 +111,13 @@ class PromptedModel(Protocol):
 
 
 class Family(NamedTuple):
-    """What a family says of its models.
+    """The functions and names of a model family.
 
     Attributes:
         config: The class of its configs.
         prompted: Makes the prompted model: `(config, placement, remat, positions)`.
-        parameter_shapes: Gives the shape of every parameter by name.
-        logical_axes: Gives the logical axes of every parameter by name, as T5X calls them.
+        parameter_shapes: Maps a config to the shape of each parameter by name.
+        logical_axes: Maps a config to T5X's logical axes of each parameter by name.
         check_parameters: Checks stored shapes: `(place, stored, wanted)`; raises a UserError.
         embedding: The name of the embedding table.
     """
@@ -131,7 +131,7 @@ class Family(NamedTuple):
 
 
 FAMILIES = {"t5": Family(T5Config, PromptedT5, t5_shapes, t5_axes, check_parameters, EMBEDDING)}
-"""The families by the name that configs have."""
+"""The families by name."""
 
 
 def family(config: ModelConfig) -> Family:
@@ -151,18 +151,18 @@ def prompted(
     Args:
         config: The shape of the model.
         placement: How prompts and embedded tokens are combined.
-        remat: Whether the backward pass computes each block again instead of keeping what the
-            forward pass computed inside it: less memory for about a third more time.
+        remat: Whether the backward pass recomputes each block instead of keeping its activations:
+            less memory for about a third more time.
         positions: Positions that are encoded at a time, as whole examples; None for all.
     """
     return family(config).prompted(config, placement, remat, positions)
 
 
 def parameter_shapes(config: ModelConfig) -> Shapes:
-    """Returns the shape of every parameter by its name, without making any."""
+    """Returns the shape of every parameter by name, without initializing any."""
     return family(config).parameter_shapes(config)
 
 
 def logical_axes(config: ModelConfig) -> dict[str, tuple[str, ...]]:
-    """Returns the logical axes of every parameter by its name, one for each of its axes."""
+    """Returns the logical axes of every parameter by name, one per array axis."""
     return family(config).logical_axes(config)

@@ -1,4 +1,4 @@
-"""Parameters that stay on disk until they are asked for, and how they reach devices."""
+"""Parameters on disk, and loading them onto devices."""
 
 import concurrent.futures
 import dataclasses
@@ -16,23 +16,23 @@ from jax.sharding import Sharding
 from prompt_tuning.types import Params, UserError
 
 Index = tuple[slice, ...]
-"""A box of an array: one slice for each axis."""
+"""A box of an array: one slice per axis."""
 
 ShardingOf = Callable[[str, tuple[int, ...]], Sharding]
-"""Gives the sharding of a parameter by its name and its shape."""
+"""Returns the sharding of a parameter with a name and a shape."""
 
 _WORKERS = 3  # parameters read at the same time
-_AT_ONCE = 1 << 20  # numbers that are checked at a time, about
-_ALIGNMENT = 64  # bytes; JAX takes a NumPy array so aligned as a CPU array without a copy
+_AT_ONCE = 1 << 20  # numbers checked at a time, about
+_ALIGNMENT = 64  # bytes; JAX uses a NumPy array with this alignment on a CPU without a copy
 
 
 class Parameter(Protocol):
-    """A parameter where it is stored.
+    """A stored parameter.
 
     Attributes:
-        place: The file or directory it is in, for messages.
-        shape: Its shape, in the model's own layout.
-        dtype: What it is stored as.
+        place: Its file or directory, for messages.
+        shape: Its shape in the model's layout.
+        dtype: The dtype it is stored in.
     """
 
     @property
@@ -45,21 +45,21 @@ class Parameter(Protocol):
     def dtype(self) -> np.dtype: ...
 
     def read_into(self, index: Index, out: np.ndarray) -> None:
-        """Reads one box into an array of its shape and any float dtype, without another copy of it.
+        """Reads a box into an array of its shape and any float dtype, without a second copy.
 
         Raises:
-            UserError: What is stored is missing or damaged.
+            UserError: The stored parameter is missing or damaged.
         """
         ...
 
     def split(self, index: Index) -> list[Index]:
-        """Cuts a box into small ones that are quick to read one by one."""
+        """Splits a box into small ones that are fast to read one by one."""
         ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class InMemory:
-    """A parameter that is an array already."""
+    """A parameter in host memory."""
 
     array: np.ndarray
     place: str = "memory"
@@ -81,7 +81,7 @@ class InMemory:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Transposed:
-    """A matrix stored the other way round."""
+    """A matrix whose transpose is stored."""
 
     stored: Parameter
 
@@ -111,7 +111,7 @@ def in_memory(params: Params) -> dict[str, Parameter]:
 
 
 def split_rows(index: Index, shape: tuple[int, ...], rows: int) -> list[Index]:
-    """Cuts a box of an array into boxes of at most `rows` rows, which end at multiples of it."""
+    """Splits a box of an array into boxes of at most `rows` rows that end at multiples of it."""
     if not index:
         return [index]
     begin, end, _ = index[0].indices(shape[0])
@@ -120,31 +120,29 @@ def split_rows(index: Index, shape: tuple[int, ...], rows: int) -> list[Index]:
 
 
 def read_whole(parameter: Parameter, name: str, dtype: np.dtype) -> np.ndarray:
-    """Reads all of a parameter as an array of its own.
+    """Reads a whole parameter into a new array.
 
     Raises:
-        UserError: It is missing, damaged or not finite.
+        UserError: The parameter is missing, damaged or not finite.
     """
     return _read(parameter, name, dtype, (slice(None),) * len(parameter.shape))
 
 
-def load(
+def load_parameters(
     parameters: Mapping[str, Parameter],
     shardings: Sequence[Sharding | ShardingOf],
     dtype: np.dtype,
-    progress: Callable[[str], None] | None = None,
 ) -> list[Params]:
-    """Reads parameters onto devices; each box is read once, however many devices want it.
+    """Reads parameters onto devices; each box is read once, however many devices need it.
 
-    Of the whole, host memory holds only what is being read at the moment, and what lives on CPU
-    devices; those that want the same box share one array.
+    Host memory holds only the boxes being read and the parameters on CPU devices. Devices that
+    need the same box share one array.
 
     Args:
-        parameters: What to read, by name.
-        shardings: Where to put a tree of all parameters: one tree for each. A function gives the
-            sharding of each parameter by its name and its shape.
-        dtype: What to keep them as.
-        progress: Called with the name of each parameter that is loaded.
+        parameters: The parameters by name.
+        shardings: One sharding per returned tree, for all of its parameters, or a function that
+            returns the sharding of each.
+        dtype: The dtype to load them in.
 
     Returns:
         One tree for each sharding.
@@ -167,20 +165,18 @@ def load(
         jax.block_until_ready(arrays)
         return arrays
 
-    # What needs the most memory to be read comes first, while little of the whole is there.
+    # The largest needs the most memory to read, so it comes first, while little is loaded.
     largest_first = sorted(parameters.items(), key=lambda item: -math.prod(item[1].shape))
     trees: list[dict[str, jax.Array]] = [{} for _ in shardings]
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
         for (name, _), arrays in zip(largest_first, pool.map(place, largest_first), strict=True):
             for tree, array in zip(trees, arrays, strict=True):
                 tree[name] = array
-            if progress is not None:
-                progress(name)
     return [unflatten_dict(tree, sep="/") for tree in trees]
 
 
 def _bounds(index: Index | None, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """Returns first and last plus one of a box along each axis; unlike slices, they hash."""
+    """Returns the start and the end of a box along each axis, which are hashable."""
     index = index or (slice(None),) * len(shape)
     return tuple(axis.indices(size)[:2] for axis, size in zip(index, shape, strict=True))
 
@@ -188,7 +184,7 @@ def _bounds(index: Index | None, shape: tuple[int, ...]) -> tuple[tuple[int, int
 def _read_box(
     parameter: Parameter, name: str, dtype: np.dtype, bounds: tuple[tuple[int, int], ...]
 ) -> np.ndarray:
-    return _read(parameter, name, dtype, tuple(slice(*each) for each in bounds))
+    return _read(parameter, name, dtype, tuple(slice(*pair) for pair in bounds))
 
 
 def _read(parameter: Parameter, name: str, dtype: np.dtype, index: Index) -> np.ndarray:
@@ -197,7 +193,7 @@ def _read(parameter: Parameter, name: str, dtype: np.dtype, index: Index) -> np.
     for box in parameter.split(index):
         inner = zip(_bounds(box, parameter.shape), bounds, strict=True)
         place = tuple(slice(first - start, last - start) for (first, last), (start, _) in inner)
-        # With `...`, a box of no axes is an array too.
+        # With `...`, indexing without axes gives an array too, not a scalar.
         part = array[(*place, ...)]
         parameter.read_into(box, part)
         if not _finite(part):
@@ -208,7 +204,7 @@ def _read(parameter: Parameter, name: str, dtype: np.dtype, index: Index) -> np.
 
 
 def _finite(array: np.ndarray) -> bool:
-    # In parts, because the answers take memory as well.
+    # In parts, since the boolean array takes memory as well.
     array = np.atleast_1d(array)
     parts = max(1, min(len(array), array.size // _AT_ONCE))
     return all(np.isfinite(part).all() for part in np.array_split(array, parts))

@@ -1,7 +1,7 @@
-"""Products of activations and weights, in a form that bfloat16 hardware multiplies natively.
+"""Products of activations and weights that use a CPU's bfloat16 instructions.
 
-A bfloat16 product is summed in float32 and rounded once. XLA on CPUs uses bfloat16 instructions for
-such products alone; it converts the weights of others to float32 at every use.
+A bfloat16 product is summed in float32 and rounded once. XLA on CPUs uses bfloat16 instructions
+only for such products; for others it converts the weights to float32 at every use.
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ def dense_product(x: Array, kernel: Array, dimensions: Any, *args: Any, **kwargs
     Args:
         x: `[..., m]`.
         kernel: `[m, n]`.
-        dimensions: Those of that product.
-        args: What else `jax.lax.dot_general` takes, as are `kwargs`.
+        dimensions: The dimension numbers of that product.
+        args: Other arguments of `jax.lax.dot_general`, like `kwargs`.
     """
     if x.dtype == kernel.dtype == jnp.bfloat16:
         return _product(x, kernel)
@@ -36,17 +36,17 @@ def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
 
 
 def _backward(kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-    # JAX's own rule would multiply a float32 gradient, and so convert the weights.
+    # JAX's own rule would multiply by a float32 gradient, and so convert the weights.
     x, kernel = kept
-    of_x = _summed_in_float32(gradient, kernel, gradient.ndim - 1, 1)
-    rows, of_rows = (y.reshape(-1, y.shape[-1]) for y in (x, gradient))
-    return of_x, _summed_in_float32(rows, of_rows, 0, 0)
+    x_gradient = _summed_in_float32(gradient, kernel, gradient.ndim - 1, 1)
+    rows, row_gradients = (y.reshape(-1, y.shape[-1]) for y in (x, gradient))
+    return x_gradient, _summed_in_float32(rows, row_gradients, 0, 0)
 
 
 _product.defvjp(_forward, _backward)
 
 
-def _summed_in_float32(a: Array, b: Array, axis_of_a: int, axis_of_b: int) -> Array:
-    dimensions = (((axis_of_a,), (axis_of_b,)), ((), ()))
+def _summed_in_float32(a: Array, b: Array, a_axis: int, b_axis: int) -> Array:
+    dimensions = (((a_axis,), (b_axis,)), ((), ()))
     product = jax.lax.dot_general(a, b, dimensions, preferred_element_type=jnp.float32)
     return product.astype(a.dtype)

@@ -1,4 +1,4 @@
-"""What goes into and comes out of a prompted model of any family, and the loss."""
+"""Inputs and outputs of a prompted model of any family, and the loss."""
 
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ class Batch(NamedTuple):
     Attributes:
         encoder_tokens: `[B, T]` int32, 0 at padding.
         targets: `[B, L]` int32, 0 at padding.
-        prompt_id: `[B]` int32, the example's entry of the bank.
+        prompt_id: `[B]` int32, the example's index into the bank.
     """
 
     encoder_tokens: Array
@@ -26,8 +26,8 @@ class Batch(NamedTuple):
 class Dropout(NamedTuple):
     """The dropout of one forward pass.
 
-    Every example has a key of its own, so the mask of an example depends neither on what else is
-    in the batch nor on how far it is padded.
+    Each example has its own key, so its mask depends neither on the rest of the batch nor on its
+    padding.
 
     Attributes:
         rate: Probability of zeroing, in [0, 1).
@@ -39,12 +39,12 @@ class Dropout(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """Inputs as the model has read them, for whatever answers them.
+    """Encoded inputs, to decode or score.
 
     Attributes:
         states: `[B, P+T, H]`, 0 at padding.
         mask: `[B, P+T]` bool, False at padding.
-        filler: `[B]` bool, whether an input is all padding: there to fill up a batch.
+        filler: `[B]` bool, whether an input is all padding, to fill up a batch.
     """
 
     states: Array
@@ -53,11 +53,11 @@ class Encoded(NamedTuple):
 
 
 class DecodeState(NamedTuple):
-    """Holds what decoding one more token needs; what the trees hold is the family's affair.
+    """The state between two decoding steps; each family defines the trees.
 
     Attributes:
-        cache: What the tokens so far have left, a tree of arrays `[B, ...]`.
-        memory: What the input has left, a tree of arrays that stays as it is.
+        cache: State of the decoded tokens, a tree of arrays `[B, ...]`.
+        memory: State of the input, a tree of arrays that no step changes.
         index: Number of tokens decoded so far.
     """
 
@@ -69,7 +69,7 @@ class DecodeState(NamedTuple):
 def token_log_probs(logits: Array, targets: Array) -> tuple[Array, Array]:
     """Returns log p(target) and log Z, each `[..., L]`, of logits `[..., L, V]`."""
     log_z = jax.nn.logsumexp(logits, axis=-1)
-    # A masked sum instead of a gather: its gradient is dense anyway, and needs no scatter.
+    # A masked sum instead of a gather: the gradient is dense anyway, and this needs no scatter.
     rows = jax.lax.broadcasted_iota(targets.dtype, logits.shape, logits.ndim - 1)
     hit = targets[..., None] == rows
     return jnp.sum(jnp.where(hit, logits, 0.0), axis=-1) - log_z, log_z

@@ -1,4 +1,4 @@
-"""How likely targets are: sequence scores, and ranking of label strings."""
+"""Log-likelihoods of targets, and answering by ranking labels."""
 
 import dataclasses
 from typing import Any
@@ -27,7 +27,7 @@ def log_likelihood(model: PromptedModel, params: Params, bank: Bank, batch: Batc
 
 @dataclasses.dataclass(frozen=True)
 class Rank:
-    """Takes the label whose tokens are most likely, of tasks that have labels; decodes nothing."""
+    """Answers with the most likely label, for tasks that have labels; decodes nothing."""
 
     def __call__(
         self, model: PromptedModel, params: Params, encoded: Encoded, *, labels: Array, **_: Any
@@ -43,7 +43,7 @@ class Rank:
         Args:
             model: The prompted model.
             params: The model's parameters.
-            encoded: The inputs, which serve all labels.
+            encoded: The inputs, encoded once for all labels.
             labels: `[K, L]`, the tokens of each label with EOS, 0 at padding.
         """
 

@@ -1,4 +1,4 @@
-"""The SentencePiece file of a backbone: where it is, and whether it is the model's."""
+"""Fetching a backbone's SentencePiece file and checking that it fits the model."""
 
 import hashlib
 from pathlib import Path
@@ -8,15 +8,15 @@ from prompt_tuning.types import UserError
 
 _SENTINEL = "<extra_id_0>"
 _PUBLISHED_EXTRA_IDS = 100  # sentinels of T5 and mT5
-_ROUNDING = 128  # embedding tables are rounded up to a multiple of it
+_ROUNDING = 128  # embedding tables are rounded up to a multiple of this
 
 
 def fetch_vocabulary(path: str, cache: Path) -> Path:
-    """Returns a local path of a vocabulary file; one on `gs://` is fetched once into a cache.
+    """Returns a vocabulary file's local path; a file on `gs://` is fetched into a cache once.
 
     Args:
         path: The SentencePiece file, local or `gs://`.
-        cache: The directory to keep fetched files in.
+        cache: The directory for fetched files.
 
     Raises:
         UserError: It cannot be fetched.
@@ -39,15 +39,15 @@ def check_vocabulary(path: Path, rows: int, extra_ids: int | None) -> int:
 
     Args:
         path: The SentencePiece file.
-        rows: Rows of the embedding table; up to 127 more than there are pieces round it up.
-        extra_ids: Sentinels behind the pieces of the file. None where nothing says: the 100 of the
-            published models, but none if the file has sentinels itself or there is no room.
+        rows: Rows of the embedding table; rounding may make them up to 127 more than the pieces.
+        extra_ids: Number of sentinels after the pieces of the file. None if unknown: then the 100
+            of the published models, or 0 if the file has sentinels itself or there is no room.
 
     Returns:
-        The sentinels behind the pieces of the file.
+        The number of sentinels after the pieces of the file.
 
     Raises:
-        UserError: The file is missing, is no SentencePiece model, or is another model's.
+        UserError: The file is missing, is not a SentencePiece model, or is another model's.
     """
     pieces, sentinels = _count(path)
     if extra_ids is None:
@@ -56,8 +56,8 @@ def check_vocabulary(path: Path, rows: int, extra_ids: int | None) -> int:
     if not 0 <= rows - (pieces + extra_ids) < _ROUNDING:
         raise UserError(
             f"vocabulary {path} is not the model's: it has {pieces + extra_ids:,} pieces "
-            f"({extra_ids} of them sentinels behind those of the file), the model {rows:,} "
-            "embedding rows; set VOCABULARY to the file it was trained with"
+            f"({extra_ids} of them sentinels that are not in the file), and the model has {rows:,} "
+            "embedding rows; set VOCABULARY to the file that the model was trained with"
         )
     return extra_ids
 
@@ -76,13 +76,14 @@ def _count(path: Path) -> tuple[int, bool]:
     try:
         model = sentencepiece_model_pb2.ModelProto.FromString(content)  # pyright: ignore
     except Exception as error:  # protobuf's own
-        raise _no_model(path) from error
+        raise _not_a_model(path) from error
     if not model.pieces:
-        raise _no_model(path)
+        raise _not_a_model(path)
     return len(model.pieces), any(piece.piece.endswith(_SENTINEL) for piece in model.pieces)
 
 
-def _no_model(path: Path) -> UserError:
+def _not_a_model(path: Path) -> UserError:
     return UserError(
-        f"vocabulary {path} is not a SentencePiece model; give the one the model was trained with"
+        f"vocabulary {path} is not a SentencePiece model; "
+        "set VOCABULARY to the file that the model was trained with"
     )

@@ -1,4 +1,4 @@
-"""Backbones: a pretrained model's shape, its vocabulary, and where its parameters are stored."""
+"""Backbones: pretrained models with their configs, vocabularies and stored parameters."""
 
 import dataclasses
 import os
@@ -14,17 +14,17 @@ from flax.traverse_util import unflatten_dict
 from jax.sharding import Sharding
 
 import prompt_tuning
-from prompt_tuning.models import parameters as stored_parameters
 from prompt_tuning.models.family import ModelConfig, family, parameter_shapes
 from prompt_tuning.models.formats.native import is_native, open_native, write_native
-from prompt_tuning.models.formats.stored import Stored
+from prompt_tuning.models.formats.stored_model import StoredModel
 from prompt_tuning.models.parameters import (
     Parameter,
     ShardingOf,
     in_memory,
+    load_parameters,
     read_whole,
 )
-from prompt_tuning.models.t5.architecture import outline
+from prompt_tuning.models.t5.architecture import describe_shapes
 from prompt_tuning.models.vocabulary_file import check_vocabulary
 from prompt_tuning.prompts.files import embedding_digest
 from prompt_tuning.storage import write_directory
@@ -38,11 +38,11 @@ _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")  # `owner/name` or `owner
 
 @dataclasses.dataclass(frozen=True)
 class Outline:
-    """A model without weights, for plans.
+    """A model without weights, for planning.
 
     Attributes:
         config: The shape of the model.
-        param_dtype: What parameters are kept as on devices, "float32" or "bfloat16".
+        param_dtype: Dtype of parameters on devices, "float32" or "bfloat16".
     """
 
     config: ModelConfig
@@ -60,14 +60,14 @@ class Outline:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Backbone:
-    """A pretrained model with its vocabulary. Its parameters are read when they are loaded.
+    """A pretrained model with its vocabulary. Its parameters stay on disk until `load`.
 
     Attributes:
         config: The shape of the model.
-        parameters: Its parameters by name, where they are stored.
+        parameters: Its stored parameters by name.
         vocabulary_file: Its SentencePiece model.
-        extra_ids: Sentinel ids at the end of the vocabulary.
-        param_dtype: What parameters are kept as on devices, "float32" or "bfloat16".
+        extra_ids: Number of sentinel ids at the end of the vocabulary.
+        param_dtype: Dtype of parameters on devices, "float32" or "bfloat16".
     """
 
     config: ModelConfig
@@ -83,25 +83,25 @@ class Backbone:
 
     @property
     def shapes(self) -> Params:
-        """The parameters as a tree of shapes and dtypes; nothing is read."""
+        """The parameters as a tree of shapes and dtypes, without reading them."""
         return self.outline.shapes
 
     @cached_property
     def digest(self) -> str:
-        """`embedding_digest` of the embedding table, which is read for it."""
+        """`embedding_digest` of the embedding table, which it reads."""
         name = family(self.config).embedding
         return embedding_digest(read_whole(self.parameters[name], name, np.dtype(np.float32)))
 
     def load(self, shardings: Sequence[Sharding | ShardingOf]) -> list[Params]:
-        """Reads the parameters straight into each of the shardings.
+        """Reads the parameters straight onto devices, once per sharding.
 
         Returns:
-            One tree of all parameters for each sharding; CPU devices share its memory.
+            One tree of all parameters per sharding; CPU devices share its memory.
 
         Raises:
-            UserError: A parameter is damaged, or not finite.
+            UserError: A parameter is damaged or not finite.
         """
-        return stored_parameters.load(self.parameters, shardings, jnp.dtype(self.param_dtype))
+        return load_parameters(self.parameters, shardings, jnp.dtype(self.param_dtype))
 
 
 def open_backbone(
@@ -111,28 +111,28 @@ def open_backbone(
     vocabulary: Path | None,
     param_dtype: str,
 ) -> Backbone:
-    """Opens a backbone in any form that is read; see `docs/weights.md`. Reads no weights.
+    """Opens a backbone in any supported format without reading weights; see `docs/weights.md`.
 
     Args:
-        name_or_path: A backbone that ships with the package; a directory of this project, of
-            Hugging Face or of T5X, the last also on `gs://`; or a model of the Hugging Face hub.
-        model: Its shape, or None for the one that is stored with it.
-        vocabulary: Its SentencePiece file, or None for the one that is stored with it.
-        param_dtype: What parameters are kept as on devices, "float32" or "bfloat16".
+        name_or_path: The name of a backbone that ships with the package; a directory in this
+            project's, Hugging Face's or T5X's format, the last also on `gs://`; or the name of a
+            model on the Hugging Face hub.
+        model: Its shape, or None for the stored config.
+        vocabulary: Its SentencePiece file, or None for the stored one.
+        param_dtype: Dtype of parameters on devices, "float32" or "bfloat16".
 
     Raises:
-        UserError: There is no such backbone, it is damaged, its weights are not exactly the
-            parameters that its config describes, or the vocabulary is not the model's.
+        UserError: There is no such backbone, it is damaged, its weights do not match its config
+            exactly, or the vocabulary is another model's.
     """
     stored = _open(os.fspath(name_or_path))
     config = _choose_config(stored, model)
-    found = {name: parameter.shape for name, parameter in stored.parameters.items()}
     wanted = parameter_shapes(config)
-    family(config).check_parameters(stored.place, found, wanted)
+    family(config).check_parameters(stored.place, stored.shapes, wanted)
     vocabulary_file = vocabulary or stored.vocabulary_file
     if vocabulary_file is None:
         raise UserError(
-            f"backbone {name_or_path}: checkpoints of T5X have no vocabulary; set VOCABULARY to "
+            f"backbone {name_or_path}: T5X checkpoints have no vocabulary; set VOCABULARY to "
             "the model's SentencePiece file"
         )
     return Backbone(
@@ -145,10 +145,10 @@ def open_backbone(
 
 
 def is_remote(name_or_path: str) -> bool:
-    """Returns whether a backbone would have to be fetched: from `gs://`, or from the hub."""
-    there = name_or_path in SHIPPED or Path(name_or_path).exists()
-    elsewhere = name_or_path.startswith("gs://") or _HUB_NAME.fullmatch(name_or_path)
-    return not there and bool(elsewhere)
+    """Returns whether a backbone must be downloaded, from `gs://` or the Hugging Face hub."""
+    local = name_or_path in SHIPPED or Path(name_or_path).exists()
+    remote = name_or_path.startswith("gs://") or _HUB_NAME.fullmatch(name_or_path)
+    return not local and bool(remote)
 
 
 def save_backbone(
@@ -158,16 +158,16 @@ def save_backbone(
     vocabulary_file: Path,
     extra_ids: int,
 ) -> None:
-    """Writes a model as a directory that `open_backbone` opens, in the place of what is there.
+    """Writes a model to a directory that `open_backbone` opens, whole or not at all.
 
-    It is whole or not written at all.
+    An existing directory is replaced.
 
     Args:
         directory: The directory.
         config: The shape of the model.
         params: Its parameters, a tree of arrays.
         vocabulary_file: Its SentencePiece model, which is copied.
-        extra_ids: Sentinel ids at the end of the vocabulary.
+        extra_ids: Number of sentinel ids at the end of the vocabulary.
 
     Raises:
         UserError: A parameter is not finite.
@@ -182,7 +182,7 @@ def save_backbone(
         )
 
 
-def _open(name_or_path: str) -> Stored:
+def _open(name_or_path: str) -> StoredModel:
     if name_or_path in SHIPPED:
         return open_native(Path(prompt_tuning.__file__).parent / "mini" / name_or_path)
     path = Path(name_or_path).expanduser()
@@ -200,36 +200,36 @@ def _open(name_or_path: str) -> Stored:
     raise UserError(f"backbone {name_or_path}: no such name or directory{hint}")
 
 
-def _open_directory(path: Path) -> Stored:
+def _open_directory(path: Path) -> StoredModel:
     if is_native(path):
         return open_native(path)
     from prompt_tuning.models.formats import hugging_face
 
     if hugging_face.is_hugging_face(path):
         return hugging_face.open_hugging_face(path, path.resolve().name)
-    steps = sorted(each.name for each in path.glob("checkpoint_*") if each.is_dir())
+    steps = sorted(step.name for step in path.glob("checkpoint_*") if step.is_dir())
     if steps:
         raise UserError(
-            f"backbone {path}: it holds checkpoints, not one; give one of {', '.join(steps)} in it"
+            f"backbone {path}: it is a directory of checkpoints; give one of them: "
+            f"{', '.join(steps)}"
         )
-    # TensorStore takes its time to import.
+    # TensorStore is slow to import.
     from prompt_tuning.models.formats import t5x
 
     if t5x.is_t5x(path):
         return t5x.open_t5x(str(path))
     raise UserError(
-        f"backbone {path}: it holds no backbone, neither weights.safetensors nor model.safetensors "
-        "nor a checkpoint of T5X; see docs/weights.md"
+        f"backbone {path}: the directory has neither weights.safetensors nor model.safetensors nor "
+        "a T5X checkpoint; see docs/weights.md"
     )
 
 
-def _choose_config(stored: Stored, model: ModelConfig | None) -> ModelConfig:
+def _choose_config(stored: StoredModel, model: ModelConfig | None) -> ModelConfig:
     if model is None and stored.config is None:
-        shapes = {name: parameter.shape for name, parameter in stored.parameters.items()}
-        words = ", ".join(outline(shapes).values()) or "the shapes of no T5"
+        found = ", ".join(describe_shapes(stored.shapes).values()) or "no parameters of a T5"
         raise UserError(
-            f"backbone {stored.place} does not say what model it is of (it has {words}); include "
-            "a file of configs/models/ or set MODEL"
+            f"backbone {stored.place} does not say what model it is of (it has {found}); include "
+            "a file from configs/models/ or set MODEL"
         )
     if model is None or stored.config is None:
         config = model or stored.config
@@ -244,6 +244,7 @@ def _choose_config(stored: Stored, model: ModelConfig | None) -> ModelConfig:
     if differ:
         raise UserError(
             f"backbone {stored.place} is not the model that MODEL describes, which has "
-            f"{', '.join(differ)}; include the file of configs/models/ that fits, or set MODEL=None"
+            f"{', '.join(differ)}; include the matching file from configs/models/, or set "
+            "MODEL=None"
         )
     return model

@@ -1,1 +1,1 @@
-"""What a row trains: a prompt, a whole model, or anything that gives prompts."""
+"""What a row trains: a prompt, a whole model, or anything that computes prompts."""

@@ -1,4 +1,4 @@
-"""The protocol of parameterizations: what a row trains, and what the model reads of it."""
+"""The base class of parameterizations: what a row trains, and the prompts or model it makes."""
 
 import abc
 import dataclasses
@@ -11,14 +11,14 @@ from prompt_tuning.prompts.initializers import InitContext
 from prompt_tuning.types import Array, Params
 
 Trainable = Any
-"""What a row trains: any tree of float arrays."""
+"""The trained arrays of a row: any tree of float arrays."""
 
 Given = Any
 """Constants of a row, such as source prompts: any tree of arrays. The optimizer never sees them."""
 
 
 class Variables(NamedTuple):
-    """What the model reads of a row in the passes of a step, which are differentiated by it.
+    """The inputs of a model that depend on a row's trainable; a step differentiates by them.
 
     Attributes:
         bank: The row's K prompts, or None.
@@ -30,15 +30,15 @@ class Variables(NamedTuple):
 
 
 class Parameterization(abc.ABC):
-    """Says what a row trains and which prompts, or which model, that gives.
+    """Defines what a row trains, and how prompts or a model are computed from it.
 
-    A new method is a frozen dataclass that derives from this class, in a module of its own: it has
-    at least `length`, `init` and `bank`, and gin builds it. All its methods are traced by JAX but
-    for `given` and `describe`.
+    A new method is a frozen dataclass in its own module. It derives from this class and defines at
+    least `length`, `init` and `bank`; gin builds it. JAX traces all methods except `given` and
+    `describe`.
 
     Attributes:
         length: Tokens of each prompt, P.
-        tunes_model: Whether a row has the model for itself, so that rows train one after another.
+        tunes_model: Whether each row has its own model, so that rows train one after another.
     """
 
     length: int
@@ -46,21 +46,21 @@ class Parameterization(abc.ABC):
 
     @abc.abstractmethod
     def init(self, key: Array, first: Any, given: Given) -> Trainable:
-        """Returns what a row trains, before its first step.
+        """Returns the trainable of a row before its first step.
 
         Args:
-            key: A random key of the row.
-            first: The row's first prompt `[P, H]`, of its initializer; for a parameterization that
-                `tunes_model` the first parameters of the model.
+            key: The row's random key.
+            first: The first prompt `[P, H]`, from the row's initializer; for a parameterization
+                that `tunes_model`, the first parameters of the model.
             given: The row's constants.
         """
 
     @abc.abstractmethod
     def bank(self, trainable: Trainable, given: Given) -> Bank | None:
-        """Returns the row's K prompts: one, or one for each task of a mixture in its order."""
+        """Returns the row's K prompts: one, or one per task of a mixture in its order."""
 
     def params(self, trainable: Trainable) -> Params | None:
-        """Returns the row's own parameters of the model; None for the frozen ones."""
+        """Returns the row's own model parameters, or None for the frozen ones."""
         del trainable
         return None
 
@@ -68,17 +68,17 @@ class Parameterization(abc.ABC):
         """Returns the constants of a row.
 
         Args:
-            context: What a row may draw on.
+            context: The frozen model, the task and the finished rows.
         """
         del context
         return ()
 
     def rates(self, trainable: Trainable) -> Any:
-        """Returns the factor of the learning rate for each leaf, in a tree like `trainable`."""
+        """Returns factors of the learning rate, one per leaf, in a tree like `trainable`."""
         return jax.tree.map(lambda _: 1.0, trainable)
 
     def prompt(self, trainable: Trainable, given: Given) -> Array:
-        """Returns the prompt `[P, H]` that is kept in prompt files."""
+        """Returns the prompt `[P, H]` to save in prompt files."""
         bank = self.bank(trainable, given)
         if not isinstance(bank, PromptBank) or len(bank.prompts) != 1:
             raise NotImplementedError(
@@ -87,10 +87,10 @@ class Parameterization(abc.ABC):
         return bank.prompts[0]
 
     def describe(self) -> dict[str, Any]:
-        """Returns the parameterization as a JSON object; it is part of what identifies a result."""
+        """Returns the parameterization as a JSON object, which helps to identify results."""
         settings = dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
         return {"parameterization": type(self).__name__, **settings}
 
     def variables(self, trainable: Trainable, given: Given) -> Variables:
-        """Returns what the model reads of the row."""
+        """Returns the inputs of the model that depend on the row."""
         return Variables(self.bank(trainable, given), self.params(trainable))

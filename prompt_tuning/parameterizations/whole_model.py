@@ -9,9 +9,9 @@ from prompt_tuning.types import Array, Params
 
 @dataclasses.dataclass(frozen=True)
 class WholeModel(Parameterization):
-    """Trains all parameters of the model, which reads no prompt.
+    """Trains all parameters of the model, without a prompt.
 
-    The papers restore the optimizer's state of pre-training. Checkpoints are read here without it:
+    The papers restore the optimizer state of pre-training. Here it is not read from checkpoints:
     the accumulators start fresh, with the step offset of the pretrained checkpoint.
     """
 
@@ -24,7 +24,7 @@ class WholeModel(Parameterization):
         return first
 
     def bank(self, trainable: Params, given: Any) -> None:
-        """Returns None: the model reads inputs alone."""
+        """Returns None: there are no prompts."""
         del trainable, given
 
     def params(self, trainable: Params) -> Params:

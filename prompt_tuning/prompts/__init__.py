@@ -1,1 +1,1 @@
-"""The prompt bank: initializers, placements and prompt files."""
+"""Soft prompts: the bank, initializers, placements and prompt files."""

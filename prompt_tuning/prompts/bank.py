@@ -1,4 +1,4 @@
-"""The prompt bank: every soft prompt that is trained or used at once."""
+"""The prompt bank: all soft prompts that are trained or used together."""
 
 import dataclasses
 from typing import Protocol
@@ -13,7 +13,7 @@ from prompt_tuning.types import Array
 class Bank(Protocol):
     """Gives each example its soft prompt.
 
-    A bank is a pytree of arrays; every leaf has a leading axis N, one entry for each prompt.
+    A bank is a pytree of arrays. Every leaf has a leading axis N, with one entry per prompt.
     """
 
     @property
@@ -25,8 +25,8 @@ class Bank(Protocol):
         """Returns the soft prompt of each example, `[B, P, H]`.
 
         Args:
-            prompt_id: `[B]` int32 in [0, N). An id beyond the bank gives a prompt of NaN, so that
-                a wrong id shows instead of borrowing another row's prompt.
+            prompt_id: `[B]` int32 in [0, N). An id out of range gives a prompt of NaN, so that it
+                shows, instead of another row's prompt.
             embedded: `[B, T, H]`, the embedded input, for prompts that depend on it.
             tokens: `[B, T]`, the input, 0 at padding.
         """
@@ -39,7 +39,7 @@ class PromptBank:
     """A bank of prompts that are the same for every input.
 
     Attributes:
-        prompts: `[N, P, H]`, of NumPy or of JAX.
+        prompts: `[N, P, H]`, a NumPy or JAX array.
     """
 
     prompts: Array | np.ndarray
@@ -56,5 +56,5 @@ class PromptBank:
 
 
 def no_prompt(width: int) -> PromptBank:
-    """Returns a bank of one prompt without tokens, `[1, 0, H]`: the model reads inputs alone."""
+    """Returns a bank of one empty prompt, `[1, 0, H]`, for a model without prompts."""
     return PromptBank(np.zeros((1, 0, width), np.float32))

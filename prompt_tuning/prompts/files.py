@@ -1,8 +1,8 @@
 """Prompt files: one soft prompt `[P, H]` float32 with its provenance, as safetensors or `.npy`.
 
-In a library a prompt file also holds the task embedding that the prompt is found by: the same
-row's prompt early in its tuning (Vu et al. 2022, section 4.1). It records what the prompt has to be
-used with to do as it did in its run, and may hold the arrays that its tuning trained.
+The metadata records how the prompt must be used to score as in its run. In a library the file also
+holds the task embedding used for retrieval: the same row's prompt early in its tuning (Vu et al.
+2022, section 4.1). If the prompt was computed from other trained arrays, it may hold those too.
 """
 
 import dataclasses
@@ -25,28 +25,28 @@ FORMAT_VERSION = "1"
 TENSOR = "prompt"
 EMBEDDING = "embedding"
 TRAINABLE = "trainable."
-"""What the names of tensors begin with that a parameterization trained."""
+"""Name prefix of the tensors that a parameterization trained."""
 NPY_MAGIC = b"\x93NUMPY"
 PREFIX = "prefix"
-"""The placement of a prompt that does not say its own."""
+"""The placement of a prompt that records none."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prompt:
-    """A soft prompt and where it comes from.
+    """A soft prompt with its provenance.
 
     Attributes:
         array: `[P, H]` float32.
         metadata: Strings: `format_version`, `name`, `task`, `backbone`, `backbone_digest`,
             `prompt_length`, `hidden_size`, `step`, `seed`, `init`, `metrics` (JSON), `created`,
-            `version`, `embedding_step` where there is an embedding, `parameterization` where there
-            is a trainable, and `imported_from` where it came in another form; and, as far as they
-            are known, `placement`, `target_prefix`, `label_words` (JSON list), `input_template`,
-            `feature_lengths` (JSON), `task_digest`, `compute_dtype` and `param_dtype` of its run.
-            Empty for a prompt from `.npy`, which has no room for them.
+            `version`; `embedding_step` if there is an embedding, `parameterization` if there is a
+            trainable, and `imported_from` if it was in another format; and, if known, `placement`,
+            `target_prefix`, `label_words` (JSON list), `input_template`, `feature_lengths` (JSON),
+            `task_digest`, `compute_dtype` and `param_dtype` of its run. Empty for a prompt from
+            `.npy`, which has no metadata.
         embedding: Its task embedding `[P, H]` float32, or None.
-        trainable: What was trained where that is not the prompt itself, such as the factors whose
-            product it is: arrays by their paths in the tree. None for a plain prompt.
+        trainable: The trained arrays that the prompt was computed from, such as the factors of a
+            product, by path in their tree. None if the prompt itself was trained.
     """
 
     array: np.ndarray
@@ -56,12 +56,12 @@ class Prompt:
 
     @property
     def name(self) -> str:
-        """What it is called; "without metadata" where its file does not say."""
+        """Its name, or "without metadata" if its file has none."""
         return self.metadata.get("name", "without metadata")
 
     @property
     def label_words(self) -> tuple[str, ...]:
-        """The label words of its task; none where there are none or the file does not say."""
+        """The label words of its task; empty if it has none or the file does not record them."""
         try:
             words = json.loads(self.metadata.get("label_words", "[]"))
         except (ValueError, RecursionError):
@@ -70,7 +70,7 @@ class Prompt:
         return tuple(words) if valid else ()
 
     def embedded(self, embedding: np.ndarray, step: int) -> "Prompt":
-        """Returns the prompt with its task embedding, the prompt `[P, H]` after `step` steps."""
+        """Returns this prompt with a task embedding `[P, H]`, its own array after `step` steps."""
         metadata = {**self.metadata, "embedding_step": str(step)}
         embedding = np.asarray(embedding, np.float32)
         return dataclasses.replace(self, metadata=metadata, embedding=embedding)
@@ -103,29 +103,29 @@ def describe(
     trainable: Mapping[str, np.ndarray] | None = None,
     parameterization: str | None = None,
 ) -> Prompt:
-    """Returns the prompt `[P, H]` with all metadata of a prompt file; what is None is not in it.
+    """Returns the prompt `[P, H]` with the metadata of a prompt file, without those that are None.
 
     Args:
         array: The prompt.
-        name: What to call it.
+        name: Its name.
         task: The task or mixture it was tuned on.
         backbone: The frozen model's name.
         backbone_digest: `embedding_digest` of the frozen model's table.
         step: Training steps taken.
         seed: The run's random seed.
-        init: How it was initialised; for a transferred prompt, the `digest` of its source.
+        init: The initializer's name; for a transferred prompt, the `digest` of its source.
         metrics: Scores on validation.
         created: Time of creation, ISO 8601.
-        placement: Where it stands among the inputs, a name of `placement.PLACEMENTS`.
-        target_prefix: Text that all targets began with, "" for none.
-        label_words: Label words of the task; empty where answers are open.
+        placement: Its position among the inputs, a name in `placement.PLACEMENTS`.
+        target_prefix: Text that all targets begin with, "" for none.
+        label_words: Label words of the task; empty for open answers.
         input_template: How columns of the user's own file became inputs.
         feature_lengths: Tokens kept of inputs and targets.
         task_digest: Digest of the task's tokens, answers and metrics.
-        compute_dtype: What the model computed in.
-        param_dtype: What its parameters were kept as.
-        trainable: What was trained, by path, where that is not the prompt itself.
-        parameterization: Names what gives the prompt from `trainable`.
+        compute_dtype: Dtype of the model's computation.
+        param_dtype: Dtype of the model's parameters.
+        trainable: The trained arrays by path, if the prompt was computed from them.
+        parameterization: Name of the parameterization that computes the prompt from `trainable`.
     """
     length, width = array.shape
     metadata = {
@@ -159,16 +159,16 @@ def describe(
 
 
 def lengths_text(feature_lengths: Mapping[str, int]) -> str:
-    """Returns how metadata writes the tokens kept of each feature."""
+    """Returns the JSON of the tokens kept of each feature, as in metadata."""
     return json.dumps(dict(feature_lengths), sort_keys=True)
 
 
 def save(path: str | os.PathLike, prompt: Prompt) -> None:
-    """Writes a prompt, whole or not at all; `.npy` keeps the prompt alone.
+    """Writes a prompt, whole or not at all; `.npy` keeps only its array.
 
     Raises:
         UserError: The name ends in neither `.safetensors` nor `.npy`, the prompt is not a finite
-            `[P, H]` array, what was trained is not finite, or the file cannot be written.
+            `[P, H]` array, its trainable is not finite, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix not in (".safetensors", ".npy"):
@@ -187,25 +187,24 @@ def save(path: str | os.PathLike, prompt: Prompt) -> None:
                 file.write(safetensors.numpy.save(tensors, written_metadata(prompt)))
     except OSError as error:
         raise UserError(
-            f"prompt file {path}: cannot write it ({error.strerror}); choose a directory that is "
-            "there, has room, and can be written to"
+            f"prompt file {path}: cannot write it ({error.strerror}); choose an existing, writable "
+            "directory with free space"
         ) from error
 
 
 def load(path: str | os.PathLike) -> Prompt:
-    """Reads a prompt file; a file in `.npy` format is known by its first bytes, whatever its name.
+    """Reads a prompt file; `.npy` is recognized by its first bytes, whatever the file's name.
 
     Nothing is ever unpickled.
 
     Raises:
-        UserError: The file is missing, damaged, of another kind, or holds numbers that are not
-            finite.
+        UserError: The file is missing, damaged, in another format, or not finite.
     """
     path = Path(path)
     if path.is_dir():
         raise UserError(
             f"prompt file {path}: it is a directory; give the files in it, such as"
-            " best.safetensors of a row"
+            " a row's best.safetensors"
         )
     try:
         with path.open("rb") as file:
@@ -221,7 +220,7 @@ def load(path: str | os.PathLike) -> Prompt:
 
 
 def written_metadata(prompt: Prompt) -> dict[str, str]:
-    """Returns the metadata that a prompt's file holds: all of it, and the format's version."""
+    """Returns the metadata of a prompt's file: the prompt's own and the format version."""
     return {"format_version": FORMAT_VERSION, **prompt.metadata}
 
 
@@ -235,21 +234,21 @@ def check(
     placement: str | None = None,
     target_prefix: str | None = None,
 ) -> None:
-    """Refuses a prompt that is for another model, has another shape, or was tuned otherwise.
+    """Checks that a prompt fits a model and a run.
 
-    What a prompt does not record is not checked: one from `.npy` is checked by shape alone.
+    Only what the prompt records is checked: for one from `.npy`, its shape alone.
 
     Args:
         prompt: The prompt.
         backbone: The frozen model's name.
         backbone_digest: `embedding_digest` of the frozen model's table.
-        prompt_length: Tokens that it must have, P.
-        hidden_size: Width that it must have, H.
-        placement: Where it must have stood among the inputs; None for anywhere.
-        target_prefix: What targets must have begun with, "" for nothing; None for anything.
+        prompt_length: Required length in tokens, P.
+        hidden_size: Required width, H.
+        placement: Required placement, or None for any.
+        target_prefix: Required target prefix, "" for none, or None for any.
 
     Raises:
-        UserError: Something differs; the message names everything that does.
+        UserError: The prompt does not fit; the message lists every difference.
     """
     length, width = prompt.array.shape
     found = {
@@ -279,14 +278,18 @@ def check(
 
 
 def checked(array: np.ndarray, path: str | os.PathLike) -> np.ndarray:
-    """Returns an array that was read as a prompt, as float32.
+    """Returns a prompt's array as float32.
+
+    Args:
+        array: The array.
+        path: Its file, for messages.
 
     Raises:
-        UserError: It is not a finite `[P, H]` of floats; the message names the file.
+        UserError: The array is not a finite `[P, H]` of floats.
     """
     if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating) or 0 in array.shape:
         raise UserError(
-            f"prompt file {path}: holds {array.dtype} of shape {list(array.shape)}, not a prompt"
+            f"prompt file {path}: it holds {array.dtype} of shape {list(array.shape)}, not a prompt"
             " [P, H] of floats; give a prompt file"
         )
     array = array.astype(np.float32)
@@ -300,13 +303,13 @@ def digest(array: np.ndarray) -> str:
 
 
 def embedding_digest(table: np.ndarray) -> str:
-    """Returns the `digest` of an embedding table `[V, H]`, by which prompts know their backbone."""
+    """Returns the `digest` of an embedding table `[V, H]`, which identifies prompts' backbone."""
     return digest(table)
 
 
 def _check_finite(array: np.ndarray, path: str | os.PathLike) -> None:
     if not np.isfinite(array).all():
-        raise UserError(f"prompt file {path}: holds numbers that are not finite; use another one")
+        raise UserError(f"prompt file {path}: it has numbers that are not finite; use another one")
 
 
 def _read_npy(file: BinaryIO, path: Path) -> np.ndarray:
@@ -316,7 +319,7 @@ def _read_npy(file: BinaryIO, path: Path) -> np.ndarray:
             raise ValueError("bytes after the array")
     except OSError:
         raise
-    # The header is Python text, and NumPy lets whatever its parser raises through.
+    # The header is Python text, and NumPy raises whatever its parser does.
     except Exception as error:
         raise _damaged(path) from error
     return array
@@ -329,7 +332,7 @@ def _read_safetensors(path: Path) -> Prompt:
             tensors = set(file.keys())
             if "format_version" not in metadata or TENSOR not in tensors:
                 raise UserError(
-                    f"prompt file {path}: it holds tensors, but no prompt of this project;"
+                    f"prompt file {path}: it has tensors, but is not a prompt file of this project;"
                     " give a file that train wrote"
                 )
             if metadata["format_version"] != FORMAT_VERSION:

@@ -1,7 +1,7 @@
-"""How a prompt begins, before its first step (Lester et al. 2021, section 3.2).
+"""Initializers of prompts (Lester et al. 2021, section 3.2).
 
 An initializer is a frozen dataclass with the methods of `Initializer`; gin builds it. Random
-numbers are JAX's; the rest is done in NumPy, as JAX would compile a program for each operation.
+numbers are JAX's. The rest uses NumPy, since JAX would compile a program for each operation.
 """
 
 import abc
@@ -22,7 +22,7 @@ UNIFORM_RANGES: dict[str, tuple[float, float]] = {
     "paper": (-0.5, 0.5),
     "reference_code": (0.0, 0.5),
 }
-"""Ranges of `Uniform`: of Lester et al. 2021, and of the code its authors released."""
+"""Ranges of `Uniform`: the one in Lester et al. 2021, and the one in their released code."""
 
 
 class Tokenizer(Protocol):
@@ -35,18 +35,17 @@ class Tokenizer(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InitContext:
-    """What an initializer may draw on.
+    """The inputs of an initializer.
 
     Attributes:
         embeddings: The frozen model's embedding table `[V, H]`.
         vocabulary: The frozen model's vocabulary.
-        labels: Label strings of the row's task, or of those of its mixture; empty if answers are
-            open.
+        labels: Label strings of the row's task or of its mixture's tasks; empty for open answers.
         backbone: Name of the frozen model.
         backbone_digest: Digest of its embedding table.
-        placement: Where prompts of the run stand among the inputs.
+        placement: Name of the run's placement.
         target_prefix: Text that all targets of the row's task begin with, "" for none.
-        best_prompts: Prompt files of finished rows, by row name.
+        best_prompts: Best prompt files of finished rows, by row name.
     """
 
     embeddings: np.ndarray
@@ -60,19 +59,20 @@ class InitContext:
 
 
 class Initializer(Protocol):
-    """How a prompt begins.
+    """Makes the first prompt of a row.
 
-    A new one is a frozen dataclass that derives from this class and has `describe` and `prompt`.
+    A new initializer is a frozen dataclass that derives from this class and defines `describe` and
+    `prompt`.
     """
 
     @property
     def after(self) -> str | None:
-        """Names the row that must be finished first, or None."""
+        """The name of the row that must finish first, or None."""
         return None
 
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Returns it as a JSON object; `init` is its name in results and prompt files."""
+        """Returns the settings as a JSON object; `init` is the name in results and prompt files."""
 
     @abc.abstractmethod
     def prompt(self, key: Array, shape: tuple[int, int], context: InitContext) -> np.ndarray:
@@ -84,7 +84,7 @@ class Initializer(Protocol):
             context: The frozen model, the task and the finished rows.
 
         Raises:
-            UserError: There is no such prompt for this model, task or shape.
+            UserError: The initializer does not fit the model, the task or the shape.
         """
 
 
@@ -106,7 +106,7 @@ class Uniform(Initializer):
     def prompt(self, key: Array, shape: tuple[int, int], context: InitContext) -> np.ndarray:
         if self.bounds not in UNIFORM_RANGES:
             hint = nearest(self.bounds, UNIFORM_RANGES) or f"; use {' or '.join(UNIFORM_RANGES)}"
-            raise UserError(f"uniform initializer: no range is called {self.bounds!r}{hint}")
+            raise UserError(f"uniform initializer: bounds cannot be {self.bounds!r}{hint}")
         return np.asarray(_draw_uniform(key, shape, *UNIFORM_RANGES[self.bounds]))
 
 
@@ -114,13 +114,12 @@ class Uniform(Initializer):
 class SampledVocab(Initializer):
     """Draws P distinct rows of the embedding table: prompt[i] = table[k_i], k_i < population.
 
-    Lester et al. 2021, section 3.2, "sampled vocab", with a population of 5,000. Rows of a
-    SentencePiece vocabulary are sorted by likelihood, so the first are the most common. A
-    population beyond the table is cut to it, and one smaller than P is drawn from with
-    replacement; both warn.
+    Lester et al. 2021, section 3.2, "sampled vocab", with a population of 5,000. SentencePiece
+    sorts pieces by likelihood, so the first rows are the most common. A population larger than the
+    table means the whole table, and one smaller than P is drawn from with replacement; both warn.
 
     Attributes:
-        population: Rows to draw from, the first of the table; None draws from all.
+        population: Number of rows to draw from, the first of the table; None for all.
     """
 
     population: int | None
@@ -139,13 +138,12 @@ class SampledVocab(Initializer):
 class ClassLabels(Initializer):
     """Averages the embeddings of the pieces of label i: prompt[i] = mean_k table[pieces[i][k]].
 
-    Tokens beyond the labels are those of `SampledVocab`; labels beyond P are dropped with a
-    warning. A task whose answers are open has no labels, and begins from the sampled vocabulary
-    alone. Lester et al. 2021, section 3.2, "class label".
+    Prompt tokens after the labels come from `SampledVocab`, as do all for a task with open answers.
+    Labels beyond P are dropped with a warning. Lester et al. 2021, section 3.2, "class label".
 
     Attributes:
-        labels: Label strings; None takes the task's own.
-        population: Rows the sampled vocabulary draws from; None draws from all.
+        labels: Label strings; None for the task's own.
+        population: Number of rows that `SampledVocab` draws from; None for all.
     """
 
     labels: tuple[str, ...] | None
@@ -156,7 +154,7 @@ class ClassLabels(Initializer):
         return {"init": "class_labels", "labels": labels, "population": self.population}
 
     def falls_back(self, labels: tuple[str, ...]) -> bool:
-        """Says whether a task with these labels has none to begin from."""
+        """Returns whether there are no labels, so that all of the prompt is sampled vocabulary."""
         return self.labels is None and not labels
 
     def prompt(self, key: Array, shape: tuple[int, int], context: InitContext) -> np.ndarray:
@@ -173,7 +171,7 @@ class ClassLabels(Initializer):
                 stacklevel=2,
             )
         means = [
-            # Not `mean`: this is jax.numpy.mean to the bit, for labels of up to 7 pieces.
+            # Unlike `mean`, this equals jax.numpy.mean bit for bit for labels of up to 7 pieces.
             table[np.asarray(ids)].astype(np.float32).sum(axis=0) * np.float32(1 / len(ids))
             for ids in pieces[: shape[0]]
         ]
@@ -183,7 +181,7 @@ class ClassLabels(Initializer):
         labels = context.labels if self.labels is None else self.labels
         if not labels:
             raise UserError(
-                "class labels: there are no labels; give them, or use another "
+                "class labels: there are no labels; give some, or use another "
                 "initializer, such as PROMPT_INIT=@SampledVocab()"
             )
         pieces = [context.vocabulary.encode(label) for label in labels]
@@ -196,13 +194,13 @@ class ClassLabels(Initializer):
 
 @dataclasses.dataclass(frozen=True)
 class FromText(Initializer):
-    """Takes one embedding per piece of a text, cut at P pieces: prompt[i] = table[pieces[i]].
+    """Takes the embeddings of the first P pieces of a text: prompt[i] = table[pieces[i]].
 
-    Tokens beyond the text are those of `SampledVocab`.
+    Prompt tokens after the text come from `SampledVocab`.
 
     Attributes:
         text: The text.
-        population: Rows the sampled vocabulary draws from; None draws from all.
+        population: Number of rows that `SampledVocab` draws from; None for all.
     """
 
     text: str
@@ -226,9 +224,9 @@ class FromText(Initializer):
 
 @dataclasses.dataclass(frozen=True)
 class FromFile(Initializer):
-    """Takes the prompt of a file, of the same backbone, length, width, placement and target prefix.
+    """Takes the prompt of a file with the run's backbone, shape, placement and target prefix.
 
-    Vu et al. 2022, section 2, is this with a prompt tuned on another task.
+    With a prompt tuned on another task, this is soft prompt transfer (Vu et al. 2022, section 2).
 
     Attributes:
         path: The prompt file.
@@ -237,7 +235,7 @@ class FromFile(Initializer):
     path: str
 
     def describe(self) -> dict[str, Any]:
-        """Names the file and the digest of its prompt."""
+        """Returns the file's path and its prompt's digest."""
         return {"init": "file", "path": self.path, "digest": files.digest(self._load().array)}
 
     def prompt(self, key: Array, shape: tuple[int, int], context: InitContext) -> np.ndarray:
@@ -262,9 +260,9 @@ class FromFile(Initializer):
 
 @dataclasses.dataclass(frozen=True)
 class FromRow(Initializer):
-    """Takes the best checkpoint of another row of the same run: its prompt, or its model.
+    """Takes the best checkpoint of another row of the run: its prompt, or its model.
 
-    Vu et al. 2022, section 2: soft prompt transfer from a source task to a target task.
+    This is soft prompt transfer from a source to a target task (Vu et al. 2022, section 2).
 
     Attributes:
         row: Name of that row.
@@ -281,7 +279,7 @@ class FromRow(Initializer):
 
     def prompt(self, key: Array, shape: tuple[int, int], context: InitContext) -> np.ndarray:
         if self.row not in context.best_prompts:
-            raise UserError(f"no row '{self.row}' has finished to start from")
+            raise UserError(f"cannot start from row '{self.row}', which has not finished")
         return FromFile(str(context.best_prompts[self.row])).prompt(key, shape, context)
 
 
@@ -289,11 +287,11 @@ class FromRow(Initializer):
 class WeightedAverage(Initializer):
     """Averages prompt files: prompt = sum_i s_i prompt_i, s_i = max(w_i, 0) / sum_j max(w_j, 0).
 
-    Vu et al. 2022, section 4.3, with the similarities of tasks as weights. Where no weight is
-    positive all count the same.
+    Vu et al. 2022, section 4.3, with the similarities of tasks as weights. If no weight is
+    positive, all are equal.
 
     Attributes:
-        paths: Prompt files, each as of `FromFile`.
+        paths: Prompt files, as for `FromFile`.
         weights: Their weights.
     """
 
@@ -301,7 +299,7 @@ class WeightedAverage(Initializer):
     weights: tuple[float, ...]
 
     def describe(self) -> dict[str, Any]:
-        """Names the digests of the prompts, and the shares they have."""
+        """Returns the prompts' digests and normalized weights."""
         digests = [FromFile(path).describe()["digest"] for path in self.paths]
         shares = [round(float(share), 6) for share in self._shares]
         return {"init": "weighted_average", "of": digests, "shares": shares}
@@ -320,7 +318,7 @@ class WeightedAverage(Initializer):
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained(Initializer):
-    """Takes the pretrained model as it is: how model tuning begins. It gives no prompt.
+    """Starts model tuning from the pretrained model; it makes no prompt.
 
     Lester et al. 2021, section 3.1, "model tuning".
     """
@@ -330,13 +328,13 @@ class Pretrained(Initializer):
 
     def prompt(self, key: Array, shape: tuple[int, int], context: InitContext) -> np.ndarray:
         raise UserError(
-            "@Pretrained() starts model tuning, and prompts are tuned here; "
-            "set PROMPT_INIT to @ClassLabels() or another initializer of a prompt"
+            "@Pretrained() starts model tuning, but this run tunes prompts; "
+            "set PROMPT_INIT to @ClassLabels() or another initializer of prompts"
         )
 
 
 def init_key(seed: int) -> Array:
-    """Returns the random key a row with this seed draws its first prompt with."""
+    """Returns the random key for the first prompt of a row with this seed."""
     return _init_key(np.uint32(seed))
 
 
@@ -374,7 +372,7 @@ def _count_rows(table: np.ndarray, population: int | None) -> int:
 
 
 def _sample(key: Array, shape: tuple[int, int], table: np.ndarray, rows: int) -> np.ndarray:
-    """Returns P of the first `rows` rows of the table."""
+    """Draws P of the first `rows` rows of the table."""
     distinct = shape[0] <= rows
     if not distinct:
         warnings.warn(
@@ -389,18 +387,18 @@ def _sample(key: Array, shape: tuple[int, int], table: np.ndarray, rows: int) ->
 def _fill_up(
     first: np.ndarray, key: Array, shape: tuple[int, int], table: np.ndarray, rows: int
 ) -> np.ndarray:
-    """Returns a prompt that begins with `first` and goes on with the sampled vocabulary."""
+    """Returns a prompt of `first`, continued with sampled vocabulary."""
     if first.shape[0] == shape[0]:
         return first
-    # The whole prompt is drawn, so that the rest is what it would be by itself.
+    # The whole prompt is drawn, so that the rest equals that of `SampledVocab`.
     return np.concatenate([first, _sample(key, shape, table, rows)[first.shape[0] :]])
 
 
 def _check_width(what: str, table: np.ndarray, shape: tuple[int, int]) -> None:
     if table.shape[1] != shape[1]:
         raise UserError(
-            f"{what}: the embedding table is {table.shape[1]} wide, the prompt {shape[1]};"
-            " use the embeddings of the model that the prompt is for"
+            f"{what}: the embedding table is {table.shape[1]} wide, but the prompt {shape[1]};"
+            " use the embeddings of the prompt's own model"
         )
 
 

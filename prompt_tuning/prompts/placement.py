@@ -1,7 +1,7 @@
-"""Where soft prompts stand among the embedded input tokens (Lester et al. 2021, section 2).
+"""The placement of soft prompts among the embedded input tokens (Lester et al. 2021, section 2).
 
-Every placement keeps the order of the tokens, leaves padding at the end, and returns the mask of
-what is not padding; prompt tokens never are.
+Every placement keeps the order of the tokens and leaves padding at the end. Its mask is False at
+padding, which prompt tokens never are.
 """
 
 from typing import Protocol
@@ -20,7 +20,7 @@ class Placement(Protocol):
         Args:
             prompts: `[B, P, H]`, cast to the dtype of `embedded`.
             embedded: `[B, T, H]`, the embeddings of `tokens`.
-            tokens: `[B, T]` int32, 0 where an example is padded.
+            tokens: `[B, T]` int32, 0 at padding.
         """
         ...
 
@@ -40,7 +40,7 @@ def after_first_token(prompts: Array, embedded: Array, tokens: Array) -> tuple[A
 
 
 def suffix_before_eos(prompts: Array, embedded: Array, tokens: Array) -> tuple[Array, Array]:
-    """Puts the prompt before the last token of the input, which is its EOS."""
+    """Puts the prompt before the last token of the input, its EOS."""
     return _insert(prompts, embedded, jnp.maximum(_lengths(tokens) - 1, 0), _lengths(tokens))
 
 
@@ -55,18 +55,18 @@ PLACEMENTS: dict[str, Placement] = {
     "suffix_before_eos": suffix_before_eos,
     "suffix_after_eos": suffix_after_eos,
 }
-"""The placements by the names that configs use."""
+"""The placements by their names in configs."""
 
 
 def find_placement(name: str) -> Placement:
-    """Returns the placement of a name.
+    """Returns the placement with a name.
 
     Raises:
-        UserError: There is none of that name.
+        UserError: There is no such placement.
     """
     if name not in PLACEMENTS:
         hint = nearest(name, PLACEMENTS) or f"; known are {', '.join(PLACEMENTS)}"
-        raise UserError(f"no placement of prompts is called '{name}'{hint}")
+        raise UserError(f"no placement is called '{name}'{hint}")
     return PLACEMENTS[name]
 
 
@@ -81,7 +81,7 @@ def _lengths(tokens: Array) -> Array:
 def _insert(
     prompts: Array, embedded: Array, positions: Array, lengths: Array
 ) -> tuple[Array, Array]:
-    """Puts `prompts` before position `positions` `[B]` of each input."""
+    """Inserts `prompts` before positions `[B]` of inputs of `lengths` `[B]`."""
     size = prompts.shape[1]
     to = jnp.arange(size + embedded.shape[1], dtype=jnp.int32)[None, :]
     start = positions[:, None]

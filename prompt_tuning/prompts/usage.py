@@ -1,7 +1,7 @@
-"""What prompts are used with: settings that their files record and that scores depend on.
+"""Settings that prompt files record and that scores depend on.
 
-A prompt that stands elsewhere among the inputs than it was tuned to, or whose answers begin
-otherwise, still gives answers, only worse ones. So commands take such settings from the files.
+With another placement or target prefix than it was tuned with, a prompt still gives answers, only
+worse ones. So commands take these settings from the files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,21 +10,21 @@ from prompt_tuning.prompts.files import Prompt, lengths_text
 from prompt_tuning.types import UserError
 
 
-def agreed(
+def agreed_setting(
     paths: Sequence[str], prompts: Sequence[Prompt], key: str, *, chosen: str | None, default: str
 ) -> str:
-    """Returns the one value of a setting that all prompts are used with.
+    """Returns the value of a setting on which all prompts agree.
 
     Args:
-        paths: Where the prompts are from.
+        paths: The prompts' files.
         prompts: The prompts.
         key: The setting's name in their metadata.
-        chosen: Its value where the user set it; None takes that of the files.
-        default: Its value for a prompt that does not record it, where the user set none.
+        chosen: The user's value, or None for the value in the files.
+        default: The value of a prompt that does not record the setting, if the user chose none.
 
     Raises:
-        UserError: A file records another value than the user set, or two files differ; both values
-            are named.
+        UserError: A file differs from the user's value, or two files differ; the message has both
+            values.
     """
     what = key.replace("_", " ")
     fallback = default if chosen is None else chosen
@@ -33,18 +33,18 @@ def agreed(
         if chosen is not None and value != chosen:
             raise UserError(
                 f"{path}: the prompt was tuned with the {what} {value!r}, but {chosen!r} is set; "
-                "leave the setting out"
+                "remove the setting"
             )
         if value != values[0]:
             raise UserError(
                 f"the prompts differ in their {what}: {paths[0]} has {values[0]!r}, and {path} "
-                f"{value!r}; run the command once for each"
+                f"has {value!r}; run the command once for each"
             )
     return values[0] if values else fallback
 
 
 def check_labels(prompt: Prompt, task: str, labels: Sequence[str]) -> None:
-    """Refuses to score a prompt on its own task where that has none of its label words now.
+    """Checks that a prompt's own task still has one of the label words it was tuned with.
 
     Args:
         prompt: The prompt.
@@ -52,7 +52,7 @@ def check_labels(prompt: Prompt, task: str, labels: Sequence[str]) -> None:
         labels: The label words of that task.
 
     Raises:
-        UserError: The prompt was tuned to give answers that are never right.
+        UserError: No answer that the prompt was tuned to give can be right.
     """
     known = prompt.label_words
     if prompt.metadata.get("task") == task and known and labels and not set(known) & set(labels):
@@ -62,12 +62,13 @@ def check_labels(prompt: Prompt, task: str, labels: Sequence[str]) -> None:
         )
 
 
-def holds_other_data(
+def task_data_changed(
     prompt: Prompt, task: str, digest: str, feature_lengths: Mapping[str, int]
 ) -> bool:
-    """Returns whether a prompt's own task has other examples or splits than when it was tuned.
+    """Returns whether the examples or splits of a prompt's own task changed since it was tuned.
 
-    Texts that are cut elsewhere make other examples too, so that nothing is known of those.
+    False if unknown: other feature lengths alone change the digest, since they truncate texts
+    elsewhere.
 
     Args:
         prompt: The prompt.
@@ -75,21 +76,18 @@ def holds_other_data(
         digest: The digest of that task.
         feature_lengths: Tokens kept of its inputs and targets.
     """
-    here = {
-        "task": task,
-        "feature_lengths": lengths_text(feature_lengths),
-    }
-    same = all(prompt.metadata.get(key) == value for key, value in here.items())
+    current = {"task": task, "feature_lengths": lengths_text(feature_lengths)}
+    same = all(prompt.metadata.get(key) == value for key, value in current.items())
     return same and prompt.metadata.get("task_digest", digest) != digest
 
 
 def remarks(paths: Sequence[str], prompts: Sequence[Prompt], here: Mapping[str, str]) -> list[str]:
-    """Says in lines what differs from the runs of the prompts and may change scores a little.
+    """Returns a line for each setting that differs from the prompts' runs and may change scores.
 
     Args:
-        paths: Where the prompts are from.
+        paths: The prompts' files.
         prompts: The prompts.
-        here: Settings as they are, by their names in metadata.
+        here: The current settings by their names in metadata.
     """
     lines = []
     for key, value in here.items():

@@ -213,7 +213,7 @@ def test_class_labels_of_a_task_without_any(
 ):
     settings = _bindings("train", folder, cache_dir) | {"CLASS_LABELS": ()}
     words = ["--gin_file=runs/train_mini.gin", *flags(**settings)]
-    _fails("train", words, "class labels: there are no labels; give them", folder, here, capsys)
+    _fails("train", words, "class labels: there are no labels; give some", folder, here, capsys)
 
 
 @pytest.mark.parametrize(

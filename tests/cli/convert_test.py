@@ -1,4 +1,4 @@
-"""`convert`, from the command line: round trips through every form are exact."""
+"""`convert`, from the command line: round trips through every format are exact."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ def hugging_face(tmp_path: Path) -> Path:
 
 
 def _convert(here: Callable[..., int], source: Path, target: Path, form: str, **more) -> int:
-    """Converts, quoting the shape of the golden model where T5X's form does not have it."""
+    """Converts, quoting the shape of the golden model where T5X's format does not have it."""
     shape = {"name": "hf", "vocab_size": 48, "emb_dim": 16, "num_heads": 2, "head_dim": 6}
     shape |= {"mlp_dim": 20, "num_encoder_layers": 2, "num_decoder_layers": 1}
     shape |= {"activations": ("gelu", "linear"), "tied_embeddings": False}
@@ -43,7 +43,7 @@ def _convert(here: Callable[..., int], source: Path, target: Path, form: str, **
     return here("convert", "--gin_file=defaults.gin", "--gin.MODEL=@T5Config()", *words, *given)
 
 
-def test_round_trips_through_every_form_are_exact(
+def test_round_trips_through_every_format_are_exact(
     here: Callable[..., int], hugging_face: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ):
     own, t5x, back = tmp_path / "own", tmp_path / "checkpoint_9", tmp_path / "back"
@@ -111,7 +111,7 @@ def _is_leaf(node) -> bool:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"CONVERT_FORMAT": "huggingface"}, "no form is called 'huggingface' (did you mean hugg"),
+        ({"CONVERT_FORMAT": "huggingface"}, "no format is called 'huggingface' (did you mean hugg"),
         ({"CONVERT_TO": "."}, ". exists; set CONVERT_TO to a directory that does not"),
         ({"convert__step": -1}, "convert.step is -1; it must be 0 or more"),
         ({"INITIAL_CHECKPOINT_PATH": "t5_mimi"}, "no such name or directory (did you mean t5_mini"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.prompts import files
-from prompt_tuning.prompts.formats import forms
+from prompt_tuning.prompts.formats import registry
 from prompt_tuning.transfer.library.library import Library
 from tests.documented import commands
 
@@ -26,7 +26,7 @@ def folder(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     (tmp_path / "runs/train").symlink_to(trained)
     prompt = files.load(trained / "prompts/mini_sst2.class_labels.seed0/best.safetensors")
     of_hub = files.Prompt(prompt.array, {**prompt.metadata, "backbone": "t5_1_0_small"})
-    forms.write(tmp_path / "sst2_adapter", of_hub, "peft")
+    registry.write_prompt(tmp_path / "sst2_adapter", of_hub, "peft")
     (tmp_path / "released").mkdir()
     for name in NAMES:
         found = files.load(trained / f"prompts/{name}.class_labels.seed0/best.safetensors")
@@ -47,7 +47,7 @@ def test_every_command_runs(folder: Path, here: Callable[..., int], capsys: pyte
         said[command.split()[1]] = capsys.readouterr().out
     assert "mini_sst2" in said["list"] and "mini_cr" not in said["list"]
     assert "mini_cr" in said["search"] and "class_labels" in said["show"]
-    again = forms.read(folder / "again")
+    again = registry.read_prompt(folder / "again")
     known = files.load(folder / "runs/train/prompts/mini_sst2.class_labels.seed0/best.safetensors")
     np.testing.assert_array_equal(again.array, known.array)
     assert (folder / "report/index.html").exists()

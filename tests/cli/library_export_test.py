@@ -1,4 +1,4 @@
-"""Prompts of a library go out in the forms of other systems, and come back the same."""
+"""Prompts of a library go out in the formats of other systems, and come back the same."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from prompt_tuning.cli.main import main
 from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.prompts.formats import forms
+from prompt_tuning.prompts.formats import registry
 from prompt_tuning.transfer.library.library import Library
 
 ARRAY = np.arange(6, dtype=np.float32).reshape(3, 2) / 7
@@ -71,11 +71,11 @@ def test_bad_input_is_one_line_and_leaves_nothing(library, capsys):
     Path("there/f").touch()
     for words, message in (
         (("rta", "--to=a.npy", "--format=npy"), "no prompt 'rta' (did you mean rte"),
-        (("rte", "--to=a.npz", "--format=npz"), "no form 'npz' to write a prompt in (did you mean"),
+        (("rte", "--to=a.npz", "--format=npz"), "format 'npz' (did you mean"),
         (("rte", "--to=a.pt", "--format=torch_zip"), "use peft, reference_code, npy, safetensors"),
-        (("rte", "--to=a.txt", "--format=npy"), "a.txt: a name in this form ends in .npy"),
-        (("rte", "--to=a.npy", "--format=safetensors"), "this form ends in .safetensors"),
-        (("rte", "--to=there", "--format=peft"), "there: there is something already"),
+        (("rte", "--to=a.txt", "--format=npy"), "a.txt: a name in this format ends in .npy"),
+        (("rte", "--to=a.npy", "--format=safetensors"), "this format ends in .safetensors"),
+        (("rte", "--to=there", "--format=peft"), "there: the path exists"),
         (("rte", "--to=a/b.npy", "--format=npy"), "a/b.npy: cannot write it"),
         (("rte", "--to=there/f/b.npy", "--format=npy"), "b.npy: cannot write it (Not a directory"),
         (("rte", "--to=a.npy", "--format=npy", "--base_model=b"), "--base_model has no effect"),
@@ -91,7 +91,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(library, capsys):
     assert [path.name for path in Path().iterdir()] == ["there"]
 
 
-def test_help_shows_every_form(capsys):
+def test_help_shows_every_format(capsys):
     assert run("export", "--help") == 0
     text = capsys.readouterr().out
-    assert all(f" {name}: " in text for name in forms.WRITTEN) and "torch_zip" not in text
+    assert all(f" {name}: " in text for name in registry.WRITERS) and "torch_zip" not in text

@@ -10,7 +10,7 @@ import pytest
 from prompt_tuning.cli.main import main
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.prompts.formats import forms
+from prompt_tuning.prompts.formats import registry
 from prompt_tuning.transfer.library.library import Library
 from tests.prompts.formats import torch_files
 
@@ -51,7 +51,9 @@ def test_an_adapter_of_peft_says_its_backbone_and_where_it_is_from(library, caps
         "hidden_size": "16",
         "imported_from": "peft sst2",
     }
-    np.testing.assert_array_equal(Library(library).load(entry).array, forms.read("sst2").array)
+    np.testing.assert_array_equal(
+        Library(library).load(entry).array, registry.read_prompt("sst2").array
+    )
     assert (
         f"imported  {entry.name}\n{library}: 1 prompts, 1 of them new\n" == capsys.readouterr().out
     )
@@ -61,7 +63,9 @@ def test_an_adapter_of_peft_says_its_backbone_and_where_it_is_from(library, caps
 
 def test_a_directory_of_many_is_imported_whole(library, capsys):
     for task in ("IMDB", "SST2"):
-        torch_files.write(Path("emb", f"{task}PromptT5Small", "task_prompt"), torch_files.tensor())
+        torch_files.write_torch_file(
+            Path("emb", f"{task}PromptT5Small", "task_prompt"), torch_files.tensor()
+        )
     np.save("emb/mnli.npy", ARRAY)
     files.save("emb/rte.safetensors", Prompt(ARRAY, OURS).embedded(ARRAY * 2, 10))
     Path("emb/notes.txt").write_text("hello")
@@ -124,7 +128,7 @@ def test_bad_input_is_one_line_and_nothing_is_added(library, capsys):
     Library.create("other").add([Prompt(ARRAY, OURS)])
     Library("other").entries()
     armed = torch_files.call(torch_files.name("os", "system"), torch_files.text("mkdir mark"))
-    torch_files.write(Path("armed.pt"), armed)
+    torch_files.write_torch_file(Path("armed.pt"), armed)
     for words, message in (
         (("good.npy", "cut.npy"), "cut.npy: damaged"),
         (("good.npy", "absent"), "absent: cannot read it"),
@@ -146,7 +150,7 @@ def test_bad_input_is_one_line_and_nothing_is_added(library, capsys):
     assert not library.exists() and not Path("mark").exists()
 
 
-def test_help_shows_every_form(capsys):
+def test_help_shows_every_format(capsys):
     assert run("import", "--help") == 0
     text = capsys.readouterr().out
-    assert all(f"\n  {name} " in text for name in forms.FORMATS)
+    assert all(f"\n  {name} " in text for name in registry.FORMATS)

@@ -152,7 +152,7 @@ def test_prompts_that_differ_are_not_used_together(
     refused(capsys, str(prompt_of(odd)), str(front), "'suffix_before_eos'", "'prefix'")
     unknown = changed(prompt_of(odd), tmp_path / "a.safetensors", placement="behind")
     assert here("eval", MINI, *words_for(cache_dir, tmp_path / "out", unknown)) == 2
-    refused(capsys, str(unknown), "no placement of prompts is called 'behind'")
+    refused(capsys, str(unknown), "no placement is called 'behind'")
 
 
 def test_a_row_does_not_start_from_a_prompt_of_another_placement(

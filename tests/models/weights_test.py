@@ -15,7 +15,7 @@ from benchmarks.pieces import write_vocabulary
 from prompt_tuning.models.family import parameter_shapes
 from prompt_tuning.models.parameters import (
     InMemory,
-    load,
+    load_parameters,
     read_whole,
     split_rows,
 )
@@ -137,7 +137,9 @@ def test_the_largest_parameters_are_read_first_and_into_the_memory_they_stay_in(
         name: np.full((size, 8), size, np.float32) for name, size in {"a": 9, "b": 99}.items()
     }
     stored = {name: Watched(array) for name, array in arrays.items()}
-    (params,) = load(stored, [SingleDeviceSharding(jax.devices()[0])], np.dtype(np.float32))
+    (params,) = load_parameters(
+        stored, [SingleDeviceSharding(jax.devices()[0])], np.dtype(np.float32)
+    )
     assert reads == [params[name].unsafe_buffer_pointer() for name in ("b", "a")]
     np.testing.assert_array_equal(params["b"], arrays["b"])
 

@@ -204,9 +204,9 @@ DAMAGED = {
     ),
     "not a prompt": (
         safetensors.numpy.save({"weight": ARRAY}, VERSION),
-        "no prompt of this project",
+        "not a prompt file of this project",
     ),
-    "no metadata": (written(ARRAY, None), "no prompt of this project"),
+    "no metadata": (written(ARRAY, None), "not a prompt file of this project"),
     "another version": (written(ARRAY, {"format_version": "2"}), "format version 2 is not 1"),
     "NaN": (written(NOT_FINITE, VERSION), "not finite"),
     "NaN in npy": (npy(NOT_FINITE), "not finite"),

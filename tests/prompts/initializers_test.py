@@ -208,7 +208,7 @@ def test_impossible_texts_are_refused(text, message):
     "initializer", [SampledVocab(5), ClassLabels(("1",), None), FromText("1", None)], ids=repr
 )
 def test_a_table_of_another_width_is_refused(initializer):
-    with pytest.raises(UserError, match="the embedding table is 2 wide, the prompt 3"):
+    with pytest.raises(UserError, match="the embedding table is 2 wide, but the prompt 3"):
         draw(initializer, (4, 3))
 
 
@@ -243,7 +243,7 @@ def test_a_row_gives_the_prompt_that_it_finished_with(tmp_path: Path):
     path = Path(prompt_file(tmp_path / "best.safetensors", value=0.25))
     assert FromRow("source").after == "source" and FromFile("x").after is None
     np.testing.assert_array_equal(draw(FromRow("source"), best_prompts={"source": path}), 0.25)
-    with pytest.raises(UserError, match="no row 'source' has finished"):
+    with pytest.raises(UserError, match="row 'source', which has not finished"):
         draw(FromRow("source"))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.prompts.files import Prompt, lengths_text
-from prompt_tuning.prompts.usage import agreed, check_labels, holds_other_data, remarks
+from prompt_tuning.prompts.usage import agreed_setting, check_labels, remarks, task_data_changed
 from prompt_tuning.types import UserError
 
 
@@ -17,7 +17,7 @@ FRONT, BEHIND, UNKNOWN = prompt(placement="prefix"), prompt(placement="suffix_af
 
 def placement(*prompts: Prompt, chosen: str | None = None) -> str:
     paths = [f"{number}.safetensors" for number in range(len(prompts))]
-    return agreed(paths, prompts, "placement", chosen=chosen, default="prefix")
+    return agreed_setting(paths, prompts, "placement", chosen=chosen, default="prefix")
 
 
 def test_files_say_where_their_prompts_stand():
@@ -45,11 +45,11 @@ def test_prompts_that_differ_are_both_named(first: Prompt):
 def test_a_target_prefix_of_nothing_is_a_value_of_its_own():
     plain, odd = prompt(target_prefix=""), prompt(target_prefix="<extra_id_0>")
     key = "target_prefix"
-    assert agreed(["a"], [odd], key, chosen=None, default="") == "<extra_id_0>"
+    assert agreed_setting(["a"], [odd], key, chosen=None, default="") == "<extra_id_0>"
     with pytest.raises(UserError, match=r"target prefix '<extra_id_0>', but '' is set"):
-        agreed(["a"], [odd], key, chosen="", default="")
-    with pytest.raises(UserError, match=r"a has '', and b '<extra_id_0>'"):
-        agreed(["a", "b"], [plain, odd], key, chosen=None, default="")
+        agreed_setting(["a"], [odd], key, chosen="", default="")
+    with pytest.raises(UserError, match=r"a has '', and b has '<extra_id_0>'"):
+        agreed_setting(["a", "b"], [plain, odd], key, chosen=None, default="")
 
 
 def test_a_task_whose_labels_are_others_by_now_is_refused():
@@ -65,11 +65,11 @@ def test_a_task_whose_labels_are_others_by_now_is_refused():
 def test_other_data_under_the_name_of_the_prompts_task_is_known():
     lengths = {"inputs": 64, "targets": 8}
     tuned = {"task": "reviews", "task_digest": "ab", "feature_lengths": lengths_text(lengths)}
-    assert holds_other_data(prompt(**tuned), "reviews", "cd", lengths)
-    assert not holds_other_data(prompt(**tuned), "reviews", "ab", lengths)
-    assert not holds_other_data(prompt(**tuned), "other", "cd", lengths)
-    assert not holds_other_data(prompt(**tuned), "reviews", "cd", lengths | {"inputs": 512})
-    assert not holds_other_data(prompt(task="reviews"), "reviews", "cd", lengths)
+    assert task_data_changed(prompt(**tuned), "reviews", "cd", lengths)
+    assert not task_data_changed(prompt(**tuned), "reviews", "ab", lengths)
+    assert not task_data_changed(prompt(**tuned), "other", "cd", lengths)
+    assert not task_data_changed(prompt(**tuned), "reviews", "cd", lengths | {"inputs": 512})
+    assert not task_data_changed(prompt(task="reviews"), "reviews", "cd", lengths)
 
 
 def test_what_differs_from_the_run_is_said_once():

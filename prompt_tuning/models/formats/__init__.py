@@ -1,1 +1,1 @@
-"""Forms in which a backbone is stored: how each is opened and written."""
+"""The formats of stored backbones: opening and writing them."""

@@ -15,8 +15,8 @@ from prompt_tuning.models.parameters import Index, Parameter, split_rows
 from prompt_tuning.types import UserError
 
 GCS = "gs://"
-_AT_ONCE = 1 << 20  # numbers that are read at a time, about
-# Each thread that has read or decoded a chunk keeps the memory of one.
+_AT_ONCE = 1 << 20  # numbers read at a time, about
+# Each thread that has read or decoded a chunk keeps the memory of one chunk.
 _THREADS = {"limit": 2}
 _CONTEXT = ts.Context(
     {
@@ -29,14 +29,14 @@ _CONTEXT = ts.Context(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ZarrArray:
-    """An array that TensorStore reads.
+    """A `Parameter` that TensorStore reads.
 
     Attributes:
-        place: Where it is, for messages.
+        place: Its directory, for messages.
         spec: Its TensorStore specification.
         shape: Its shape.
-        dtype: What it is stored as.
-        rows: Rows that are read together: those of a chunk, or of several small ones.
+        dtype: The dtype it is stored in.
+        rows: Number of rows to read together: those of one chunk, or of several small ones.
     """
 
     place: str
@@ -60,20 +60,20 @@ class ZarrArray:
 
 
 def is_remote(path: str) -> bool:
-    """Returns whether a path is one of Google Cloud Storage."""
+    """Returns whether a path is on Google Cloud Storage."""
     return path.startswith(GCS)
 
 
 def join(path: str, *names: str) -> str:
-    """Returns the path of something below a directory, local or remote."""
+    """Joins names to a directory's path, local or remote."""
     return "/".join([path.rstrip("/"), *names])
 
 
 def read_file(path: str) -> bytes | None:
-    """Reads a file, local or remote; None where there is none.
+    """Returns the content of a file, local or remote, or None if it does not exist.
 
     Raises:
-        UserError: It cannot be reached.
+        UserError: The file cannot be read.
     """
     directory, _, name = path.rpartition("/")
     try:
@@ -83,7 +83,7 @@ def read_file(path: str) -> bytes | None:
     except (ValueError, OSError, RuntimeError) as error:
         raise UserError(
             f"{path}: cannot read it ({reason(error)}); check the name and the network, or give "
-            "the path of a copy on this machine"
+            "the path of a local copy"
         ) from error
     return found.value if found.state == "value" else None
 
@@ -98,19 +98,19 @@ def store_spec(directory: str) -> dict[str, Any]:
 
 
 def zarr_spec(directory: str, name: str) -> dict[str, Any]:
-    """Returns the specification of the Zarr array in the directory `name` of another."""
+    """Returns the TensorStore specification of the Zarr array `name` in a directory."""
     return {"driver": "zarr", "kvstore": store_spec(join(directory, name))}
 
 
 def open_arrays(specs: Mapping[str, Mapping[str, Any]], place: str) -> dict[str, Parameter]:
-    """Opens arrays, all at the same time, to see their shapes; nothing of them is read.
+    """Opens arrays concurrently, reading their shapes and dtypes only.
 
     Args:
-        specs: TensorStore specifications by the arrays' names.
-        place: The directory they are in, for messages.
+        specs: TensorStore specifications by array name.
+        place: Their directory, for messages.
 
     Raises:
-        UserError: One is missing or damaged.
+        UserError: An array is missing or damaged.
     """
     opening = {name: _open(spec) for name, spec in specs.items()}
     opened: dict[str, Parameter] = {}
@@ -126,41 +126,41 @@ def open_arrays(specs: Mapping[str, Mapping[str, Any]], place: str) -> dict[str,
 
 
 def rows_together(shape: Sequence[int], chunk: Sequence[int]) -> int:
-    """Returns how many rows of an array to read at a time: a multiple of those of a chunk."""
+    """Returns how many rows of an array to read at a time: a multiple of a chunk's rows."""
     rows = max(1, chunk[0]) if chunk else 1
-    in_chunks = max(1, rows * int(np.prod(shape[1:])))
-    return rows * max(1, _AT_ONCE // in_chunks)
+    numbers = max(1, rows * int(np.prod(shape[1:])))
+    return rows * max(1, _AT_ONCE // numbers)
 
 
 def damaged(place: str, error: Exception) -> UserError:
-    """Returns the error for weights that are missing or damaged."""
+    """Returns the error of missing or damaged weights."""
     return UserError(f"backbone weights {place}: missing or damaged ({reason(error)})")
 
 
 def reason(error: Exception) -> str:
-    """Returns what TensorStore says in one short line."""
+    """Returns TensorStore's message as one short line."""
     return " ".join(re.split(r" \[\w+='", str(error))[0].split())
 
 
 @contextlib.contextmanager
 def _without_advice() -> Iterator[None]:
-    """Drops what is written to standard error.
+    """Drops everything written to standard error.
 
-    TensorStore advises there, once, to log in to Google, which public buckets do not need; what
-    goes wrong it raises.
+    TensorStore advises there, once, to log in to Google, which public buckets do not need. Errors
+    are raised, not written.
     """
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
 def _open(spec: Mapping[str, Any]) -> ts.Future:
-    # Without the option, chunks that are not there read as zeros.
+    # Without this option, missing chunks read as zeros.
     spec = {**spec, "fill_missing_data_reads": False}
     return ts.open(spec, context=_CONTEXT, read=True, open=True)

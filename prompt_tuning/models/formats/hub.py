@@ -1,14 +1,14 @@
-"""Models of the Hugging Face hub, fetched once into its own cache."""
+"""Models on the Hugging Face hub, downloaded once into the hub's own cache."""
 
 from pathlib import Path
 
 from prompt_tuning.models.formats import hugging_face
-from prompt_tuning.models.formats.stored import Stored
+from prompt_tuning.models.formats.stored_model import StoredModel
 from prompt_tuning.types import UserError
 
 
-def open_from_hub(name: str) -> Stored:
-    """Fetches a model, and opens it as `open_hugging_face` does.
+def open_from_hub(name: str) -> StoredModel:
+    """Downloads a model and opens it with `open_hugging_face`.
 
     Args:
         name: `owner/name`, or `owner/name@revision` for a branch, tag or commit.
@@ -20,7 +20,7 @@ def open_from_hub(name: str) -> Stored:
 
 
 def _fetch(name: str) -> Path:
-    """Returns the local directory of a model's config, safetensors and vocabulary."""
+    """Returns the local directory with a model's config, safetensors and vocabulary."""
     import huggingface_hub
 
     repository, _, revision = name.partition("@")
@@ -31,7 +31,7 @@ def _fetch(name: str) -> Path:
             revision=revision or None,
             allow_patterns=[*files, hugging_face.VOCABULARY, hugging_face.TOKENIZER],
         )
-    except Exception as error:  # of the hub, of its HTTP client, and of the network
+    except Exception as error:  # from the hub, its HTTP client, or the network
         reason = (str(error).splitlines() or [""])[0].strip()[:120]
         raise UserError(
             f"backbone {name}: there is no such directory, and it cannot be fetched from the "
@@ -39,7 +39,7 @@ def _fetch(name: str) -> Path:
         ) from error
     if not list(Path(directory).glob("model*.safetensors")):
         raise UserError(
-            f"backbone {name}: the hub has no safetensors of it, and pickled weights are not read; "
-            f"give a revision that has them, as in {repository}@refs/pr/1"
+            f"backbone {name}: it has no safetensors on the hub, and pickled weights are not "
+            f"supported; give a revision with safetensors, such as {repository}@refs/pr/1"
         )
     return Path(directory)

@@ -1,7 +1,7 @@
 """Directories of Hugging Face transformers: `config.json`, safetensors, and `spiece.model`.
 
-Matrices are stored the other way round, layers are blocks of numbered sublayers, and the
-embedding table may be there under several names.
+Unlike in T5X, matrices are transposed, layers are blocks of numbered sublayers, and the embedding
+table may be stored under several names.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from prompt_tuning.models.formats.hugging_face_names import (
     our_name,
     stored_name,
 )
-from prompt_tuning.models.formats.stored import Stored
+from prompt_tuning.models.formats.stored_model import StoredModel
 from prompt_tuning.models.formats.tensors import open_tensors, write_tensors
 from prompt_tuning.models.parameters import Index, Parameter, Transposed
 from prompt_tuning.models.t5.config import T5Config
@@ -48,13 +48,13 @@ _SIZES = {
     "mlp_dim": "d_ff",
     "num_encoder_layers": "num_layers",
 }
-# The first T5 models were released with a table that no model reads.
+# The first T5 models were released with a table that transformers ignores.
 _UNUSED = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Repeated:
-    """A parameter stored under several names, which must agree."""
+    """A parameter stored under several names with equal values."""
 
     stored: Mapping[str, Parameter]
 
@@ -93,18 +93,18 @@ class _Repeated:
 
 
 def is_hugging_face(directory: Path) -> bool:
-    """Returns whether a directory is, or should be, of this form."""
+    """Returns whether a directory is, or should be, in this format."""
     if any((directory / name).exists() for name in (WEIGHTS, SHARDS)):
         return True
     return (directory / CONFIG).exists() or any(directory.glob("pytorch_model*.bin"))
 
 
-def open_hugging_face(directory: Path, name: str) -> Stored:
-    """Opens a directory of a T5, T5 1.1, mT5 or Flan-T5; reads no weights.
+def open_hugging_face(directory: Path, name: str) -> StoredModel:
+    """Opens a directory of a T5, T5 1.1, mT5 or Flan-T5 without reading weights.
 
     Args:
         directory: The directory.
-        name: What to call the model.
+        name: The name to give the model.
 
     Raises:
         UserError: A file is missing or damaged, the weights are pickled, or the model is not a T5.
@@ -116,13 +116,15 @@ def open_hugging_face(directory: Path, name: str) -> Stored:
     tables = {key: tensors.pop(key) for key in table_names if key in tensors}
     if len({tensor.shape for tensor in tables.values()}) > 1:
         shapes = ", ".join(f"{key} {list(tensor.shape)}" for key, tensor in tables.items())
-        raise UserError(f"backbone weights {directory}: {shapes} are one table and must be equal")
+        raise UserError(
+            f"backbone weights {directory}: {shapes} are the same table, so their shapes must agree"
+        )
     parameters: dict[str, Parameter] = {EMBEDDING: _Repeated(tables)} if tables else {}
     for theirs, tensor in tensors.items():
         ours = our_name(theirs)
         transposed = ours is not None and is_transposed(ours)
         parameters[ours or theirs] = Transposed(tensor) if transposed else tensor
-    return Stored(
+    return StoredModel(
         place=str(directory),
         parameters=parameters,
         config=config,
@@ -142,19 +144,19 @@ def write_hugging_face(
 ) -> None:
     """Writes `config.json`, `model.safetensors` and `spiece.model` into a directory.
 
-    Besides, `tokenizer_config.json` says how many sentinels follow the pieces of the vocabulary.
+    It also writes `tokenizer_config.json` with the number of sentinels after the vocabulary's
+    pieces.
 
     Raises:
-        UserError: The model is no T5, it has a feed-forward layer that transformers lacks, or a
-            parameter cannot be read.
+        UserError: The model is not a T5, transformers lacks its feed-forward layer, or a parameter
+            cannot be read.
     """
     if not isinstance(config, T5Config):
-        raise UserError(f"{config.name}: only a T5 is written in the form of Hugging Face")
+        raise UserError(f"{config.name}: only a T5 can be written in Hugging Face's format")
     kinds = {activations: kind for kind, activations in _FEED_FORWARD.items()}
     if config.activations not in kinds:
         raise UserError(f"transformers has no T5 with the activations {config.activations}")
-    values = {ours: getattr(config, ours) for ours in _SIZES}
-    values = {theirs: values[ours] for ours, theirs in _SIZES.items()} | {
+    values = {theirs: getattr(config, ours) for ours, theirs in _SIZES.items()} | {
         "architectures": ["T5ForConditionalGeneration"],
         "model_type": "t5",
         "num_decoder_layers": config.num_decoder_layers,
@@ -200,10 +202,12 @@ def _open_files(directory: Path) -> dict[str, Parameter]:
         if pickled:
             raise UserError(
                 f"backbone {directory}: it has no {WEIGHTS}, and {pickled[0]} would have to be "
-                "unpickled, which can run what is in it; save it as safetensors where you trust "
-                "it: save_pretrained(..., safe_serialization=True) of transformers"
+                "unpickled, which can run any code in it; if you trust it, save it as safetensors "
+                "with save_pretrained(..., safe_serialization=True) of transformers"
             )
-        raise UserError(f"backbone {directory}: it has no {WEIGHTS} and no {SHARDS}; put it there")
+        raise UserError(
+            f"backbone {directory}: it has no {WEIGHTS} and no {SHARDS}; copy the weights there"
+        )
     return open_tensors(directory / WEIGHTS)
 
 
@@ -233,7 +237,7 @@ def _read_config(path: Path, name: str) -> T5Config:
     return T5Config(
         name=name,
         activations=_FEED_FORWARD[values.get("feed_forward_proj", "relu")],
-        # Version 5 of transformers writes under the second name whether the layers are tied.
+        # Version 5 of transformers records tied embeddings as `scale_decoder_outputs`.
         tied_embeddings=values.get(
             "scale_decoder_outputs", values.get("tie_word_embeddings", True)
         ),
@@ -242,10 +246,10 @@ def _read_config(path: Path, name: str) -> T5Config:
 
 
 def _extra_ids(path: Path) -> int | None:
-    """Returns how many sentinels a tokenizer's config says there are; None where it does not."""
+    """Returns the number of sentinels in a tokenizer's config, or None."""
     try:
         count = json.loads(path.read_text(encoding="utf-8")).get("extra_ids")
-    except (OSError, ValueError, AttributeError):  # It may be missing: nothing else is read of it.
+    except (OSError, ValueError, AttributeError):  # The file is optional.
         return None
     return count if type(count) is int and count >= 0 else None
 

@@ -1,4 +1,4 @@
-"""The names that Hugging Face transformers gives to the parameters of a T5."""
+"""The names of a T5's parameters in Hugging Face transformers."""
 
 import functools
 import re
@@ -6,10 +6,10 @@ import re
 from prompt_tuning.models.t5.shapes import EMBEDDING
 
 TABLE_NAMES = ("shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
-"""The names that transformers has for it; the first is its own."""
+"""The names of the embedding table in transformers; the first is the canonical one."""
 
 OUTPUT = "lm_head.weight"
-"""The name of the output layer, which may be the embedding table too."""
+"""The name of the output layer, which may be tied to the embedding table."""
 
 _SUBLAYERS = {
     "encoder": {"attention": "0.SelfAttention", "mlp": "1.DenseReluDense"},
@@ -31,7 +31,7 @@ _PROJECTIONS = {"query": "q", "key": "k", "value": "v", "out": "o"}
 
 
 def stored_name(name: str) -> str:
-    """Returns the name that transformers gives to one of our parameters."""
+    """Returns the name in transformers of one of our parameters."""
     if name == EMBEDDING:
         return TABLE_NAMES[0]
     stack, part, *rest = name.split("/")
@@ -49,7 +49,7 @@ def stored_name(name: str) -> str:
 
 
 def our_name(stored: str) -> str | None:
-    """Returns the name of a parameter that transformers calls `stored`; None if it is no T5's."""
+    """Returns our name of transformers' parameter `stored`, or None if a T5 has no such one."""
     layer = re.search(r"\.block\.(\d+)\.", stored)
     number = layer[1] if layer else "0"
     ours = _our_names().get(stored.replace(f".block.{number}.", ".block.0."))
@@ -59,13 +59,13 @@ def our_name(stored: str) -> str | None:
 
 
 def is_transposed(name: str) -> bool:
-    """Returns whether transformers stores one of our parameters the other way round."""
+    """Returns whether transformers stores one of our parameters transposed."""
     return name.endswith(("/kernel", "/rel_embedding"))
 
 
 @functools.cache
 def _our_names() -> dict[str, str]:
-    """Returns our names of what the first layers and the rest of any T5 have, by their names."""
+    """Maps names in transformers to ours, for the first layers and all other parameters."""
     names = ["decoder/logits_dense/kernel"]
     for stack, sublayers in _SUBLAYERS.items():
         names += [f"{stack}/relpos_bias/rel_embedding", f"{stack}/{stack}_norm/scale"]

@@ -1,6 +1,6 @@
-"""This project's own directory of a backbone.
+"""This project's own format of a backbone, a directory.
 
-config.json           `model`: the fields of `T5Config` (`dtype` may be left out);
+config.json           `model`: the fields of `T5Config` (`dtype` is optional);
                       `vocabulary`: at least `extra_ids`
 weights.safetensors   parameters by T5X name, `encoder/layers_0/attention/query/kernel`
 sentencepiece.model   the vocabulary
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prompt_tuning.models.family import ModelConfig
-from prompt_tuning.models.formats.stored import Stored
+from prompt_tuning.models.formats.stored_model import StoredModel
 from prompt_tuning.models.formats.tensors import open_tensors, write_tensors
 from prompt_tuning.models.parameters import Parameter
 from prompt_tuning.models.t5.config import ACTIVATIONS, DTYPES, T5Config
@@ -26,21 +26,20 @@ VOCABULARY = "sentencepiece.model"
 
 
 def is_native(directory: Path) -> bool:
-    """Returns whether a directory is, or should be, of this form."""
+    """Returns whether a directory is, or should be, in this format."""
     return (directory / WEIGHTS).exists() or (directory / VOCABULARY).exists()
 
 
-def open_native(directory: Path) -> Stored:
-    """Opens a directory of this project's own form.
+def open_native(directory: Path) -> StoredModel:
+    """Opens a directory in this project's own format.
 
     Raises:
-        UserError: Its config is missing, damaged or no T5's, or its weights are damaged.
+        UserError: Its config is missing, damaged or not a T5's, or its weights are damaged.
     """
     config, extra_ids = _read_config(directory / CONFIG)
-    parameters = open_tensors(directory / WEIGHTS)
-    return Stored(
+    return StoredModel(
         place=str(directory / WEIGHTS),
-        parameters=parameters,
+        parameters=open_tensors(directory / WEIGHTS),
         config=config,
         vocabulary_file=directory / VOCABULARY,
         extra_ids=extra_ids,
@@ -56,7 +55,7 @@ def write_native(
     extra_ids: int,
     progress: Callable[[str], None] | None = None,
 ) -> None:
-    """Writes this project's own form into a directory, holding one parameter at a time.
+    """Writes a directory in this project's own format, holding one parameter at a time.
 
     Raises:
         UserError: A parameter cannot be read.

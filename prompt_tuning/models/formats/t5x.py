@@ -1,4 +1,4 @@
-"""Checkpoints of T5X: its own form (Zarr arrays and a msgpack file) and Orbax's.
+"""T5X checkpoints, in its own format (Zarr arrays and a msgpack file) or Orbax's.
 
 Parameters have the names and layouts of `prompt_tuning.models.t5`. A checkpoint has neither the
 model's config nor its vocabulary.
@@ -16,29 +16,29 @@ import tensorstore as ts
 
 from prompt_tuning.models.formats import arrays
 from prompt_tuning.models.formats.arrays import ZarrArray, join, zarr_spec
-from prompt_tuning.models.formats.stored import Stored
+from prompt_tuning.models.formats.stored_model import StoredModel
 from prompt_tuning.models.parameters import InMemory, Parameter, read_whole
 from prompt_tuning.types import UserError
 
 INDEX = "checkpoint"
 ORBAX_INDEX = "_METADATA"
 _STATE = "state"  # where T5X's newer versions keep the Orbax checkpoint
-_PLACEHOLDER = "PLACEHOLDER://"  # how older versions of Orbax write an array that has a directory
-_INLINE = 1 << 16  # numbers up to which a parameter is kept in the msgpack file
-_CHUNK = 1 << 20  # numbers of a chunk, at most
+_PLACEHOLDER = "PLACEHOLDER://"  # how older versions of Orbax mark an array with its own directory
+_INLINE = 1 << 16  # the largest parameter stored in the msgpack file, in numbers
+_CHUNK = 1 << 20  # the largest chunk, in numbers
 
 
 def is_t5x(directory: Path) -> bool:
-    """Returns whether a local directory is, or should be, a checkpoint of T5X."""
+    """Returns whether a local directory is, or should be, a T5X checkpoint."""
     names = (INDEX, ORBAX_INDEX, join(_STATE, ORBAX_INDEX), join(_STATE, INDEX))
     return any((directory / name).is_file() for name in names) or any(directory.glob("target.*"))
 
 
-def open_t5x(path: str) -> Stored:
-    """Opens a checkpoint, local or `gs://`; reads its index, and no arrays but those in it.
+def open_t5x(path: str) -> StoredModel:
+    """Opens a checkpoint, local or on `gs://`; reads its index with the arrays inlined there.
 
     Raises:
-        UserError: There is none, it is damaged, or it is not of a T5.
+        UserError: There is no checkpoint, it is damaged, or it has dtypes other than floats.
     """
     for directory in (path, join(path, _STATE)):
         orbax = arrays.read_file(join(directory, ORBAX_INDEX))
@@ -48,8 +48,8 @@ def open_t5x(path: str) -> Stored:
         if index is not None:
             return _stored(directory, _open_index(directory, index))
     raise UserError(
-        f"backbone {path}: it holds no checkpoint of T5X, neither a file '{INDEX}' nor "
-        f"'{ORBAX_INDEX}'; give the directory checkpoint_<step> itself, copied whole"
+        f"backbone {path}: it is not a T5X checkpoint: it has neither a file '{INDEX}' nor "
+        f"'{ORBAX_INDEX}'; give the complete directory checkpoint_<step>"
     )
 
 
@@ -59,15 +59,15 @@ def write_t5x(
     step: int,
     progress: Callable[[str], None] | None = None,
 ) -> None:
-    """Writes T5X's own form into a directory, holding one parameter at a time.
+    """Writes a checkpoint in T5X's own format, holding one parameter at a time.
 
-    There is no optimizer state in it: T5X restores it for inference, and for training with
+    It has no optimizer state: T5X restores it for inference, or for training with
     `fallback_to_scratch`.
 
     Args:
         directory: The directory.
-        parameters: What to write, by name.
-        step: The step that the checkpoint says it is of.
+        parameters: The parameters by name.
+        step: The step that the checkpoint records.
         progress: Called with the name of each parameter that is written.
 
     Raises:
@@ -88,7 +88,7 @@ def write_t5x(
 
 
 def _write_array(directory: Path, name: str, array: np.ndarray) -> dict[str, Any]:
-    """Writes one array and returns how the index refers to it."""
+    """Writes an array and returns its entry of the index."""
     folder = f"target.{name.replace('/', '.')}"
     rows = max(1, _CHUNK // (array.size // len(array)))
     metadata = {
@@ -106,15 +106,14 @@ def _write_array(directory: Path, name: str, array: np.ndarray) -> dict[str, Any
     }
 
 
-def _stored(place: str, parameters: dict[str, Parameter]) -> Stored:
+def _stored(place: str, parameters: dict[str, Parameter]) -> StoredModel:
     for name, parameter in parameters.items():
-        # kind "V" is bfloat16's
-        if parameter.dtype.kind not in "fV":
+        if parameter.dtype.kind not in "fV":  # "V" is the kind of bfloat16.
             raise UserError(
                 f"backbone weights {place}: {name} is of type {parameter.dtype}, not a float; "
                 "use a checkpoint of a T5"
             )
-    return Stored(
+    return StoredModel(
         place=place,
         parameters=parameters,
         config=None,
@@ -124,16 +123,16 @@ def _stored(place: str, parameters: dict[str, Parameter]) -> Stored:
 
 
 def _open_index(directory: str, content: bytes) -> dict[str, Parameter]:
-    """Opens a checkpoint with an index in msgpack: T5X's own, and those of older Orbax."""
+    """Opens a checkpoint with a msgpack index, of T5X or older versions of Orbax."""
     place = join(directory, INDEX)
     try:
         index: Any = flax.serialization.msgpack_restore(content)
         target = index.get("optimizer", index)["target"]
         leaves = dict(_leaves(target, ()))
-    except Exception as error:  # msgpack and NumPy each have their own
+    except Exception as error:  # of msgpack or NumPy
         raise arrays.damaged(place, error) from error
     found: dict[str, Parameter] = {}
-    unknown: dict[str, dict[str, Any]] = {}
+    unknown: dict[str, dict[str, Any]] = {}  # arrays whose shapes are not in the index
     for name, leaf in leaves.items():
         folder = f"target.{name.replace('/', '.')}"
         if isinstance(leaf, np.ndarray):
@@ -144,9 +143,7 @@ def _open_index(directory: str, content: bytes) -> dict[str, Parameter]:
             spec = zarr_spec(directory, folder)
             found[name] = ZarrArray(join(directory, folder), spec, *_described(place, name, leaf))
         else:
-            raise UserError(
-                f"backbone weights {place}: cannot tell what {name} is; copy them again"
-            )
+            raise UserError(f"backbone weights {place}: {name} is not an array; copy them again")
     return found | arrays.open_arrays(unknown, directory)
 
 
@@ -161,11 +158,11 @@ def _leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
 def _described(
     place: str, name: str, leaf: dict[str, Any]
 ) -> tuple[tuple[int, ...], np.dtype, int]:
-    """Returns what the index tells of an array: shape, dtype, and rows to read at a time."""
+    """Returns an array's shape, dtype, and rows to read at a time, from its index entry."""
     try:
         metadata = leaf["metadata"]
         shape = tuple(int(size) for size in metadata["shape"])
-        # T5X writes the dtype beside the metadata; its first versions, in them.
+        # T5X writes the dtype beside the metadata; its first versions wrote it inside.
         code = leaf["dtype"] if "dtype" in leaf else metadata["dtype"]
         dtype = np.dtype(ml_dtypes.bfloat16 if code == "bfloat16" else code)
         return shape, dtype, arrays.rows_together(shape, [int(n) for n in metadata["chunks"]])
@@ -198,5 +195,5 @@ def _open_orbax(directory: str, content: bytes) -> dict[str, Parameter]:
         name = "/".join(keys[keys.index("target") + 1 :])
         specs[name] = {"driver": driver, "kvstore": store}
     if not specs:
-        raise UserError(f"backbone weights {place}: nothing in it is a target of T5X; use another")
+        raise UserError(f"backbone weights {place}: it has no T5X target; use another checkpoint")
     return arrays.open_arrays(specs, directory)

@@ -1,4 +1,4 @@
-"""Tensors of safetensors files: read one at a time, written as they come."""
+"""Safetensors files, read and written one tensor at a time."""
 
 import dataclasses
 import json
@@ -18,20 +18,20 @@ _DTYPES = {
     "F16": np.dtype(np.float16),
     "BF16": np.dtype(ml_dtypes.bfloat16),
 }
-_AT_ONCE = 1 << 22  # bytes that are read at a time, about
+_AT_ONCE = 1 << 22  # bytes read at a time, about
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tensor:
-    """A tensor of a safetensors file.
+    """A `Parameter` in a safetensors file.
 
     Attributes:
         file: The file.
-        name: Its name there.
+        name: Its name in the file.
         shape: Its shape.
-        dtype: What it is stored as.
-        offset: Where in the file its numbers begin, in bytes.
+        dtype: The dtype it is stored in.
+        offset: Position of its first byte in the file.
     """
 
     file: Path
@@ -46,12 +46,12 @@ class Tensor:
 
     def read_into(self, index: Index, out: np.ndarray) -> None:
         bounds = [axis.indices(size)[:2] for axis, size in zip(index, self.shape, strict=True)]
-        of_rows = all(bound == (0, n) for bound, n in zip(bounds[1:], self.shape[1:], strict=True))
+        whole = all(bound == (0, n) for bound, n in zip(bounds[1:], self.shape[1:], strict=True))
         try:
-            if of_rows:
+            if whole:
                 self._read_rows(bounds[0][0] if bounds else 0, out)
             else:
-                # Opened anew each time: an open file keeps all that was read of it in memory.
+                # Reopened each time: an open file keeps everything that it has read in memory.
                 with safetensors.safe_open(self.file, framework="numpy") as file:
                     np.copyto(out, file.get_slice(self.name)[index], casting="unsafe")
         except OSError as error:
@@ -60,16 +60,16 @@ class Tensor:
             raise _damaged(self.file, error) from error
 
     def _read_rows(self, first: int, out: np.ndarray) -> None:
-        """Reads whole rows without the library, which takes several times as long for them."""
-        straight = out.dtype == self.dtype and out.flags.c_contiguous
-        rows = out if straight else np.empty(out.shape, self.dtype)
+        """Reads whole rows, several times as fast as the safetensors library."""
+        direct = out.dtype == self.dtype and out.flags.c_contiguous
+        rows = out if direct else np.empty(out.shape, self.dtype)
         memory = rows.reshape(-1).view(np.uint8)
         row = self.dtype.itemsize * int(np.prod(self.shape[1:]))
         with self.file.open("rb", buffering=0) as file:
             file.seek(self.offset + first * row)
             if file.readinto(memory.data) != memory.size:
                 raise ValueError("it ends early")
-        if not straight:
+        if not direct:
             np.copyto(out, rows, casting="unsafe")
 
     def split(self, index: Index) -> list[Index]:
@@ -78,10 +78,10 @@ class Tensor:
 
 
 def open_tensors(path: Path) -> dict[str, Parameter]:
-    """Returns the tensors of a file by name; none is read.
+    """Returns the tensors of a file by name, without reading them.
 
     Raises:
-        UserError: The file is missing or damaged, or holds something other than floats.
+        UserError: The file is missing or damaged, or has dtypes other than floats.
     """
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
@@ -110,11 +110,11 @@ def write_tensors(
     metadata: Mapping[str, str],
     progress: Callable[[str], None] | None = None,
 ) -> None:
-    """Writes parameters, in their own dtypes, holding one at a time.
+    """Writes parameters in their stored dtypes, holding one at a time.
 
     Args:
         path: The file.
-        parameters: What to write, by name.
+        parameters: The parameters by name.
         metadata: Strings for the file's header.
         progress: Called with the name of each parameter that is written.
 
@@ -142,7 +142,7 @@ def write_tensors(
 
 
 def _offsets(path: Path) -> dict[str, int]:
-    """Returns where in a file each tensor begins, in bytes."""
+    """Returns the position of each tensor's first byte in a file."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))

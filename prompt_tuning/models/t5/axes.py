@@ -1,7 +1,7 @@
 """The logical axes of a T5's parameters, by T5X's names.
 
-Rules of partitioning speak of logical axes, whatever the parameter: say, `joined_kv`, `mlp` and
-`vocab` over the devices that share a model, and `embed` whole.
+Partitioning rules map logical axes to the mesh: for example, they split `joined_kv`, `mlp` and
+`vocab` over the devices that share a model and leave `embed` whole.
 """
 
 import re
@@ -19,17 +19,21 @@ AXES = (
     (r".*_norm/scale", ("embed",)),
     (r"decoder/logits_dense/kernel", ("embed", "vocab")),
 )
-"""Patterns of whole names, and the axes of the parameters that they match."""
+"""Regular expressions of whole names, and the axes of the parameters they match."""
 
 
 def logical_axes(config: T5Config) -> dict[str, tuple[str, ...]]:
-    """Returns the logical axes of every parameter by its name, one for each of its axes."""
+    """Returns the logical axes of every parameter by name, one per array axis."""
     return {name: axes_of(name) for name in parameter_shapes(config)}
 
 
 def axes_of(name: str) -> tuple[str, ...]:
-    """Returns the logical axes of a parameter; a name that no pattern matches is a ValueError."""
+    """Returns the logical axes of a parameter.
+
+    Raises:
+        ValueError: No pattern matches the name.
+    """
     for pattern, axes in AXES:
         if re.fullmatch(pattern, name):
             return axes
-    raise ValueError(f"no axes are known of a parameter called {name!r}")
+    raise ValueError(f"the axes of a parameter called {name!r} are unknown")

@@ -1,4 +1,4 @@
-"""The shape of a T5."""
+"""The config of a T5."""
 
 import dataclasses
 from typing import ClassVar
@@ -12,7 +12,7 @@ DTYPES = ("float32", "bfloat16", "float64")
 
 @dataclasses.dataclass(frozen=True)
 class T5Config:
-    """Describes one T5; T5 1.1 has `activations=("gelu", "linear")` and untied embeddings.
+    """The shape of a T5; T5 1.1 has `activations=("gelu", "linear")` and untied embeddings.
 
     Attributes:
         name: The backbone's name, written into prompt files.
@@ -28,9 +28,9 @@ class T5Config:
         tied_embeddings: Whether the output layer is the embedding table (T5 1.0), scaled by
             `emb_dim ** -0.5`.
         relative_buckets: Buckets of the relative position bias.
-        relative_max_distance: Distance in tokens from which all share the last bucket.
+        relative_max_distance: Distance in tokens from which all distances share the last bucket.
         dtype: Compute dtype, "float32" or "bfloat16" ("float64" for exactness tests).
-        family: Names the model family.
+        family: The name of the model family.
     """
 
     family: ClassVar[str] = "t5"

@@ -1,4 +1,4 @@
-"""T5's decoder, over whole targets or one token at a time."""
+"""T5's decoder, for whole targets or one token at a time."""
 
 from typing import NamedTuple
 
@@ -24,11 +24,11 @@ from prompt_tuning.types import Array
 
 
 class Memory(NamedTuple):
-    """What decoding reads of an input.
+    """The encoded input as decoding attends to it.
 
     Attributes:
-        encoded: The encoder output, `[B, P+T, H]`; or, where more tokens are to be decoded than a
-            head is wide, its keys and values per layer, which then cost less.
+        encoded: The encoder output, `[B, P+T, H]`; or, when decoding at least `head_dim` tokens,
+            its keys and values per layer, which then cost less.
         bias: `[B, 1, 1, P+T]`, large and negative at padding.
     """
 
@@ -47,7 +47,7 @@ class Decoder(nn.Module):
         self.relpos_bias = RelativeBias(
             c.num_heads, c.relative_buckets, c.relative_max_distance, False, c.dtype
         )
-        # Compiled as a function of its own, a block is traced once, however many there are.
+        # As a separate jitted function, a block is traced once, not once per layer.
         layer = nn.jit(nn.remat(DecoderLayer) if self.remat else DecoderLayer)
         self.layers = [layer(c, name=f"layers_{i}") for i in range(c.num_decoder_layers)]
         self.decoder_norm = RmsNorm(c.dtype)
@@ -67,10 +67,10 @@ class Decoder(nn.Module):
         return dropout(self.decoder_norm(x), masks, "output")
 
     def step(self, x: Array, state: DecodeState) -> tuple[Array, tuple[Cache, ...]]:
-        """Runs one position `[B, 1, H]` and returns it with the caches that now hold it.
+        """Runs one position `[B, 1, H]`; returns its output and the extended caches.
 
-        The state's cache is one `Cache` for each layer, `[B, heads, L, head_dim]`, and its memory
-        a `Memory`.
+        The state's cache is one `Cache` per layer, `[B, heads, L, head_dim]`, and its memory a
+        `Memory`.
         """
         keys = jnp.arange(state.cache[0].keys.shape[2], dtype=jnp.int32)
         query = state.index[None]
@@ -79,8 +79,8 @@ class Decoder(nn.Module):
         caches = []
         encoded, encoder_bias = state.memory
         for i, (layer, past) in enumerate(zip(self.layers, state.cache, strict=True)):
-            of_layer = encoded[i] if isinstance(encoded, tuple) else encoded
-            x, cache = layer.step(x, past, state.index, bias, of_layer, encoder_bias)
+            memory = encoded[i] if isinstance(encoded, tuple) else encoded
+            x, cache = layer.step(x, past, state.index, bias, memory, encoder_bias)
             caches.append(cache)
         return self.decoder_norm(x), tuple(caches)
 
@@ -140,7 +140,7 @@ class DecoderLayer(nn.Module):
         memory: Array | Cache,
         encoder_bias: Array,
     ) -> tuple[Array, Cache]:
-        """Runs position `index`, `x` `[B, 1, H]`, after those in `past`; returns both extended."""
+        """Runs `x` `[B, 1, H]` at position `index`; returns its output and the extended cache."""
         y = self.pre_self_attention_layer_norm(x)
         new = self.self_attention.keys_values(y)
         own = Cache(

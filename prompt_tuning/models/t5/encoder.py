@@ -1,4 +1,4 @@
-"""T5's encoder, from embeddings to its output."""
+"""T5's encoder, from embeddings to hidden states."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ class Encoder(nn.Module):
         self.relpos_bias = RelativeBias(
             c.num_heads, c.relative_buckets, c.relative_max_distance, True, c.dtype
         )
-        # Compiled as a function of its own, a block is traced once, however many there are.
+        # As a separate jitted function, a block is traced once, not once per layer.
         layer = nn.jit(nn.remat(EncoderLayer) if self.remat else EncoderLayer)
         self.layers = [layer(c, name=f"layers_{i}") for i in range(c.num_encoder_layers)]
         self.encoder_norm = RmsNorm(c.dtype)

@@ -1,4 +1,4 @@
-"""The layers T5 is made of: attention, feed-forward, RMS norm, relative position bias, dropout."""
+"""T5's layers: attention, feed-forward, RMS norm, relative position bias, dropout."""
 
 import functools
 import math
@@ -17,7 +17,7 @@ from prompt_tuning.models.prompted import Dropout
 from prompt_tuning.types import Array
 
 NEURONS = "neurons"
-"""The name that feed-forward layers sow their captured activations under."""
+"""The name under which feed-forward layers sow their activations."""
 
 _MASKED = -1e10
 
@@ -30,10 +30,10 @@ class Cache(NamedTuple):
 
 
 class DropoutMasks(NamedTuple):
-    """What the layers of one stack multiply by: 0 to drop, 1 / (1 - rate) to keep.
+    """Dropout factors of the layers of one stack: 0 to drop, 1 / (1 - rate) to keep.
 
     Attributes:
-        features: `[B, features]` by place in the network.
+        features: `[B, features]` by site, the name of a place in the network.
         keys: `[B, K, heads]` by attention layer.
     """
 
@@ -41,7 +41,7 @@ class DropoutMasks(NamedTuple):
     keys: dict[str, Array]
 
     def of_layer(self, layer: int) -> "DropoutMasks":
-        """Returns the masks of one layer, `<layer>/<place>`, by place."""
+        """Returns the masks of sites `<layer>/<site>` by `<site>`."""
         start = f"{layer}/"
         return DropoutMasks(
             *(
@@ -58,12 +58,12 @@ def draw_masks(
     attention: Mapping[str, int],
     num_heads: int,
 ) -> DropoutMasks | None:
-    """Draws all masks of a stack in one go, which compiles much faster than one draw per layer.
+    """Draws all masks of a stack at once, which compiles much faster than one draw per layer.
 
     Args:
         drop: Rate and per-example keys, or None for no dropout.
         stack: Name of the stack; different names draw different masks.
-        features: Width of each place where features are dropped.
+        features: Width of each site where features are dropped.
         attention: Number of keys K of each attention layer.
         num_heads: Attention heads.
     """
@@ -76,8 +76,8 @@ def draw_masks(
         key = jax.random.fold_in(key, zlib.crc32(stack.encode()))
         return jax.random.bernoulli(key, 1.0 - drop.rate, (width + length * columns,))
 
-    # The first draws of a key do not depend on how many are drawn. Everything about the first K
-    # keys of attention comes before the next key, so padding them leaves their masks as they are.
+    # The first draws of a random key do not depend on how many are drawn. The draws for the first K
+    # attention keys come before those for the next, so padding leaves their masks unchanged.
     kept = jax.vmap(draw)(drop.keys)
     factors = jnp.where(kept, 1.0 / (1.0 - drop.rate), 0.0)
     by_key = factors[:, width:].reshape(-1, length, len(attention), num_heads)
@@ -92,7 +92,7 @@ def dropout(x: Array, masks: DropoutMasks | None, site: str) -> Array:
 
     Args:
         x: Activations.
-        masks: What to keep, or None to return `x`.
+        masks: Dropout masks, or None to return `x`.
         site: Name of the place in the network.
     """
     if masks is None:
@@ -131,7 +131,7 @@ class RmsNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention without biases and without the 1/sqrt(head_dim) factor, as T5 has it."""
+    """T5's multi-head attention, without biases and without the factor 1/sqrt(head_dim)."""
 
     num_heads: int
     head_dim: int
@@ -140,7 +140,7 @@ class Attention(nn.Module):
 
     def setup(self):
         inner = self.num_heads * self.head_dim
-        # Without the factor in attention, the query's initial scale carries it.
+        # The query's initial scale makes up for the missing factor.
         self.query = dense(inner, self.dtype, scale=1.0 / self.head_dim)
         self.key = dense(inner, self.dtype)
         self.value = dense(inner, self.dtype)
@@ -148,7 +148,7 @@ class Attention(nn.Module):
 
     def keys_values(self, x: Array) -> Cache:
         """Returns keys and values of `x` `[B, K, H]`."""
-        # Heads before keys, as products read them: a cache is not turned round at every step.
+        # Heads before keys, the order of the products, so that no step transposes the cache.
         return Cache(*(jnp.swapaxes(self._heads(y), 1, 2) for y in (self.key(x), self.value(x))))
 
     def __call__(
@@ -159,10 +159,10 @@ class Attention(nn.Module):
         weights = _weights(scores, bias)
         values = cache.values
         if masks is not None:
-            # Every query of a head drops the same keys, so their values can be dropped instead.
+            # All queries of a head drop the same keys, so dropping their values is equivalent.
             kept = jnp.swapaxes(masks.keys[site], 1, 2)[..., None]
             values = values * kept.astype(values.dtype)
-        # XLA's fast products on a CPU take their right side as "kd"; asked for "bqhd", it turns it.
+        # XLA's fast CPU products need the right side as "kd"; for "bqhd" they would transpose it.
         mixed = jnp.einsum("bhqk,bhkd->bhqd", weights.astype(values.dtype), values)
         mixed = jnp.swapaxes(mixed, 1, 2)
         return self.out(mixed.reshape(*mixed.shape[:2], -1))
@@ -172,8 +172,8 @@ class Attention(nn.Module):
     ) -> Array:
         """Attends from `x` `[B, Q, H]` to `memory` `[B, K, H]`, or to its keys and values.
 
-        Where Q is less than the width of a head, the projections of keys and values are applied to
-        queries and mixtures instead of to all of `memory`, which multiplies less:
+        If Q is less than `head_dim`, it is cheaper to apply the projections of keys and values to
+        queries and mixtures than to all of `memory`:
 
             q (memory W_k)^T = (q W_k^T) memory^T    and    w (memory W_v) = (w memory) W_v
         """
@@ -199,7 +199,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """The feed-forward layer: the product of one activation per input projection, then one out."""
+    """The feed-forward layer: multiplies one activation per input projection, then projects."""
 
     mlp_dim: int
     emb_dim: int
@@ -215,15 +215,15 @@ class Mlp(nn.Module):
     def __call__(self, x: Array, masks: DropoutMasks | None, site: str) -> Array:
         """Maps `x` `[B, T, H]` to `[B, T, H]`."""
         branches = [wi(x) for wi in self.wi]
-        # Nothing is kept unless the collection "intermediates" is asked for.
+        # A no-op unless the collection "intermediates" is mutable.
         self.sow("intermediates", NEURONS, branches[self._gate])
-        # Computed again in the backward pass: that takes less time than keeping what it needs.
+        # Recomputing it in the backward pass is faster than keeping its intermediate results.
         hidden = jax.checkpoint(self._multiply)(branches)
         return self.wo(dropout(hidden, masks, f"{site}/hidden"))
 
     @property
     def _gate(self) -> int:
-        """The first branch with a nonlinearity; a neuron is active where it is let through."""
+        """The first branch with a nonlinearity; a neuron is active where it is positive."""
         return next((i for i, name in enumerate(self.activations) if name != "linear"), 0)
 
     def _multiply(self, branches: list[Array]) -> Array:
@@ -279,7 +279,7 @@ def relative_buckets(
     else:
         distance = jnp.maximum(-distance, 0)
     exact = num_buckets // 2
-    # The epsilon is T5's own: it keeps log(0) finite, and moves no bucket edge.
+    # T5's epsilon keeps log(0) finite and moves no bucket edge.
     ratio = jnp.log(distance.astype(jnp.float32) / exact + float(np.finfo(np.float32).eps))
     octaves = ratio / math.log(max_distance / exact)
     large = exact + (octaves * (num_buckets - exact)).astype(jnp.int32)
@@ -293,7 +293,7 @@ def _weights(scores: Array, bias: Array) -> Array:
 
 
 def dense(features: int, dtype: str, *, scale: float = 1.0, name: str | None = None) -> nn.Dense:
-    """Returns a projection without biases; `scale` is of the variance of its first weights."""
+    """Returns a projection without biases; `scale` is the variance scale of its initializer."""
     init = nn.initializers.variance_scaling(scale, "fan_in", "normal")
     return nn.Dense(
         features,

@@ -1,6 +1,6 @@
 """T5 1.0 and 1.1 with T5X's parameter names and layouts (Raffel et al. 2020; Shazeer 2020).
 
-The encoder takes embeddings, so that a soft prompt can stand in front of the embedded tokens.
+The encoder takes embeddings, so that a soft prompt can be joined to the embedded tokens.
 """
 
 import flax.linen as nn
@@ -19,8 +19,8 @@ class T5(nn.Module):
 
     Attributes:
         config: The shape of the model.
-        remat: Whether the backward pass computes each block again instead of keeping what the
-            forward pass computed inside it: less memory for about a third more time.
+        remat: Whether the backward pass recomputes each block instead of keeping its activations:
+            less memory for about a third more time.
     """
 
     config: T5Config
@@ -52,7 +52,7 @@ class T5(nn.Module):
 
         Args:
             embedded: `[B, T, H]`, soft prompts included.
-            mask: `[B, T]` bool, true where a position is not padding.
+            mask: `[B, T]` bool, False at padding.
             drop: Dropout rate and keys, or None for no dropout.
 
         Returns:
@@ -63,7 +63,7 @@ class T5(nn.Module):
     def decode(
         self, encoded: Array, encoder_mask: Array, decoder_tokens: Array, drop: Dropout | None
     ) -> Array:
-        """Returns logits `[B, L, V]` of every next token given shifted targets `[B, L]`."""
+        """Returns the logits `[B, L, V]` of every target token given shifted targets `[B, L]`."""
         hidden = self.decoder(
             self.embed(decoder_tokens), encoded, self._encoder_bias(encoder_mask), drop
         )
@@ -88,7 +88,7 @@ class T5(nn.Module):
 
         Args:
             tokens: `[B]`, the tokens decoded last (0 at the start).
-            state: The state that produced them.
+            state: The state before this step.
 
         Returns:
             Logits `[B, V]` of the next token, and the state after it.

@@ -1,4 +1,4 @@
-"""The frozen T5 with soft prompts among its encoder inputs."""
+"""The frozen T5 with soft prompts in its encoder inputs."""
 
 import dataclasses
 from collections.abc import Callable
@@ -28,16 +28,16 @@ from prompt_tuning.types import Array, Params
 class PromptedT5:
     """A T5 whose encoder reads a soft prompt with every input; a `PromptedModel`.
 
-    Prompts join the embedded tokens before input dropout, so dropout touches them too, and take
-    the relative positions of where they stand (Lester et al. 2021).
+    Prompts are joined to the embedded tokens before input dropout, so dropout applies to them too,
+    and have the relative positions of their placement (Lester et al. 2021).
 
     Attributes:
         config: The shape of the T5.
         placement: How prompts and embedded tokens are combined.
-        remat: Whether the backward pass computes each block again; see `T5`.
-        positions: Positions that go through the encoder at a time, as whole examples; None for all.
-            On a CPU the activations of few stay in its cache. Of several passes, those whose inputs
-            are all padding are left out; their output is 0.
+        remat: Whether the backward pass recomputes each block; see `T5`.
+        positions: Positions to encode at a time, as whole examples; None for all. With few, their
+            activations fit a CPU's cache. With several passes, passes of padding alone are skipped
+            and their output is 0.
     """
 
     config: T5Config
@@ -62,11 +62,11 @@ class PromptedT5:
 
     @property
     def dtype(self) -> str:
-        """What the model computes in."""
+        """The compute dtype."""
         return self.config.dtype
 
     def with_positions(self, positions: int | None) -> "PromptedT5":
-        """Returns the model that encodes `positions` at a time."""
+        """Returns a model that encodes `positions` at a time."""
         return dataclasses.replace(self, positions=positions)
 
     def embedding(self, params: Params) -> Array:
@@ -76,12 +76,12 @@ class PromptedT5:
     def encode(
         self, params: Params, bank: Bank, tokens: Array, prompt_id: Array, drop: Dropout | None
     ) -> Encoded:
-        """Reads inputs; see `PromptedModel.encode`."""
+        """Encodes inputs; see `PromptedModel.encode`."""
 
         def encode(rows: tuple[Array, Array, Array | None]) -> tuple[Array, Array]:
-            tokens, of_bank, keys = rows
-            masks = None if drop is None else drop._replace(keys=keys)
-            return self._apply(_encode, params, self.placement, bank, tokens, of_bank, masks)
+            tokens, prompt_id, keys = rows
+            row_drop = None if drop is None else drop._replace(keys=keys)
+            return self._apply(_encode, params, self.placement, bank, tokens, prompt_id, row_drop)
 
         rows = (tokens, prompt_id, None if drop is None else drop.keys)
         examples, length = tokens.shape
@@ -97,7 +97,7 @@ class PromptedT5:
     def decode(
         self, params: Params, encoded: Encoded, targets: Array, drop: Dropout | None
     ) -> Array:
-        """Returns the logits `[B, L, V]` of every target token given those before it.
+        """Returns the logits `[B, L, V]` of each target token given the input and those before.
 
         Args:
             params: The model's parameters.
@@ -128,12 +128,12 @@ class PromptedT5:
         return self._apply(T5.decode_step, params, tokens, state)
 
     def capture(self, params: Params, bank: Bank, batch: Batch) -> dict[str, Array]:
-        """Returns what goes into the nonlinearity of each feed-forward layer.
+        """Returns the pre-activations of each feed-forward layer.
 
-        Targets are read as the decoder reads them: shifted by one.
+        As in training, the decoder reads targets shifted by one.
 
         Returns:
-            By name of the layer: `encoder/layers_0/mlp`, `[B, P+T, mlp_dim]`, and
+            Arrays by name of the layer: `encoder/layers_0/mlp`, `[B, P+T, mlp_dim]`, and
             `decoder/layers_0/mlp`, `[B, L, mlp_dim]`.
         """
 
@@ -168,7 +168,7 @@ def _encode(
     prompt_id: Array,
     drop: Dropout | None,
 ) -> tuple[Array, Array]:
-    """Encodes inputs with their prompts, all at a time; returns the output and its mask."""
+    """Encodes inputs with their prompts, all at once; returns the output and its mask."""
     embedded = module.embed(tokens)
     prompts = bank.select(prompt_id, embedded, tokens)
     embedded, mask = placement(prompts, embedded, tokens)

@@ -1,4 +1,4 @@
-"""The names and shapes of a T5's parameters, which are T5X's."""
+"""The names and shapes of a T5's parameters, as in T5X."""
 
 import dataclasses
 
@@ -14,9 +14,9 @@ EMBEDDING = "token_embedder/embedding"
 
 
 def parameter_shapes(config: T5Config) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of every parameter by its name, without making any.
+    """Returns the shape of every parameter by name, without initializing any.
 
-    One layer of each kind is traced, as the others have the same shapes and tracing takes time.
+    One layer per stack is traced, to save time: the others have the same shapes.
     """
     tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
     one = T5(dataclasses.replace(config, num_encoder_layers=1, num_decoder_layers=1))

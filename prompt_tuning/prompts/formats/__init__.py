@@ -1,1 +1,1 @@
-"""Forms of other systems that prompts are read from and written to."""
+"""The prompt formats of other systems."""

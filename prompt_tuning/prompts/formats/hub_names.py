@@ -1,6 +1,6 @@
-"""What the published backbones are called here and on the Hugging Face hub."""
+"""The names of the published backbones on the Hugging Face hub."""
 
-_OF_FAMILY = {
+_PATTERNS = {
     "t5_1_0": ("google-t5/t5-{}", ("small", "base", "large", "3b", "11b")),
     "t5_1_1": ("google/t5-v1_1-{}", ("small", "base", "large", "xl", "xxl")),
     "t5_1_1_lm100k": ("google/t5-{}-lm-adapt", ("small", "base", "large", "xl", "xxl")),
@@ -8,7 +8,7 @@ _OF_FAMILY = {
 }
 _HUB_NAMES = {
     f"{family}_{size}": name.format(size)
-    for family, (name, sizes) in _OF_FAMILY.items()
+    for family, (name, sizes) in _PATTERNS.items()
     for size in sizes
 }
 _BACKBONES = {name: backbone for backbone, name in _HUB_NAMES.items()}
@@ -21,9 +21,9 @@ def hub_name(backbone: str) -> str | None:
 
 
 def backbone_of(model: str) -> str:
-    """Returns the name that a model of the hub, or in a directory, has here.
+    """Returns this project's name for a model on the hub or in a directory.
 
-    A model of no file in `configs/models` is called by the last part of its name, as when it is
+    A model without a file in `configs/models` gets the last part of its own name, as when it is
     opened as a backbone.
     """
     known = _BACKBONES.get(model) or _BACKBONES.get(_FIRST_OWNER + model)

@@ -1,7 +1,7 @@
 """Prompt tuning adapters of PEFT: a directory with `adapter_config.json` and safetensors.
 
-PEFT keeps the prompt as `prompt_embeddings`, `[s P, H]`, where s is `num_transformer_submodules`;
-for sequence-to-sequence models it makes s = 2, and reads the first P rows alone.
+PEFT stores the prompt as `prompt_embeddings`, `[s P, H]`, where s is `num_transformer_submodules`.
+For sequence-to-sequence models it writes s = 2 and reads only the first P rows.
 """
 
 import json
@@ -25,29 +25,30 @@ WEIGHTS = "adapter_model.safetensors"
 PICKLED = "adapter_model.bin"
 TENSOR = "prompt_embeddings"
 BASE_MODEL = "base_model"
-"""Metadata of a prompt: what PEFT is to load as the model that the prompt is for."""
+"""Metadata of a prompt: the name or directory from which PEFT loads the prompt's model."""
 
 _KIND, _TASK = "PROMPT_TUNING", "SEQ_2_SEQ_LM"
 
 
-def holds(path: Path) -> bool:
-    """Returns whether a path is an adapter's directory, or a file of one."""
+def is_peft(path: Path) -> bool:
+    """Returns whether a path is an adapter's directory or a file in one."""
     if path.is_dir():
         return any((path / name).is_file() for name in (CONFIG, WEIGHTS, PICKLED))
     return path.name in (CONFIG, WEIGHTS, PICKLED) and path.is_file()
 
 
-def read(path: Path) -> Prompt:
+def read_peft(path: Path) -> Prompt:
     """Reads the prompt `[P, H]` of an adapter, its name, and the backbone that its config names.
 
-    PEFT puts every prompt in front of the inputs.
+    The placement is always the prefix: PEFT has no other.
 
     Args:
         path: The directory, or a file in it.
 
     Raises:
-        UserError: It is no adapter of prompt tuning for a sequence-to-sequence model, its tensor is
-            not what its config says, its weights are pickled, or a file is missing or damaged.
+        UserError: The adapter is not one of prompt tuning for a sequence-to-sequence model, its
+            tensor does not match its config, its weights are pickled, or a file is missing or
+            damaged.
     """
     folder = path if path.is_dir() else path.parent
     config = _read_config(folder / CONFIG)
@@ -65,21 +66,21 @@ def read(path: Path) -> Prompt:
     return Prompt(files.checked(array, folder / WEIGHTS), metadata)
 
 
-def write(path: Path, prompt: Prompt) -> None:
-    """Writes an adapter that PEFT loads, with s = 1, as a directory, whole or not at all.
+def write_peft(path: Path, prompt: Prompt) -> None:
+    """Writes an adapter's directory with s = 1, whole or not at all.
 
-    The base model is `BASE_MODEL` of the prompt's metadata, or what its backbone is called on the
-    Hugging Face hub. Layers and heads are not in the config: PEFT takes them from the model.
+    The base model is `BASE_MODEL` of the prompt's metadata, or its backbone's name on the Hugging
+    Face hub. The config leaves out layers and heads, which PEFT takes from the model.
 
     Raises:
-        UserError: The base model is not known, the prompt is not a finite `[P, H]` array, or the
+        UserError: The base model is unknown, the prompt is not a finite `[P, H]` array, or the
             directory cannot be written.
     """
     array = files.checked(prompt.array, path)
     base_model = prompt.metadata.get(BASE_MODEL) or hub_name(prompt.metadata.get("backbone", ""))
     if base_model is None:
         raise UserError(
-            f"PEFT adapter {path}: it has to name its base model, and the hub's name for backbone "
+            f"PEFT adapter {path}: it needs a base model, and the hub's name of the backbone "
             f"{prompt.metadata.get('backbone', 'unknown')} is not known; give --base_model=NAME, "
             "the model's name on the hub or its directory"
         )
@@ -122,11 +123,9 @@ def _read_config(path: Path) -> Mapping[str, Any]:
 
 
 def _encoder_rows(array: np.ndarray, config: Mapping[str, Any], folder: Path) -> np.ndarray:
-    """Returns the rows `[P, H]` of a tensor `[s P, H]` that PEFT puts before inputs."""
-    stated: list[Any] = [
-        config.get(key) for key in ("num_virtual_tokens", "num_transformer_submodules", "token_dim")
-    ]
-    length, copies, width = stated
+    """Returns the rows `[P, H]` of a tensor `[s P, H]` that PEFT feeds to the encoder."""
+    keys = ("num_virtual_tokens", "num_transformer_submodules", "token_dim")
+    length, copies, width = (config.get(key) for key in keys)
     copies = 2 if copies is None else copies
     sizes = type(length) is int and copies in (1, 2) and array.ndim == 2
     if not sizes or array.shape != (length * copies, width or array.shape[1]):
@@ -141,8 +140,8 @@ def _read_tensor(folder: Path) -> np.ndarray:
     path = folder / WEIGHTS
     if not path.exists() and (folder / PICKLED).exists():
         raise UserError(
-            f"PEFT adapter {folder}: {PICKLED} would have to be unpickled, which can run what is "
-            "in it; where you trust it, save the adapter with safe_serialization=True"
+            f"PEFT adapter {folder}: {PICKLED} would have to be unpickled, which can run any code "
+            "in it; if you trust it, save the adapter again with safe_serialization=True"
         )
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
@@ -150,8 +149,8 @@ def _read_tensor(folder: Path) -> np.ndarray:
             if names != [TENSOR]:
                 found = ", ".join(repr(name[:60]) for name in names[:4]) or "none"
                 raise UserError(
-                    f"PEFT adapter {folder}: a prompt is the tensor {TENSOR} alone, and its "
-                    f"{WEIGHTS} has {found}{' and more' * (len(names) > 4)}"
+                    f"PEFT adapter {folder}: its {WEIGHTS} must have the tensor {TENSOR} alone, "
+                    f"but has {found}{' and more' * (len(names) > 4)}"
                 )
             array = file.get_tensor(TENSOR)
     except OSError as error:

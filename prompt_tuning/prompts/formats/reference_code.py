@@ -1,7 +1,7 @@
-"""The layout of the reference code of Lester et al. 2021.
+"""The run directories of the reference code of Lester et al. 2021.
 
-A run keeps its prompt apart from the model, at each checkpoint:
-`numpy_checkpoints/checkpoint_<step>/encoder.prompt.prompt.prompt`, which is in `.npy` format.
+At each checkpoint a run saves its prompt separately from the model, in `.npy` format:
+`numpy_checkpoints/checkpoint_<step>/encoder.prompt.prompt.prompt`.
 """
 
 import re
@@ -16,29 +16,29 @@ from prompt_tuning.types import UserError
 
 FILE = "encoder.prompt.prompt.prompt"
 FOLDER = "numpy_checkpoints"
-_CHECKPOINT = re.compile(r"checkpoint_(\d+)")  # Others are unfinished, or backups.
+_CHECKPOINT = re.compile(r"checkpoint_(\d+)")  # Other names are unfinished, or backups.
 
 
-def holds(path: Path) -> bool:
-    """Returns whether a path is a run, its `numpy_checkpoints`, a checkpoint in it, or its file."""
+def is_reference_code(path: Path) -> bool:
+    """Returns whether a path is a run, its `numpy_checkpoints`, a checkpoint, or a prompt file."""
     if path.is_dir():
         return (path / FOLDER).is_dir() or (path / FILE).is_file() or bool(_checkpoints(path))
     return path.name == FILE and path.is_file()
 
 
-def read(path: Path) -> Prompt:
-    """Reads the prompt `[P, H]` of a checkpoint, and of a run the newest one.
+def read_reference_code(path: Path) -> Prompt:
+    """Reads the prompt `[P, H]` of a checkpoint, or of a run's newest checkpoint.
 
-    Its `step` counts as T5X does, from the pretrained model's own step. It stands in front of the
-    inputs, as prompts of that code's configs do.
+    Its `step` includes the pretrained model's steps, as in T5X. Its placement is the prefix, as in
+    that code's configs.
 
     Args:
-        path: The run's directory, its `numpy_checkpoints`, a checkpoint, or the file.
+        path: The run's directory, its `numpy_checkpoints`, a checkpoint, or the prompt file.
 
     Raises:
         UserError: There is no checkpoint with a prompt, or the file cannot be read.
     """
-    file = _file(path).absolute()
+    file = _prompt_file(path).absolute()
     prompt = files.load(file)
     steps = _CHECKPOINT.fullmatch(file.parent.name)
     run = file.parents[2] if steps and file.parents[1].name == FOLDER else file.parent
@@ -48,10 +48,10 @@ def read(path: Path) -> Prompt:
     return Prompt(prompt.array, metadata)
 
 
-def write(path: Path, prompt: Prompt) -> None:
+def write_reference_code(path: Path, prompt: Prompt) -> None:
     """Writes a run's directory with one checkpoint of the prompt, whole or not at all.
 
-    The checkpoint is of the `step` of the prompt's metadata, and 0 without one.
+    The checkpoint's step is the `step` of the prompt's metadata, or 0.
 
     Raises:
         UserError: The prompt is not a finite `[P, H]` array, or the directory cannot be written.
@@ -59,7 +59,7 @@ def write(path: Path, prompt: Prompt) -> None:
     array = files.checked(prompt.array, path)
     step = prompt.metadata.get("step", "0")
     if not re.fullmatch(r"\d+", step):
-        raise UserError(f"prompt {path}: its step is {step!r}, which is no number of steps")
+        raise UserError(f"prompt {path}: its step is {step!r}, which is not a number of steps")
     try:
         with write_directory(path) as folder:
             file = folder / FOLDER / f"checkpoint_{step}" / FILE
@@ -70,10 +70,12 @@ def write(path: Path, prompt: Prompt) -> None:
         raise UserError(f"prompt {path}: cannot write it ({error.strerror})") from error
 
 
-def _file(path: Path) -> Path:
-    """Returns the file that a path of `holds` means."""
-    if not path.is_dir() or (path / FILE).is_file():
-        return path / FILE if path.is_dir() else path
+def _prompt_file(path: Path) -> Path:
+    """Returns the prompt file at a path that `is_reference_code` accepts."""
+    if not path.is_dir():
+        return path
+    if (path / FILE).is_file():
+        return path / FILE
     folder = path / FOLDER if (path / FOLDER).is_dir() else path
     checkpoints = _checkpoints(folder)
     if not checkpoints:
@@ -85,6 +87,6 @@ def _file(path: Path) -> Path:
 
 
 def _checkpoints(folder: Path) -> dict[int, Path]:
-    """Returns the checkpoints with a prompt by their steps."""
-    found = ((_CHECKPOINT.fullmatch(each.name), each) for each in folder.iterdir())
-    return {int(steps[1]): each for steps, each in found if steps and (each / FILE).is_file()}
+    """Returns the checkpoints that have a prompt, by step."""
+    found = ((_CHECKPOINT.fullmatch(path.name), path) for path in folder.iterdir())
+    return {int(steps[1]): path for steps, path in found if steps and (path / FILE).is_file()}

@@ -1,7 +1,7 @@
-"""The pickle inside a file of `torch.save`, walked as data.
+"""Parses the pickle inside a file of `torch.save` as data.
 
-Nothing is unpickled: no name in it is imported, nothing is called. What `torch.save` writes for
-tensors in dictionaries needs a few opcodes and a few names; a pickle with any other is refused.
+Nothing is unpickled: no name in it is imported, nothing is called. Only the few opcodes and names
+that `torch.save` writes for tensors in dictionaries are accepted.
 """
 
 import dataclasses
@@ -14,15 +14,15 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tensor:
-    """Where the numbers of a tensor are; offset and strides count elements.
+    """Describes a tensor and where its numbers are.
 
     Attributes:
         storage: The name of its storage in the file.
-        dtype: What the numbers are.
-        count: How many numbers the storage holds.
-        offset: The first of them that is the tensor's.
+        dtype: The dtype of the storage.
+        count: The number of elements in the storage.
+        offset: The index of the tensor's first element in the storage.
         shape: Its shape.
-        strides: Its strides, one for each axis.
+        strides: Its strides in elements, one per axis.
     """
 
     storage: str
@@ -33,11 +33,11 @@ class Tensor:
     strides: tuple[int, ...]
 
 
-def walk(pickled: bytes) -> Any:
-    """Returns what a pickle describes: a `Tensor`, or dictionaries and lists with some in them.
+def parse_pickle(pickled: bytes) -> Any:
+    """Returns what a pickle describes: a `Tensor`, or dictionaries and lists that contain some.
 
     Raises:
-        ValueError: It holds what a file of tensors has no need of, or is damaged.
+        ValueError: It is damaged, or has opcodes or names that tensors do not need.
     """
     stack: list[Any] = []
     memo: dict[int, Any] = {}
@@ -47,7 +47,7 @@ def walk(pickled: bytes) -> Any:
                 if len(stack) != 1 or position != len(pickled) - 1:
                     break
                 return stack[0]
-            _take(opcode.name, argument, stack, memo)
+            _apply(opcode.name, argument, stack, memo)
     except (IndexError, KeyError, TypeError, StopIteration) as error:
         raise ValueError(f"damaged ({type(error).__name__})") from error
     raise ValueError("damaged")
@@ -55,7 +55,7 @@ def walk(pickled: bytes) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class _Name:
-    """The name of a class or function, and no more than that."""
+    """The name of a class or function, which is not imported."""
 
     text: str
 
@@ -83,8 +83,8 @@ _LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", 
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-def _take(name: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> None:
-    """Does what an opcode says, on the stack and the memo alone."""
+def _apply(name: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> None:
+    """Applies an opcode to the stack and the memo."""
     if name in _CONSTANTS:
         stack.append(_CONSTANTS[name])
     elif name in _LITERALS:
@@ -98,14 +98,14 @@ def _take(name: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> N
     elif name == "GLOBAL":
         stack.append(_known(argument.replace(" ", ".", 1)))
     elif name == "STACK_GLOBAL":
-        of_module, of_it = _last(stack, 2)
-        stack.append(_known(f"{of_module}.{of_it}"))
+        module, member = _last(stack, 2)
+        stack.append(_known(f"{module}.{member}"))
     elif name == "REDUCE":
         function, arguments = _last(stack, 2)
-        stack.append(_described(function, arguments))
+        stack.append(_call(function, arguments))
     elif name == "BINPERSID":
         stack.append(_storage(stack.pop()))
-    elif name == "BUILD":  # Attributes of a dictionary, such as the versions of its modules.
+    elif name == "BUILD":  # Sets attributes, such as the module versions of a state dictionary.
         whole, attributes = _last(stack, 2)
         if type(whole) is not dict or type(attributes) is not dict:
             raise ValueError("it sets the state of an object")
@@ -115,7 +115,7 @@ def _take(name: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> N
 
 
 def _collect(name: str, stack: list[Any]) -> None:
-    """Does what an opcode of tuples, lists and dictionaries says."""
+    """Applies an opcode of tuples, lists and dictionaries."""
     if name == "MARK":
         stack.append(_MARK)
     elif name == "EMPTY_TUPLE":
@@ -128,20 +128,21 @@ def _collect(name: str, stack: list[Any]) -> None:
         stack.append([])
     elif name in ("APPEND", "APPENDS"):
         items = _marked(stack) if name == "APPENDS" else _last(stack, 1)
-        _of(list, stack).extend(items)
+        _top(list, stack).extend(items)
     elif name == "EMPTY_DICT":
         stack.append({})
     elif name in ("SETITEM", "SETITEMS"):
         items = _marked(stack) if name == "SETITEMS" else _last(stack, 2)
         keys, values = items[::2], items[1::2]
         if len(keys) != len(values) or not all(type(key) in (str, int) for key in keys):
-            raise ValueError("it has a dictionary with other keys than names and numbers")
-        _of(dict, stack).update(zip(keys, values, strict=True))
+            raise ValueError("it has a dictionary with keys other than names and numbers")
+        _top(dict, stack).update(zip(keys, values, strict=True))
     else:
         raise ValueError(f"it has the opcode {name}")
 
 
 def _last(stack: list[Any], count: int) -> list[Any]:
+    """Pops the last `count` items."""
     if len(stack) < count:
         raise ValueError("damaged")
     items = stack[len(stack) - count :]
@@ -150,12 +151,13 @@ def _last(stack: list[Any], count: int) -> list[Any]:
 
 
 def _marked(stack: list[Any]) -> list[Any]:
-    """Takes all from the last mark on."""
-    depth = next(i for i, each in enumerate(reversed(stack), 1) if each is _MARK)
+    """Pops the last mark and the items after it; returns the items."""
+    depth = next(i for i, item in enumerate(reversed(stack), 1) if item is _MARK)
     return _last(stack, depth)[1:]
 
 
-def _of(kind: type, stack: list[Any]) -> Any:
+def _top(kind: type, stack: list[Any]) -> Any:
+    """Returns the last item, which must be of a type."""
     if type(stack[-1]) is not kind:
         raise ValueError("damaged")
     return stack[-1]
@@ -167,8 +169,8 @@ def _known(text: str) -> _Name:
     return _Name(text)
 
 
-def _described(function: Any, arguments: Any) -> Any:
-    """Returns what a call would make, for the three functions of which it is known."""
+def _call(function: Any, arguments: Any) -> Any:
+    """Returns a description of what a call of one of the known functions would return."""
     if type(arguments) is not tuple:
         raise ValueError("damaged")
     if function == _DICTIONARY and not arguments:
@@ -177,15 +179,15 @@ def _described(function: Any, arguments: Any) -> Any:
         return arguments[0]
     if function == _TENSOR and len(arguments) == 6 and isinstance(arguments[0], _Storage):
         storage, offset, shape, strides = arguments[:4]
-        if all(type(each) is tuple for each in (shape, strides)):
+        if type(shape) is tuple and type(strides) is tuple:
             numbers = (offset, *shape, *strides)
             if len(shape) == len(strides) and all(type(n) is int and n >= 0 for n in numbers):
                 return Tensor(storage.key, storage.dtype, storage.count, offset, shape, strides)
-    raise ValueError("it calls something in an unknown way")
+    raise ValueError("it has an unknown call")
 
 
 def _storage(identity: Any) -> _Storage:
     match identity:
         case ("storage", _Name() as kind, str(key), str(), int(count)) if kind in _DTYPES:
             return _Storage(key, _DTYPES[kind], count)
-    raise ValueError("it refers to something that is no storage of numbers")
+    raise ValueError("it refers to something that is not a storage of numbers")

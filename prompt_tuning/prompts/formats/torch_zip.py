@@ -1,7 +1,7 @@
 """Files of `torch.save`, such as the prompts of Su et al. 2022; read without torch.
 
-Such a file is a zip: a pickle says which tensors there are, and each one's numbers are a member of
-their own, not compressed. The pickle is walked as data (`torch_pickle`), never run.
+Such a file is a zip without compression. One member is a pickle that describes the tensors; each
+tensor's numbers are another member. The pickle is parsed as data (`torch_pickle`), never run.
 """
 
 import math
@@ -15,23 +15,22 @@ import numpy as np
 
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.prompts.formats import torch_pickle
-from prompt_tuning.prompts.formats.torch_pickle import Tensor
+from prompt_tuning.prompts.formats.torch_pickle import Tensor, parse_pickle
 from prompt_tuning.types import UserError
 
 FILE = "task_prompt"
-"""The name of every prompt file of Su et al., in a directory named for its task and model."""
+"""The name of all prompt files of Su et al.; their directories are named for task and model."""
 
 MAGIC = b"PK"
 _PICKLE = "/data.pkl"
 _NAMED = re.compile(r"(?P<task>.+)Prompt[A-Z]\w*")  # IMDBPromptT5Small
-_LONGEST_PICKLE = 1 << 24  # bytes; that of a T5 XXL with all its parameters has 100,000
+_LONGEST_PICKLE = 1 << 24  # bytes; the pickle of all parameters of a T5 XXL has 100,000
 _ORDERS = {b"little": "<", b"big": ">"}
 _SHOWN = 4  # names of tensors that a message lists
 
 
-def holds(path: Path) -> bool:
-    """Returns whether a path is a zip that torch wrote, or is damaged, or a directory with one."""
+def is_torch_zip(path: Path) -> bool:
+    """Returns whether a path is a torch file or a damaged zip, or has one as `task_prompt`."""
     path = path / FILE if path.is_dir() else path
     try:
         with path.open("rb") as file:
@@ -45,20 +44,19 @@ def holds(path: Path) -> bool:
         return False
 
 
-def read(path: Path) -> Prompt:
-    """Reads the prompt `[P, H]` of a file: its one tensor, or the one in its dictionary.
+def read_torch_zip(path: Path) -> Prompt:
+    """Reads the prompt `[P, H]` of a file: its only tensor of two axes.
 
-    A file `task_prompt` is named, and its task is found, by its directory.
-
-    Dictionaries in dictionaries are looked through level by level, so that of a checkpoint with an
-    optimizer's state it is the model's tensor.
+    Nested dictionaries are searched level by level, so that the model's tensor is found before
+    those of an optimizer's state. The name and the task of a file `task_prompt` come from the name
+    of its directory.
 
     Args:
         path: The file, or a directory with a file `task_prompt`.
 
     Raises:
-        UserError: The file cannot be read, its pickle does more than to describe tensors, there is
-            not one tensor that can be meant, or its numbers are not there.
+        UserError: The file cannot be read, its pickle does more than describe tensors, no tensor or
+            more than one has two axes, or the tensor's numbers are missing.
     """
     file = path / FILE if path.is_dir() else path
     try:
@@ -89,38 +87,38 @@ def _read_tensor(archive: zipfile.ZipFile, file: Path) -> np.ndarray:
         raise UserError(f"torch file {file}: it is compressed, which torch does not do")
     [root] = roots
     if members[root + _PICKLE].file_size > _LONGEST_PICKLE:
-        raise UserError(f"torch file {file}: its pickle is too long for one of tensors alone")
+        raise UserError(f"torch file {file}: its pickle is too long to describe only tensors")
     try:
-        tensor = _choose(torch_pickle.walk(archive.read(root + _PICKLE)))
+        tensor = _choose(parse_pickle(archive.read(root + _PICKLE)))
         order = "<"
         if f"{root}/byteorder" in members:
             order = _ORDERS[archive.read(f"{root}/byteorder")]
         numbers = members.get(f"{root}/data/{tensor.storage}")
         if numbers is None or numbers.file_size != tensor.count * tensor.dtype.itemsize:
-            raise ValueError("the numbers of its tensor are not there")
-        return _laid_out(archive.read(numbers), tensor, order)
+            raise ValueError("the numbers of its tensor are missing")
+        return _to_array(archive.read(numbers), tensor, order)
     except ValueError as error:
         raise UserError(
-            f"torch file {file}: not read, for its pickle, which is never run, is not one of a "
-            f"prompt alone: {error}; where you trust the file, save the prompt's tensor by itself"
+            f"torch file {file}: its pickle, which is never run, does not describe a prompt alone: "
+            f"{error}; if you trust the file, save the prompt's tensor by itself"
         ) from error
 
 
 def _choose(described: Any) -> Tensor:
-    """Returns the one tensor of two axes that is nearest to the top."""
+    """Returns the only tensor of two axes on the topmost level that has any."""
     level, seen = [("", described)], set()
     while level:
-        found = [(name, each) for name, each in level if _is_matrix(each)]
+        found = [(name, value) for name, value in level if _is_matrix(value)]
         if len(found) == 1:
             return found[0][1]
         if found:
             names = ", ".join(repr(name[:60]) for name, _ in found[:_SHOWN])
             more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
             raise ValueError(f"it has several tensors [P, H] ({names}{more})")
-        # Each once: a pickle can hold a list that is in itself.
-        new = {id(each): (name, each) for name, each in level if id(each) not in seen}
+        # Each object once: a list in a pickle can contain itself.
+        new = {id(value): (name, value) for name, value in level if id(value) not in seen}
         seen |= new.keys()
-        level = [pair for name, each in new.values() for pair in _inside(name, each)]
+        level = [pair for name, value in new.values() for pair in _children(name, value)]
     raise ValueError("it has no tensor [P, H]")
 
 
@@ -128,13 +126,14 @@ def _is_matrix(value: Any) -> bool:
     return isinstance(value, Tensor) and len(value.shape) == 2 and value.dtype.kind != "i"
 
 
-def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _children(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yields the entries of a dictionary, list or tuple with their dotted names."""
     pairs = enumerate(value) if isinstance(value, list | tuple) else ()
-    for key, each in value.items() if isinstance(value, dict) else pairs:
-        yield (f"{name}.{key}" if name else str(key)), each
+    for key, child in value.items() if isinstance(value, dict) else pairs:
+        yield (f"{name}.{key}" if name else str(key)), child
 
 
-def _laid_out(stored: bytes, tensor: Tensor, order: str) -> np.ndarray:
+def _to_array(stored: bytes, tensor: Tensor, order: str) -> np.ndarray:
     """Returns the tensor `[P, H]` from the bytes of its storage."""
     steps = zip(tensor.shape, tensor.strides, strict=True)
     last = tensor.offset + sum((size - 1) * stride for size, stride in steps)

@@ -151,7 +151,7 @@ def test_the_embedding_table_may_have_several_names_if_it_is_one(tmp_path: Path)
         backbone.load([SingleDeviceSharding(jax.devices()[0])])
     found["lm_head.weight"] = table[:-1]
     save(directory, found)
-    with pytest.raises(UserError, match=r"lm_head.weight \[47, 16\] are one table"):
+    with pytest.raises(UserError, match=r"lm_head.weight \[47, 16\] are the same table"):
         open_whole(directory)
 
 

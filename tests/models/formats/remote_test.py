@@ -107,7 +107,7 @@ def test_public_buckets_are_read_without_advice_to_log_in(bucket: Path, tmp_path
 
 
 def test_what_is_not_in_a_bucket_is_named(bucket: Path, tmp_path: Path):
-    with pytest.raises(UserError, match="gs://bucket/none: it holds no checkpoint of T5X"):
+    with pytest.raises(UserError, match="gs://bucket/none: it is not a T5X checkpoint"):
         open_backbone("gs://bucket/none", **AS_STORED)
     with pytest.raises(UserError, match=r"vocabulary gs://bucket/v.model: there is no such file"):
         fetch_vocabulary("gs://bucket/v.model", tmp_path / "cache")
@@ -124,7 +124,7 @@ def test_a_model_of_the_hub_is_read_from_its_cache(hub: Path):
     assert backbone.config.name == "small"
     assert backbone.vocabulary_file == snapshot / "spiece.model"
     (snapshot / "model.safetensors").unlink()
-    with pytest.raises(UserError, match=r"no safetensors of it.*as in owner/small@refs/pr/1"):
+    with pytest.raises(UserError, match=r"no safetensors on the hub.*as owner/small@refs/pr/1"):
         open_backbone("owner/small@main", **AS_STORED)
 
 

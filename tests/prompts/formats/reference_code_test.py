@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from prompt_tuning.prompts.files import Prompt
-from prompt_tuning.prompts.formats import reference_code
+from prompt_tuning.prompts.formats.reference_code import (
+    is_reference_code,
+    read_reference_code,
+    write_reference_code,
+)
 from prompt_tuning.types import UserError
 
 ARRAY = np.arange(6, dtype=np.float32).reshape(3, 2) / 7
@@ -39,8 +43,8 @@ def run(tmp_path):
     ],
 )
 def test_a_prompt_is_found_from_the_run_down_to_its_file(run, path, step, factor):
-    assert reference_code.holds(run / path)
-    prompt = reference_code.read(run / path)
+    assert is_reference_code(run / path)
+    prompt = read_reference_code(run / path)
     np.testing.assert_array_equal(prompt.array, ARRAY * factor)
     assert prompt.metadata == {"name": "sst2", "placement": "prefix", "step": step}
 
@@ -49,22 +53,25 @@ def test_a_file_elsewhere_is_named_for_its_directory(tmp_path):
     (tmp_path / "rte").mkdir()
     np.save(tmp_path / "rte" / "a.npy", ARRAY)
     (tmp_path / "rte" / "a.npy").rename(tmp_path / "rte" / FILE)
-    assert reference_code.read(tmp_path / "rte" / FILE).metadata == {
+    assert read_reference_code(tmp_path / "rte" / FILE).metadata == {
         "name": "rte",
         "placement": "prefix",
     }
-    assert reference_code.read(tmp_path / "rte").metadata == {"name": "rte", "placement": "prefix"}
+    assert read_reference_code(tmp_path / "rte").metadata == {
+        "name": "rte",
+        "placement": "prefix",
+    }
 
 
 def test_what_is_written_is_numpys_own_format_at_the_step(tmp_path):
-    reference_code.write(tmp_path / "run", Prompt(ARRAY.astype(np.float64), {"step": "400"}))
+    write_reference_code(tmp_path / "run", Prompt(ARRAY.astype(np.float64), {"step": "400"}))
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert written == [tmp_path / "run" / "numpy_checkpoints" / "checkpoint_400" / FILE]
     stored = np.load(written[0])
     assert stored.dtype == np.float32
     np.testing.assert_array_equal(stored, ARRAY)
-    reference_code.write(tmp_path / "other", Prompt(ARRAY, {}))
-    assert reference_code.read(tmp_path / "other").metadata == {
+    write_reference_code(tmp_path / "other", Prompt(ARRAY, {}))
+    assert read_reference_code(tmp_path / "other").metadata == {
         "name": "other",
         "placement": "prefix",
         "step": "0",
@@ -74,12 +81,12 @@ def test_what_is_written_is_numpys_own_format_at_the_step(tmp_path):
 def test_bad_input_is_one_line_and_leaves_nothing(tmp_path):
     (tmp_path / "numpy_checkpoints" / "checkpoint_1").mkdir(parents=True)
     with pytest.raises(UserError, match=r"numpy_checkpoints: it has no checkpoint_<step>/encoder"):
-        reference_code.read(tmp_path)
-    assert not reference_code.holds(tmp_path / "numpy_checkpoints" / "checkpoint_1")
+        read_reference_code(tmp_path)
+    assert not is_reference_code(tmp_path / "numpy_checkpoints" / "checkpoint_1")
     for prompt, message in (
-        (Prompt(ARRAY, {"step": "../../a"}), "no number of steps"),
+        (Prompt(ARRAY, {"step": "../../a"}), "not a number of steps"),
         (Prompt(ARRAY * np.nan, {}), "not finite"),
     ):
         with pytest.raises(UserError, match=message):
-            reference_code.write(tmp_path / "run", prompt)
+            write_reference_code(tmp_path / "run", prompt)
     assert [path.name for path in tmp_path.iterdir()] == ["numpy_checkpoints"]

@@ -59,7 +59,7 @@ def pickled(value: bytes) -> bytes:
     return b"\x80\x02" + value + b"."
 
 
-def write(
+def write_torch_file(
     path: Path,
     value: bytes,
     numbers: np.ndarray | bytes = ARRAY,

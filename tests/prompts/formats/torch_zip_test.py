@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from prompt_tuning.prompts.formats import torch_zip
+from prompt_tuning.prompts.formats.torch_zip import is_torch_zip, read_torch_zip
 from prompt_tuning.types import UserError
 from tests.prompts.formats.torch_files import (
     ARRAY,
@@ -20,16 +20,16 @@ from tests.prompts.formats.torch_files import (
     name,
     tensor,
     text,
-    write,
+    write_torch_file,
 )
 
 TORCH = os.environ.get("PEER_PYTHON")
 
 
 def test_a_prompt_is_named_for_its_directory_or_its_file(tmp_path):
-    write(tmp_path / "IMDBPromptT5Small" / "task_prompt", tensor())
-    write(tmp_path / "mine.pt", dictionary(task_prompt=tensor()), root="mine")
-    write(tmp_path / "sst2" / "task_prompt", tensor())
+    write_torch_file(tmp_path / "IMDBPromptT5Small" / "task_prompt", tensor())
+    write_torch_file(tmp_path / "mine.pt", dictionary(task_prompt=tensor()), root="mine")
+    write_torch_file(tmp_path / "sst2" / "task_prompt", tensor())
     of_su = {"name": "IMDBPromptT5Small", "task": "IMDB"}
     for path, metadata in (
         ("IMDBPromptT5Small", of_su),
@@ -37,8 +37,8 @@ def test_a_prompt_is_named_for_its_directory_or_its_file(tmp_path):
         ("sst2", {"name": "sst2"}),
         ("mine.pt", {"name": "mine"}),
     ):
-        assert torch_zip.holds(tmp_path / path)
-        prompt = torch_zip.read(tmp_path / path)
+        assert is_torch_zip(tmp_path / path)
+        prompt = read_torch_zip(tmp_path / path)
         np.testing.assert_array_equal(prompt.array, ARRAY)
         assert prompt.array.dtype == np.float32 and prompt.metadata == metadata
 
@@ -59,15 +59,15 @@ def test_other_floats_are_read_in_both_byte_orders(tmp_path, kind, dtype):
         (stored.tobytes(), b"little"),
         (turned, b"big"),
     ):
-        path = write(tmp_path / "a.pt", tensor(kind=kind), numbers, byteorder=order)
-        np.testing.assert_array_equal(torch_zip.read(path).array, stored.astype(np.float32))
+        path = write_torch_file(tmp_path / "a.pt", tensor(kind=kind), numbers, byteorder=order)
+        np.testing.assert_array_equal(read_torch_zip(path).array, stored.astype(np.float32))
 
 
 def test_the_layout_of_a_view_is_followed(tmp_path):
     numbers = np.arange(12, dtype=np.float32)
     view = {"count": 12, "offset": 1, "shape": (2, 3), "strides": (2, 4)}
-    path = write(tmp_path / "view.pt", tensor(**view), numbers)
-    np.testing.assert_array_equal(torch_zip.read(path).array, [[1, 5, 9], [3, 7, 11]])
+    path = write_torch_file(tmp_path / "view.pt", tensor(**view), numbers)
+    np.testing.assert_array_equal(read_torch_zip(path).array, [[1, 5, 9], [3, 7, 11]])
 
 
 def test_the_tensor_nearest_to_the_top_is_the_prompt(tmp_path):
@@ -80,8 +80,8 @@ def test_the_tensor_nearest_to_the_top_is_the_prompt(tmp_path):
         dictionary(best_acc=tensor(count=1, shape=(), strides=()), best_prompt=tensor()),
         dictionary(prompt=dictionary(weight=tensor()), other=dictionary(optimizer=optimizer)),
     ):
-        path = write(tmp_path / "state.pt", value)
-        np.testing.assert_array_equal(torch_zip.read(path).array, ARRAY)
+        path = write_torch_file(tmp_path / "state.pt", value)
+        np.testing.assert_array_equal(read_torch_zip(path).array, ARRAY)
 
 
 LOOP = b"]q\x01h\x01a"  # a list in itself
@@ -99,9 +99,9 @@ REFUSED = {
     "lists that double": (DOUBLED, {}, r"it has no tensor \[P, H\]"),
     "three axes": (tensor(shape=(1, 3, 2), strides=(6, 2, 1)), {}, r"it has no tensor \[P, H\]"),
     "integers": (tensor(kind="LongStorage"), {"numbers": bytes(48)}, r"it has no tensor \[P, H\]"),
-    "no numbers": (tensor(key="1"), {}, "numbers of its tensor are not there"),
-    "a path": (tensor(key="../version"), {}, "numbers of its tensor are not there"),
-    "few numbers": (tensor(), {"numbers": ARRAY[:2]}, "numbers of its tensor are not there"),
+    "no numbers": (tensor(key="1"), {}, "numbers of its tensor are missing"),
+    "a path": (tensor(key="../version"), {}, "numbers of its tensor are missing"),
+    "few numbers": (tensor(), {"numbers": ARRAY[:2]}, "numbers of its tensor are missing"),
     "too many": (tensor(shape=(4, 2)), {}, "reaches beyond its numbers"),
     "shifted": (tensor(offset=1), {}, "reaches beyond its numbers"),
     "wide": (tensor(strides=(3, 1)), {}, "reaches beyond its numbers"),
@@ -117,9 +117,9 @@ REFUSED = {
 @pytest.mark.parametrize("kind", REFUSED)
 def test_anything_unexpected_is_refused_in_one_line(tmp_path, kind):
     value, settings, message = REFUSED[kind]
-    path = write(tmp_path / "odd.pt", value, **settings)
+    path = write_torch_file(tmp_path / "odd.pt", value, **settings)
     with pytest.raises(UserError, match=message) as error:
-        torch_zip.read(path)
+        read_torch_zip(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
@@ -128,31 +128,31 @@ def test_a_command_in_the_pickle_is_never_run(tmp_path):
     armed = call(name("os", "system"), text(f"mkdir {mark}"))
     for value in (armed, dictionary(a=armed, task_prompt=tensor()), armed + b"0" + tensor()):
         with pytest.raises(UserError, match=r"its pickle, which is never run.*'os\.system'"):
-            torch_zip.read(write(tmp_path / "armed.pt", value))
+            read_torch_zip(write_torch_file(tmp_path / "armed.pt", value))
     assert not mark.exists()
 
 
 def test_zips_of_others_and_members_twice_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("a.txt", b"a")
-    assert not torch_zip.holds(tmp_path / "other.zip")
-    path = write(tmp_path / "twice.pt", tensor())
+    assert not is_torch_zip(tmp_path / "other.zip")
+    path = write_torch_file(tmp_path / "twice.pt", tensor())
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("archive/data.pkl", b"")
     for each in (tmp_path / "other.zip", path):
         with pytest.raises(UserError, match=r"a zip without a pickle of torch\.save"):
-            torch_zip.read(each)
+            read_torch_zip(each)
 
 
 def test_no_flipped_byte_gets_through_as_an_error_of_another_kind(tmp_path):
-    good = write(tmp_path / "good.pt", dictionary(task_prompt=tensor())).read_bytes()
+    good = write_torch_file(tmp_path / "good.pt", dictionary(task_prompt=tensor())).read_bytes()
     path = tmp_path / "flipped.pt"
     refused = 0
     for i in range(len(good)):
         mask = (0x01, 0x55, 0x80)[i % 3]
         path.write_bytes(good[:i] + bytes([good[i] ^ mask]) + good[i + 1 :])
         try:
-            assert torch_zip.read(path).array.ndim == 2
+            assert read_torch_zip(path).array.ndim == 2
         except UserError as error:
             refused += 1
             assert "\n" not in str(error)
@@ -160,7 +160,7 @@ def test_no_flipped_byte_gets_through_as_an_error_of_another_kind(tmp_path):
     for end in range(0, len(good), 7):
         path.write_bytes(good[:end])
         with pytest.raises(UserError, match="damaged"):
-            torch_zip.read(path)
+            read_torch_zip(path)
 
 
 SAVE = """
@@ -189,4 +189,4 @@ def test_what_torch_writes_is_read(tmp_path, protocol):
     paths = sorted(Path(tmp_path).glob("*.pt"))
     assert len(paths) == 6
     for path in paths:
-        np.testing.assert_array_equal(torch_zip.read(path).array, array)
+        np.testing.assert_array_equal(read_torch_zip(path).array, array)
