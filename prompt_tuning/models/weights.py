@@ -26,7 +26,7 @@ from prompt_tuning.models.parameters import (
 )
 from prompt_tuning.models.t5.architecture import describe_shapes
 from prompt_tuning.models.vocabulary_file import check_vocabulary
-from prompt_tuning.prompts.files import embedding_digest
+from prompt_tuning.prompts import files
 from prompt_tuning.storage import write_directory
 from prompt_tuning.types import Params, UserError, nearest
 
@@ -88,9 +88,9 @@ class Backbone:
 
     @cached_property
     def digest(self) -> str:
-        """`embedding_digest` of the embedding table, which it reads."""
+        """`files.digest` of the embedding table, which it reads."""
         name = family(self.config).embedding
-        return embedding_digest(read_whole(self.parameters[name], name, np.dtype(np.float32)))
+        return files.digest(read_whole(self.parameters[name], name, np.dtype(np.float32)))
 
     def load(self, shardings: Sequence[Sharding | ShardingOf]) -> list[Params]:
         """Reads the parameters straight onto devices, once per sharding.

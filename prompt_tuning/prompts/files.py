@@ -110,7 +110,7 @@ def describe(
         name: Its name.
         task: The task or mixture it was tuned on.
         backbone: The frozen model's name.
-        backbone_digest: `embedding_digest` of the frozen model's table.
+        backbone_digest: `digest` of the frozen model's embedding table.
         step: Training steps taken.
         seed: The run's random seed.
         init: The initializer's name; for a transferred prompt, the `digest` of its source.
@@ -241,7 +241,7 @@ def check(
     Args:
         prompt: The prompt.
         backbone: The frozen model's name.
-        backbone_digest: `embedding_digest` of the frozen model's table.
+        backbone_digest: `digest` of the frozen model's embedding table.
         prompt_length: Required length in tokens, P.
         hidden_size: Required width, H.
         placement: Required placement, or None for any.
@@ -298,13 +298,11 @@ def checked(array: np.ndarray, path: str | os.PathLike) -> np.ndarray:
 
 
 def digest(array: np.ndarray) -> str:
-    """Returns the SHA-256 of an array's float32 bytes, in hexadecimal: a prompt's identity."""
+    """Returns the SHA-256 of an array's float32 bytes in hexadecimal.
+
+    It identifies a prompt `[P, H]`, or a backbone by its embedding table `[V, H]`.
+    """
     return hashlib.sha256(np.ascontiguousarray(array, "<f4").data).hexdigest()
-
-
-def embedding_digest(table: np.ndarray) -> str:
-    """Returns the `digest` of an embedding table `[V, H]`, which identifies prompts' backbone."""
-    return digest(table)
 
 
 def _check_finite(array: np.ndarray, path: str | os.PathLike) -> None:

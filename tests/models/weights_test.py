@@ -21,7 +21,7 @@ from prompt_tuning.models.parameters import (
 )
 from prompt_tuning.models.t5.network import T5
 from prompt_tuning.models.weights import SHIPPED, Backbone, open_backbone, save_backbone
-from prompt_tuning.prompts.files import embedding_digest
+from prompt_tuning.prompts.files import digest
 from prompt_tuning.types import UserError
 
 
@@ -179,9 +179,7 @@ def test_parameters_may_be_kept_in_half_precision(directory, weights):
 
 
 def test_the_digest_is_that_of_the_embedding_table(directory, weights):
-    assert open_whole(str(directory)).digest == embedding_digest(
-        weights["token_embedder/embedding"]
-    )
+    assert open_whole(str(directory)).digest == digest(weights["token_embedder/embedding"])
 
 
 def test_half_precision_weights_load_as_float32(directory, weights):

@@ -294,7 +294,7 @@ def test_the_digest_is_that_of_the_float32_bytes():
     zeros = "af5570f5a1810b7af78caf4bc70a660f0df51e42baf91d4de5b2328de0e83dfc"
     assert files.digest(np.zeros((1, 2))) == zeros
     assert files.digest(np.asfortranarray(ARRAY)) == files.digest(ARRAY)
-    assert files.embedding_digest(ARRAY) == files.digest(ARRAY) != files.digest(ARRAY + 1)
+    assert files.digest(ARRAY) != files.digest(ARRAY + 1)
 
 
 def test_a_task_embedding_travels_with_its_prompt(tmp_path):

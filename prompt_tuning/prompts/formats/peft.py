@@ -125,7 +125,8 @@ def _read_config(path: Path) -> Mapping[str, Any]:
 def _encoder_rows(array: np.ndarray, config: Mapping[str, Any], folder: Path) -> np.ndarray:
     """Returns the rows `[P, H]` of a tensor `[s P, H]` that PEFT feeds to the encoder."""
     keys = ("num_virtual_tokens", "num_transformer_submodules", "token_dim")
-    length, copies, width = (config.get(key) for key in keys)
+    stated: list[Any] = [config.get(key) for key in keys]
+    length, copies, width = stated
     copies = 2 if copies is None else copies
     sizes = type(length) is int and copies in (1, 2) and array.ndim == 2
     if not sizes or array.shape != (length * copies, width or array.shape[1]):
