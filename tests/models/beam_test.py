@@ -1,4 +1,4 @@
-"""Beam search against greedy decoding and against every sequence there is."""
+"""Beam search against greedy decoding and exhaustive search."""
 
 import dataclasses
 import itertools
@@ -29,7 +29,7 @@ def sequences(size):
 
 
 def check_all_found(found, scores, log_probs_of, size, alpha):
-    """Checks that the sequences found are all there are, each with its score, best first."""
+    """Checks that all existing sequences are found with their scores, best first."""
     expected = {
         tokens: sum(log_probs_of(tokens)[:end]) / ((5 + end) / 6) ** alpha
         for tokens, end in sequences(size)

@@ -36,7 +36,7 @@ class Case(NamedTuple):
 
 
 def answer(decoder: Callable[..., Any], model: Any, *inputs: Any, **asked: Any) -> Any:
-    """Encodes `(params, bank, tokens, prompt_id)` and gives them to a decoder."""
+    """Encodes `(params, bank, tokens, prompt_id)` and decodes them."""
     params = inputs[0]
     return decoder(model, params, model.encode(*inputs, None), **asked)
 
@@ -88,7 +88,7 @@ def one_layer(golden_maker: ModuleType) -> T5Config:
 
 @pytest.fixture(scope="package", autouse=True)
 def quick_compilation() -> Iterator[None]:
-    """Compiles without most optimisations: nearly all of the time of these tests is compilation."""
+    """Compiles with few optimizations, since compilation takes nearly all of these tests' time."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     yield

@@ -1,4 +1,4 @@
-"""The seam between models and everything else."""
+"""Nothing outside `models/` depends on a model family."""
 
 import ast
 import dataclasses
@@ -20,7 +20,7 @@ MAKES_A_T5 = {"cli/configurables.py", "training/pretraining.py"}
 
 
 def family_names(source: str) -> Iterator[str]:
-    """Yields the names in a file's code that are of one family alone."""
+    """Yields the names in a file's code that are specific to one family."""
     for node in ast.walk(ast.parse(source)):
         names = {ast.Name: "id", ast.Attribute: "attr", ast.alias: "name"}
         if type(node) in names:
@@ -66,7 +66,7 @@ def test_models_of_equal_settings_are_equal(golden_maker):
     assert model != prompted(config, suffix_after_eos, remat=True, positions=512)
 
 
-def test_a_model_says_what_it_is(small):
+def test_a_model_has_its_configs_properties(small):
     model, config = small.model, small.model.config
     assert (model.name, model.width, model.vocab_size) == (config.name, 16, 40)
     assert model.dtype == "float32"

@@ -31,7 +31,7 @@ def test_values_and_gradients_are_those_of_float32_rounded(of: int):
 
     coarse, fine = gradient("bfloat16"), gradient("float32")
     assert coarse.dtype == jnp.bfloat16
-    # Rounded are the product, its gradient and what is made of them, each by at most 2^-9.
+    # The product, its gradient and their results are each rounded, by at most 2^-9.
     difference = jnp.abs(coarse.astype(jnp.float32) - fine).max()
     assert 0 < difference < 2**-7 * jnp.abs(fine).max()
     values = [dense(24, dtype).apply(*_inputs(dtype)) for dtype in ("bfloat16", "float32")]

@@ -1,4 +1,4 @@
-"""The prompted model: what it may not see, and its loss."""
+"""The prompted model: its isolation of examples and padding, and its loss."""
 
 import dataclasses
 import functools
@@ -40,7 +40,7 @@ def losses(case, batch, bank, keys=None):
     return np.asarray(compute_losses(case.model, case.params, bank, batch, keys))
 
 
-def test_padding_cannot_be_seen_through_with_dropout(placed):
+def test_padding_has_no_effect_with_dropout(placed):
     batch = placed.batch
     keys = jax.random.split(jax.random.key(3), 16)
     longer = Batch(padded(batch.encoder_tokens, 7), padded(batch.targets, 3), batch.prompt_id)
@@ -82,7 +82,7 @@ def test_passes_of_the_encoder_change_nothing(small, positions):
     assert ("stablehlo.while" in text) == (positions < 10**6)
 
 
-def test_a_pass_of_padding_is_left_out(small):
+def test_a_pass_of_padding_is_skipped(small):
     tokens = small.batch.encoder_tokens.at[2:].set(0)
     batch = small.batch._replace(encoder_tokens=tokens)
     model = dataclasses.replace(small.model, positions=2 * 16)

@@ -55,7 +55,7 @@ def test_labels_of_unequal_length_are_ranked_by_their_own_tokens_alone():
     # By hand, with probabilities over (padding, EOS, 2, 3):
     #   first position 1/8, 1/8, 4/8, 2/8; second 1/8, 4/8, 1/8, 2/8; third 1/16, 13/16, 1/16, 1/16.
     # "2 EOS" is 1/2 * 1/2 = 1/4; "3 3 EOS" is 1/4 * 1/4 * 13/16 = 13/256; "EOS" is 1/8.
-    # Padding that counted would make them 1/64, 13/256 and 1/1024, and "3 3" the likeliest.
+    # If padding counted, they would be 1/64, 13/256 and 1/1024, and "3 3" the likeliest.
     model = Fixed([[1, 1, 4, 2], [1, 4, 1, 2], [1, 13, 1, 1]])
     labels = jnp.array([[2, 1, 0], [3, 3, 1], [1, 0, 0]], jnp.int32)
     encoded = Encoded(jnp.zeros((2, 1, 1)), jnp.ones((2, 1), bool), jnp.zeros(2, bool))

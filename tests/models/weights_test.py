@@ -49,14 +49,14 @@ def write_config(directory, model, vocabulary):
 
 
 def change_config(directory, extra_ids=10, **changes):
-    """Changes fields of the model, and `extra_ids`; None takes one away."""
+    """Changes fields of the model, and `extra_ids`; None removes one."""
     values = json.loads((directory / "config.json").read_text())
     model = {k: v for k, v in {**values["model"], **changes}.items() if v is not None}
     write_config(directory, model, {} if extra_ids is None else {"extra_ids": extra_ids})
 
 
 def open_whole(path, **changes) -> Backbone:
-    """Opens a backbone as it is stored."""
+    """Opens a backbone with its stored config and vocabulary."""
     settings = {"model": None, "vocabulary": None, "param_dtype": "float32"}
     return open_backbone(path, **{**settings, **changes})
 
@@ -67,7 +67,7 @@ def loaded(backbone) -> dict:
     return dict(flatten_dict(params, sep="/"))
 
 
-def test_a_directory_is_loaded_whole(directory, config, weights):
+def test_all_parameters_of_a_directory_are_loaded(directory, config, weights):
     backbone = open_whole(directory)
     assert (backbone.config, backbone.extra_ids) == (config, 10)
     assert backbone.vocabulary_file == directory / "sentencepiece.model"
@@ -90,14 +90,14 @@ def test_a_saved_backbone_is_opened_as_it_was(directory, weights, tmp_path):
     assert not list(tmp_path.glob(".saved*"))
 
 
-def test_nothing_is_left_of_a_backbone_that_cannot_be_saved(directory, config, tmp_path):
+def test_a_backbone_that_cannot_be_saved_leaves_no_files(directory, config, tmp_path):
     broken = {"encoder": {"scale": np.full(3, np.inf, np.float32)}}
     with pytest.raises(UserError, match="not finite: encoder/scale"):
         save_backbone(tmp_path / "saved", config, broken, directory / "sentencepiece.model", 10)
     assert not list(tmp_path.glob("*saved*"))
 
 
-def test_devices_that_want_the_same_parameters_share_them(directory):
+def test_devices_that_need_the_same_parameters_share_them(directory):
     shardings = [SingleDeviceSharding(device) for device in jax.devices()[:2]]
     one, two = map(jax.tree.leaves, open_whole(directory).load(shardings))
     for mine, yours in zip(one, two, strict=True):
@@ -105,7 +105,7 @@ def test_devices_that_want_the_same_parameters_share_them(directory):
         assert mine.unsafe_buffer_pointer() == yours.unsafe_buffer_pointer()
 
 
-def test_parameters_are_cut_over_a_mesh_as_they_are_read(directory, weights):
+def test_parameters_are_split_over_a_mesh_as_they_are_read(directory, weights):
     mesh = Mesh(np.asarray(jax.devices()[:2]), ("x",))
     name = "encoder/layers_0/mlp/wi_0/kernel"
     backbone = dataclasses.replace(open_whole(directory), parameters={})
@@ -146,7 +146,7 @@ def test_the_largest_parameters_are_read_first_and_into_the_memory_they_stay_in(
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, np.float16, np.float32])
-def test_what_is_not_finite_is_refused_in_every_dtype(value, dtype, monkeypatch):
+def test_numbers_that_are_not_finite_are_refused_in_every_dtype(value, dtype, monkeypatch):
     monkeypatch.setattr("prompt_tuning.models.parameters._AT_ONCE", 5)
     array = np.zeros((3, 4), dtype)
     array[2, 3] = value
@@ -154,7 +154,7 @@ def test_what_is_not_finite_is_refused_in_every_dtype(value, dtype, monkeypatch)
         read_whole(InMemory(array), "kernel", array.dtype)
 
 
-def test_a_box_is_cut_into_rows_that_end_at_multiples():
+def test_a_box_is_split_into_rows_that_end_at_multiples():
     box = (slice(3, 17), slice(0, 2))
     assert split_rows(box, (20, 2), 5) == [
         (slice(3, 5), slice(0, 2)),
@@ -269,7 +269,7 @@ def test_truncated_weights_are_refused(directory):
         open_whole(directory)
 
 
-def test_an_unknown_name_gets_the_nearest(tmp_path):
+def test_an_unknown_name_suggests_the_nearest(tmp_path):
     with pytest.raises(UserError, match=r"no such name or directory \(did you mean t5_mini\?\)"):
         open_whole("t5_mimi")
     with pytest.raises(UserError, match="no such name or directory; known are t5_mini"):
@@ -282,7 +282,7 @@ def test_shipped_backbones_load(name):
 
 
 @pytest.mark.parametrize("layers", [(1, 1), (3, 2)])
-def test_parameter_shapes_are_those_of_a_model_that_is_made(config, layers):
+def test_parameter_shapes_are_those_of_an_initialized_model(config, layers):
     config = dataclasses.replace(config, num_encoder_layers=layers[0], num_decoder_layers=layers[1])
     tokens = jnp.ones((1, 1), jnp.int32)
     params = T5(config).init(jax.random.key(0), tokens, tokens)["params"]

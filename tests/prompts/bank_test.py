@@ -30,7 +30,7 @@ def test_the_gradient_of_a_prompt_is_the_sum_over_its_examples():
     np.testing.assert_array_equal(gradient.prompts[:, 0, 0], [10.0, 0.0, 101.0])
 
 
-def test_an_id_beyond_the_bank_does_not_borrow_a_prompt():
+def test_an_id_out_of_range_does_not_select_another_prompt():
     picked = PromptBank(PROMPTS).select(jnp.array([1, 3], jnp.int32), *INPUT)
     assert np.isfinite(picked[0]).all() and np.isnan(picked[1]).all()
 

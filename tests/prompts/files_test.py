@@ -52,14 +52,14 @@ def npy(array, *, allow_pickle=False):
     return buffer.getvalue()
 
 
-def test_a_prompt_comes_back_as_it_was(tmp_path, prompt):
+def test_a_prompt_survives_a_round_trip(tmp_path, prompt):
     files.save(tmp_path / "best.safetensors", prompt)
     loaded = files.load(tmp_path / "best.safetensors")
     np.testing.assert_array_equal(loaded.array, ARRAY)
     assert loaded.array.dtype == np.float32 and loaded.metadata == prompt.metadata
 
 
-def test_the_metadata_says_everything(prompt):
+def test_the_metadata_is_complete(prompt):
     assert prompt.metadata == {
         "format_version": "1",
         "name": "sst2",
@@ -78,7 +78,7 @@ def test_the_metadata_says_everything(prompt):
     assert json.loads(prompt.metadata["metrics"])["score"] == 91.5
 
 
-def test_the_metadata_says_what_the_prompt_is_used_with_as_far_as_that_is_known(tmp_path):
+def test_the_metadata_records_the_known_settings_of_use(tmp_path):
     prompt = files.describe(
         ARRAY,
         name="own",
@@ -116,7 +116,7 @@ def test_the_metadata_says_what_the_prompt_is_used_with_as_far_as_that_is_known(
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "{}", "no JSON", "[" * 100_000])
-def test_label_words_that_are_none_are_unknown(text):
+def test_invalid_label_words_are_unknown(text):
     assert files.Prompt(ARRAY, {"label_words": text}).label_words == ()
     assert files.Prompt(ARRAY, {}).label_words == ()
 
@@ -129,7 +129,7 @@ def test_npy_keeps_the_array_alone(tmp_path, prompt):
     assert loaded.metadata == {}
 
 
-def test_npy_format_is_known_without_its_suffix_and_in_other_floats(tmp_path):
+def test_npy_is_recognized_without_its_suffix_and_in_other_floats(tmp_path):
     (tmp_path / "encoder.prompt.prompt.prompt").write_bytes(npy(ARRAY.astype(np.float64).T.T))
     loaded = files.load(tmp_path / "encoder.prompt.prompt.prompt")
     np.testing.assert_array_equal(loaded.array, ARRAY)
@@ -164,7 +164,7 @@ def test_a_fitting_prompt_passes(prompt):
         ({"target_prefix": "a"}, r"it has target prefix none \(need a\); use"),
     ],
 )
-def test_a_prompt_for_something_else_is_refused_by_what_differs(prompt, changes, message):
+def test_a_prompt_that_does_not_fit_is_refused_with_every_difference(prompt, changes, message):
     prompt.metadata.update(placement="suffix_after_eos", target_prefix="")
     with pytest.raises(UserError, match=f"^prompt sst2 is not for this run: {message}"):
         files.check(prompt, **fits(**changes))
@@ -269,7 +269,7 @@ def test_a_missing_file_is_named(tmp_path):
         ("absent/prompt.safetensors", ARRAY, "cannot write it"),
     ],
 )
-def test_what_cannot_be_written_leaves_nothing_behind(tmp_path, prompt, name, array, message):
+def test_a_refused_write_leaves_no_files(tmp_path, prompt, name, array, message):
     with pytest.raises(UserError, match=message):
         files.save(tmp_path / name, files.Prompt(array, prompt.metadata))
     assert list(tmp_path.iterdir()) == []
@@ -297,7 +297,7 @@ def test_the_digest_is_that_of_the_float32_bytes():
     assert files.digest(ARRAY) != files.digest(ARRAY + 1)
 
 
-def test_a_task_embedding_travels_with_its_prompt(tmp_path):
+def test_a_task_embedding_survives_a_round_trip(tmp_path):
     path = tmp_path / "embedded.safetensors"
     files.save(path, files.Prompt(ARRAY, {"name": "a"}).embedded(ARRAY * 2, step=10))
     found = files.load(path)
@@ -308,7 +308,7 @@ def test_a_task_embedding_travels_with_its_prompt(tmp_path):
     assert files.load(tmp_path / "plain.npy").embedding is None
 
 
-def test_what_was_trained_travels_with_the_prompt_that_it_gives(tmp_path, prompt):
+def test_a_trainable_survives_a_round_trip(tmp_path, prompt):
     trainable = {
         "factors/left": ARRAY[:, :1],
         "factors/right": np.asfortranarray(ARRAY[:2]),
@@ -331,7 +331,7 @@ def test_what_was_trained_travels_with_the_prompt_that_it_gives(tmp_path, prompt
     assert files.load(tmp_path / "best.npy").trainable is None
 
 
-def test_what_was_trained_is_finite_or_refused(tmp_path, prompt):
+def test_a_trainable_that_is_not_finite_is_refused(tmp_path, prompt):
     path = tmp_path / "best.safetensors"
     broken = np.array([1.0, np.nan], np.float32)
     with pytest.raises(UserError, match="not finite"):

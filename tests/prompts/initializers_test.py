@@ -1,4 +1,4 @@
-"""How prompts begin: values, errors and warnings of each initializer, and one of the user's own."""
+"""Values, errors and warnings of each initializer, and a user's own initializer."""
 
 import dataclasses
 import warnings
@@ -51,7 +51,7 @@ def draw(
 
 
 def ids(prompt: np.ndarray) -> list[float]:
-    """Returns which rows of `TABLE` a prompt is made of."""
+    """Returns the rows of `TABLE` that a prompt consists of."""
     return prompt[:, 0].tolist()
 
 
@@ -92,7 +92,7 @@ def test_the_seed_decides_what_is_drawn(initializer):
 
 
 def test_keys_and_draws_are_those_of_earlier_runs():
-    """Results on disk were drawn with them."""
+    """Results on disk depend on these draws."""
     np.testing.assert_array_equal(
         jax.random.key_data(init_key(3)),
         jax.random.key_data(jax.random.fold_in(jax.random.key(3), 0x57A7)),
@@ -113,7 +113,7 @@ def test_sampled_vocabulary_reads_half_precision_tables():
     assert prompt.dtype == np.float32 and sorted(ids(prompt)) == [0, 1, 2]
 
 
-def test_a_population_beyond_the_table_is_cut_with_a_warning():
+def test_a_population_larger_than_the_table_is_reduced_with_a_warning():
     with pytest.warns(UserWarning, match="population 11 is larger than the embedding table"):
         prompt = draw(SampledVocab(11), (10, 2))
     assert sorted(ids(prompt)) == list(range(10))
@@ -127,7 +127,7 @@ def test_more_prompt_tokens_than_population_draws_with_replacement_and_warns():
 
 @pytest.mark.parametrize("population", [0, -5])
 @pytest.mark.parametrize("kind", [SampledVocab, lambda rows: ClassLabels(("1",) * 4, rows)])
-def test_a_population_of_nothing_is_refused(kind, population):
+def test_a_population_that_is_not_positive_is_refused(kind, population):
     with pytest.raises(UserError, match=f"population is {population}; give a positive"):
         draw(kind(population))
 
@@ -155,14 +155,14 @@ def test_labels_are_the_tasks_own_unless_they_are_given():
     assert ids(draw(ClassLabels(("9",), 8)))[0] == 9
 
 
-def test_a_task_without_labels_begins_from_the_sampled_vocabulary():
+def test_a_task_without_labels_starts_from_the_sampled_vocabulary():
     initializer = ClassLabels(None, 8)
     assert initializer.falls_back(()) and not ClassLabels((), 8).falls_back(())
     np.testing.assert_array_equal(draw(initializer, labels=()), draw(SampledVocab(8)))
 
 
 @pytest.mark.parametrize("initializer", [ClassLabels(("2", "3"), 1), FromText("2 3", 1)])
-def test_a_prompt_that_is_full_draws_nothing(initializer):
+def test_a_full_prompt_draws_nothing(initializer):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Two tokens of a population of one row would warn.
         assert ids(draw(initializer, (2, 2))) == [2, 3]
@@ -194,7 +194,7 @@ def test_a_text_gives_one_embedding_a_piece_and_the_rest_is_sampled():
     np.testing.assert_array_equal(prompt[3:], draw(SampledVocab(8), (5, 2))[3:])
 
 
-def test_a_text_is_cut_at_the_prompt_length():
+def test_a_text_is_truncated_at_the_prompt_length():
     assert ids(draw(FromText("3 1 4 1 5", 8))) == [3, 1, 4, 1]
 
 
@@ -230,7 +230,7 @@ def test_a_file_gives_its_prompt_and_its_digest(tmp_path: Path):
         ({"target_prefix": "30"}, r"it has target prefix 30 \(need none\)"),
     ],
 )
-def test_a_prompt_for_something_else_is_refused(
+def test_a_prompt_that_does_not_fit_is_refused(
     tmp_path: Path, changes: dict[str, Any], message: str
 ):
     path = prompt_file(tmp_path / "p.safetensors", **changes)
@@ -265,7 +265,7 @@ def test_a_pretrained_model_gives_no_prompt():
 
 @dataclasses.dataclass(frozen=True)
 class Centroid(Initializer):
-    """Begins every token at the mean of the embedding table."""
+    """Starts every prompt token at the mean of the embedding table."""
 
     scale: float
 
@@ -288,7 +288,7 @@ def test_an_initializer_written_outside_the_package_trains(tmp_path: Path):
     assert np.any(first.array != last.array)
 
 
-def test_an_initializer_is_whole_or_none():
+def test_an_incomplete_initializer_is_refused():
     class Half(Initializer):
         def describe(self) -> dict[str, Any]:
             return {"init": "half"}

@@ -1,4 +1,4 @@
-"""Every placement, against arrays written out."""
+"""Every placement, against literal arrays."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +27,7 @@ def test_there_are_four_placements():
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_the_prompt_stands_where_it_should(name):
+def test_each_placement_puts_the_prompt_in_its_place(name):
     embedded, _ = place(name)
     np.testing.assert_array_equal(embedded[:, :, 0], EXPECTED[name])
 

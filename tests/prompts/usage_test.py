@@ -1,4 +1,4 @@
-"""What prompts are used with: as their files say, and one thing for all of a command."""
+"""Settings recorded in prompt files, on which all prompts of a command must agree."""
 
 import numpy as np
 import pytest
@@ -20,12 +20,12 @@ def placement(*prompts: Prompt, chosen: str | None = None) -> str:
     return agreed_setting(paths, prompts, "placement", chosen=chosen, default="prefix")
 
 
-def test_files_say_where_their_prompts_stand():
+def test_the_placement_comes_from_the_files():
     assert placement(BEHIND, BEHIND) == "suffix_after_eos"
     assert placement(UNKNOWN, FRONT) == "prefix"
 
 
-def test_what_is_set_is_for_prompts_that_do_not_say_and_agrees_with_those_that_do():
+def test_a_chosen_value_applies_to_prompts_without_one_and_must_equal_the_others():
     assert placement(UNKNOWN, chosen="suffix_after_eos") == "suffix_after_eos"
     assert placement(BEHIND, UNKNOWN, chosen="suffix_after_eos") == "suffix_after_eos"
     with pytest.raises(UserError) as error:
@@ -42,7 +42,7 @@ def test_prompts_that_differ_are_both_named(first: Prompt):
         assert word in str(error.value)
 
 
-def test_a_target_prefix_of_nothing_is_a_value_of_its_own():
+def test_an_empty_target_prefix_is_a_value():
     plain, odd = prompt(target_prefix=""), prompt(target_prefix="<extra_id_0>")
     key = "target_prefix"
     assert agreed_setting(["a"], [odd], key, chosen=None, default="") == "<extra_id_0>"
@@ -52,7 +52,7 @@ def test_a_target_prefix_of_nothing_is_a_value_of_its_own():
         agreed_setting(["a", "b"], [plain, odd], key, chosen=None, default="")
 
 
-def test_a_task_whose_labels_are_others_by_now_is_refused():
+def test_a_task_whose_labels_have_changed_is_refused():
     tuned = prompt(name="p", task="reviews", label_words='["bad", "good"]')
     check_labels(tuned, "reviews", ("good", "bad", "fair"))
     check_labels(tuned, "reviews", ())
@@ -62,7 +62,7 @@ def test_a_task_whose_labels_are_others_by_now_is_refused():
         check_labels(tuned, "reviews", ("0", "1"))
 
 
-def test_other_data_under_the_name_of_the_prompts_task_is_known():
+def test_changed_data_of_the_prompts_task_is_detected():
     lengths = {"inputs": 64, "targets": 8}
     tuned = {"task": "reviews", "task_digest": "ab", "feature_lengths": lengths_text(lengths)}
     assert task_data_changed(prompt(**tuned), "reviews", "cd", lengths)
@@ -72,7 +72,7 @@ def test_other_data_under_the_name_of_the_prompts_task_is_known():
     assert not task_data_changed(prompt(task="reviews"), "reviews", "cd", lengths)
 
 
-def test_what_differs_from_the_run_is_said_once():
+def test_each_difference_from_the_runs_is_one_line():
     half, full = prompt(compute_dtype="bfloat16"), prompt(compute_dtype="float32")
     here = {"compute_dtype": "float32", "param_dtype": "float32"}
     assert remarks("abcd", [full, half, UNKNOWN, half], here) == [

@@ -1,4 +1,4 @@
-"""Directories of transformers: outputs equal its own, and what does not fit is refused."""
+"""Directories of transformers: outputs equal its own, and mismatches are refused."""
 
 import functools
 import json
@@ -46,7 +46,7 @@ def copy(name: str, folder: Path) -> Path:
 
 
 def open_whole(path: Path) -> Backbone:
-    """Opens a backbone as it is stored."""
+    """Opens a backbone with its stored config and vocabulary."""
     return open_backbone(path, model=None, vocabulary=None, param_dtype="float32")
 
 
@@ -96,7 +96,7 @@ def test_the_config_is_that_of_transformers(case: Path):
     assert config.activations == (("gelu", "linear") if gated else ("relu",))
 
 
-def test_what_an_old_config_leaves_out_has_the_value_of_t5(directory: Path):
+def test_fields_missing_in_an_old_config_have_the_values_of_t5(directory: Path):
     values = json.loads((directory / "config.json").read_text())
     for name in ("feed_forward_proj", "relative_attention_max_distance", "num_decoder_layers"):
         del values[name]
@@ -135,7 +135,7 @@ def test_shards_are_one_model(directory: Path):
         open_whole(directory)
 
 
-def test_the_embedding_table_may_have_several_names_if_it_is_one(tmp_path: Path):
+def test_the_embedding_table_may_have_several_names_with_equal_values(tmp_path: Path):
     directory = copy("t5_1_0", tmp_path)
     found = tensors(directory)
     digest = open_whole(directory).digest
@@ -204,7 +204,7 @@ def test_a_directory_without_weights_says_so(directory: Path):
         open_whole(directory)
 
 
-def test_a_file_that_is_cut_short_is_refused(directory: Path):
+def test_a_truncated_file_is_refused(directory: Path):
     path = directory / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UserError, match=r"model.safetensors: damaged .*; copy them again"):

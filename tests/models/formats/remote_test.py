@@ -1,4 +1,4 @@
-"""Backbones that are fetched: from `gs://`, here a server of this test, or by the hub's cache."""
+"""Remote backbones, from `gs://` (a local test server) and from the hub's cache."""
 
 import http.server
 import os
@@ -31,7 +31,7 @@ AS_STORED = {"model": None, "vocabulary": None, "param_dtype": "float32"}
 
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory that `gs://bucket` reads, as Google Cloud Storage answers."""
+    """The local directory behind `gs://bucket`, served like Google Cloud Storage."""
     folder = tmp_path / "bucket"
     folder.mkdir()
 
@@ -61,7 +61,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache of the hub, which is not to be reached."""
+    """The hub's cache, with the network disabled."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     return tmp_path / "hub"
@@ -106,7 +106,7 @@ def test_public_buckets_are_read_without_advice_to_log_in(bucket: Path, tmp_path
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_what_is_not_in_a_bucket_is_named(bucket: Path, tmp_path: Path):
+def test_missing_paths_in_a_bucket_are_named(bucket: Path, tmp_path: Path):
     with pytest.raises(UserError, match="gs://bucket/none: it is not a T5X checkpoint"):
         open_backbone("gs://bucket/none", **AS_STORED)
     with pytest.raises(UserError, match=r"vocabulary gs://bucket/v.model: there is no such file"):
@@ -128,12 +128,12 @@ def test_a_model_of_the_hub_is_read_from_its_cache(hub: Path):
         open_backbone("owner/small@main", **AS_STORED)
 
 
-def test_a_model_that_cannot_be_fetched_is_told_in_a_line(hub: Path):
+def test_a_model_that_cannot_be_fetched_is_a_one_line_error(hub: Path):
     with pytest.raises(UserError, match=r"owner/none: there is no such directory, and it") as error:
         open_backbone("owner/none", **AS_STORED)
     assert "\n" not in str(error.value)
 
 
-def test_which_backbones_are_not_on_this_machine(tmp_path: Path):
+def test_remote_backbones_are_recognized(tmp_path: Path):
     assert is_remote("gs://bucket/x") and is_remote("owner/name")
     assert not is_remote("t5_mini") and not is_remote(str(tmp_path))

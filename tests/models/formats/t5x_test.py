@@ -107,7 +107,7 @@ def test_a_checkpoint_is_opened_as_it_was_written(written: Path, params, config,
     assert len(list((written / "target.token_embedder.embedding").iterdir())) == 1 + 4
 
 
-def test_a_path_may_go_up_and_down(written: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_path_may_contain_parent_directories(written: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(written)
     names = open_t5x(str(written)).parameters.keys()
     assert names == open_t5x("../checkpoint_7").parameters.keys() == open_t5x(".").parameters.keys()
@@ -123,7 +123,7 @@ def test_half_precision_is_kept(tmp_path: Path, params):
         )
 
 
-def test_an_index_says_what_t5x_needs_to_restore_from_it(written: Path):
+def test_an_index_has_what_t5x_needs_to_restore_it(written: Path):
     index: Any = flax.serialization.msgpack_restore((written / "checkpoint").read_bytes())
     assert index.keys() == {"version", "optimizer"} and index["version"] == 3
     assert index["optimizer"]["state"] == {"step": np.int32(7)}
@@ -175,14 +175,14 @@ def test_an_index_of_older_orbax_is_read(written: Path, params, config, vocabula
     assert equal(load(open_with(written, config, vocabulary)), params)
 
 
-def test_a_chunk_that_is_missing_is_not_read_as_zeros(written: Path, config, vocabulary):
+def test_a_missing_chunk_is_not_read_as_zeros(written: Path, config, vocabulary):
     (written / "target.token_embedder.embedding" / "1.0").unlink()
     backbone = open_with(written, config, vocabulary)
     with pytest.raises(UserError, match=r"target.token_embedder.embedding: missing .*1.0.*missing"):
         load(backbone)
 
 
-def test_a_chunk_that_is_cut_short_is_refused(written: Path, config, vocabulary):
+def test_a_truncated_chunk_is_refused(written: Path, config, vocabulary):
     chunk = written / "target.token_embedder.embedding" / "1.0"
     chunk.write_bytes(chunk.read_bytes()[:-20])
     backbone = open_with(written, config, vocabulary)
@@ -213,7 +213,7 @@ def test_a_damaged_index_is_refused(content: bytes, written: Path, config, vocab
     assert "\n" not in str(error.value)
 
 
-def test_an_index_that_is_cut_short_is_refused(written: Path, config, vocabulary):
+def test_a_truncated_index_is_refused(written: Path, config, vocabulary):
     index = written / "checkpoint"
     index.write_bytes(index.read_bytes()[: os.path.getsize(index) // 2])
     with pytest.raises(UserError, match=r"checkpoint_7/checkpoint: missing or damaged"):
@@ -230,7 +230,7 @@ def test_a_damaged_index_of_orbax_is_refused(tmp_path: Path):
         open_t5x(str(tmp_path))
 
 
-def test_the_directory_of_checkpoints_names_them(written: Path, config, vocabulary):
+def test_a_directory_of_checkpoints_lists_them(written: Path, config, vocabulary):
     with pytest.raises(UserError, match=r"directory of checkpoints; .*: checkpoint_7"):
         open_with(written.parent, config, vocabulary)
     (written / "checkpoint").unlink()
@@ -276,7 +276,7 @@ def test_a_vocabulary_of_another_size_is_refused(written: Path, config, tmp_path
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a model"])
-def test_a_vocabulary_that_is_none_is_refused(content, written: Path, config, tmp_path: Path):
+def test_a_file_that_is_not_a_vocabulary_is_refused(content, written: Path, config, tmp_path: Path):
     file = tmp_path / "broken.model"
     if content is not None:
         file.write_bytes(content)

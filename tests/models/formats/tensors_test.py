@@ -1,4 +1,4 @@
-"""Tensors of safetensors files, whole and in boxes, as the library reads them."""
+"""Tensors of safetensors files, whole and in boxes, against the safetensors library."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_boxes_are_read_by_rows_and_by_columns(file: Path, index: tuple[slice, s
     np.testing.assert_array_equal(out.astype(np.float32), wanted)
 
 
-def test_a_file_cut_short_after_it_was_opened_is_damaged(file: Path):
+def test_a_file_truncated_after_it_was_opened_is_damaged(file: Path):
     tensors = open_tensors(file)
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(

@@ -43,7 +43,7 @@ def test_causal_buckets_share_one_for_the_future():
     np.testing.assert_array_equal(buckets, [0, 0, 1, 15, 16, 17, 26, 31])
 
 
-def test_biases_hide_what_is_masked_and_what_comes_later():
+def test_biases_hide_padding_and_later_positions():
     np.testing.assert_array_equal(
         attention_bias(jnp.array([[True, False]]), jnp.float32) < -1e9, [[[[False, True]]]]
     )
@@ -71,7 +71,7 @@ def test_dropout_keeps_at_its_rate_and_scales_up():
     np.testing.assert_array_equal(dropped[:, 0], 3.0 * drawn.features["input"])
 
 
-def test_dropout_is_the_same_at_every_position_and_differs_by_place_and_stack():
+def test_dropout_is_the_same_at_every_position_and_differs_by_site_and_stack():
     drawn = masks(keys(50), {"0/attention": 3, "1/attention": 3})
     dropped = dropout(jnp.ones((50, 4, 5)), drawn, "input")
     np.testing.assert_array_equal(dropped, jnp.repeat(dropped[:, :1], 4, axis=1))

@@ -112,7 +112,7 @@ def bucket(distance, causal):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Replaces the drawing of masks by one that also notes them, as `stack/site`, for example 0."""
+    """Patches the drawing of masks to record those of example 0, by `stack/site`."""
     noted = {}
 
     def draw_masks(drop, stack, features, attention, num_heads):
@@ -133,7 +133,7 @@ def drawn(monkeypatch):
     return noted
 
 
-def test_dropout_acts_on_every_place_that_it_should(golden_maker, drawn):
+def test_dropout_acts_on_every_site(golden_maker, drawn):
     config = golden_maker.CONFIGS["t5_1_1"]
     params = golden_maker.parameters(config, 5)
     tokens = np.array([[5, 9, 3, 1]], np.int32)

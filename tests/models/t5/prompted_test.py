@@ -1,4 +1,4 @@
-"""What a prompted T5 captures, against plain NumPy."""
+"""Captured activations of a prompted T5, against plain NumPy."""
 
 import flax.linen as nn
 import jax
@@ -16,7 +16,7 @@ LAYERS = [f"{stack}/layers_{i}/mlp" for stack in ("encoder", "decoder") for i in
 
 
 class Noting(PlainT5):
-    """A plain T5 that notes what goes into the nonlinearity of every feed-forward layer."""
+    """A plain T5 that records the pre-activations of every feed-forward layer."""
 
     def __init__(self, config, params):
         super().__init__(config, params)
@@ -41,11 +41,11 @@ def case(request, golden_maker):
     return PromptedT5(config, prefix), golden_maker.parameters(config, 5), bank, batch
 
 
-def test_captured_activations_are_those_before_the_nonlinearity(case):
+def test_captured_activations_precede_the_nonlinearity(case):
     model, params, bank, batch = case
     captured = jax.jit(model.capture)(params, bank, batch)
     assert sorted(captured) == sorted(LAYERS)
-    # The second example is padded at its end; what is there means nothing.
+    # The second example is padded at its end, where activations have no meaning.
     for row, (inputs, targets) in enumerate([(4, 3), (2, 2)]):
         plain = Noting(model.config, params)
         table = plain.weights["token_embedder/embedding"]

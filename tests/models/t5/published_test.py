@@ -35,7 +35,7 @@ ADAPTED = [f"t5_1_1_lm100k_{size}" for size in ("small", "base", "large", "xl", 
 
 
 def arguments(name: str) -> dict[str, Any]:
-    """Returns what `convert` is called with for a config of a model, and its step offset."""
+    """Returns the arguments of `convert` for a model's config file, and its step offset."""
     files, changes = [f"models/{name}.gin"], ["CONVERT_TO='nowhere'"]
     config = command_config.read_command_config("convert", COMMANDS["convert"], files, changes, [])
     offset = config.bindings[gin_files.Key("", "Adafactor", "step_offset")].value
@@ -77,7 +77,7 @@ def test_an_adapted_model_is_t5_1_1_of_its_size(name: str):
 
 
 @pytest.mark.parametrize("name", [*COUNTS, *ADAPTED])
-def test_the_optimizer_goes_on_from_the_step_of_the_checkpoint(name: str):
+def test_the_optimizer_continues_from_the_step_of_the_checkpoint(name: str):
     given = arguments(name)
     path = given["setup"].backbone
     assert path.startswith("gs://t5-data/pretrained_models/t5x/")

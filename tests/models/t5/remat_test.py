@@ -1,4 +1,4 @@
-"""Rematerialisation: the same gradient and parameters, and little kept for the backward pass."""
+"""Rematerialization: the same gradient and parameters, with few activations kept."""
 
 import dataclasses
 import functools

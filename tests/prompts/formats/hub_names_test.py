@@ -1,4 +1,4 @@
-"""Backbones by their names on the hub: those of configs/models, and any other's own."""
+"""Names of backbones on the hub: published ones, and any others."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""PEFT's adapters: read and written, with the logits that PEFT itself has for them."""
+"""PEFT's adapters: reading and writing, with the same logits as PEFT."""
 
 import functools
 import json
@@ -57,7 +57,7 @@ def our_logits(tmp_path_factory: pytest.TempPathFactory):
 
 
 def peft_does(*words: str | Path) -> None:
-    """Runs PEFT's own part, in an environment of its own."""
+    """Runs PEFT in its own environment."""
     assert PEER is not None
     command = [PEER, str(GOLDEN / "make_peft_golden.py"), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -69,7 +69,7 @@ def assert_same(ours: jax.Array, theirs: np.ndarray) -> None:
 
 
 def copied(tmp_path: Path, **changes: Any) -> Path:
-    """Returns a copy of the golden adapter with changes in its config; None takes a key out."""
+    """Returns a copy of the golden adapter with changes to its config; None removes a key."""
     folder = tmp_path / "adapter"
     shutil.copytree(ADAPTER, folder)
     config = {**json.loads((folder / "adapter_config.json").read_text()), **changes}
@@ -83,7 +83,7 @@ def with_tensors(folder: Path, **tensors: np.ndarray) -> Path:
     return folder
 
 
-def test_a_prompt_that_peft_wrote_has_its_logits(our_logits):
+def test_a_prompt_from_peft_gives_its_logits(our_logits):
     prompt = read_peft(ADAPTER)
     assert prompt.array.shape == (3, 16)
     assert prompt.metadata == {
@@ -95,7 +95,7 @@ def test_a_prompt_that_peft_wrote_has_its_logits(our_logits):
     assert_same(our_logits(prompt.array), np.load(ADAPTER / "logits.npy"))
 
 
-def test_the_second_half_of_a_tensor_for_two_submodules_is_left_out(tmp_path, our_logits):
+def test_the_second_half_of_a_tensor_for_two_submodules_is_dropped(tmp_path, our_logits):
     stored = safetensors.numpy.load_file(ADAPTER / "adapter_model.safetensors")
     assert stored["prompt_embeddings"].shape == (6, 16)
     folder = with_tensors(
@@ -107,7 +107,7 @@ def test_the_second_half_of_a_tensor_for_two_submodules_is_left_out(tmp_path, ou
     assert np.abs(other - np.load(ADAPTER / "logits.npy")).max() > 0.1
 
 
-def test_a_file_of_the_directory_will_do_and_what_peft_fills_in_may_be_missing(tmp_path):
+def test_a_file_of_the_directory_suffices_and_defaults_of_peft_may_be_missing(tmp_path):
     folder = copied(
         tmp_path, num_transformer_submodules=None, token_dim=None, base_model_name_or_path=None
     )
@@ -118,7 +118,7 @@ def test_a_file_of_the_directory_will_do_and_what_peft_fills_in_may_be_missing(t
         assert prompt.metadata == {"name": "adapter", "placement": "prefix"}
 
 
-def test_half_precision_is_read_and_the_hubs_name_is_known(tmp_path):
+def test_half_precision_is_read_and_the_hubs_name_is_translated(tmp_path):
     half = ARRAY.astype(ml_dtypes.bfloat16)
     settings = {"num_virtual_tokens": 3, "num_transformer_submodules": 1, "token_dim": 2}
     folder = copied(tmp_path, **settings, base_model_name_or_path="google/t5-v1_1-base")
@@ -129,7 +129,7 @@ def test_half_precision_is_read_and_the_hubs_name_is_known(tmp_path):
     assert prompt.metadata["base_model"] == "google/t5-v1_1-base"
 
 
-def test_what_is_written_is_all_that_peft_needs(tmp_path):
+def test_a_written_adapter_has_all_that_peft_needs(tmp_path):
     metadata = {"name": "sst2", "backbone": "t5_1_1_lm100k_base"}
     write_peft(tmp_path / "sst2", Prompt(ARRAY.astype(np.float64), metadata))
     names = sorted(path.name for path in (tmp_path / "sst2").iterdir())
@@ -234,7 +234,7 @@ def test_logits_are_those_of_peft_for_a_prompt_that_it_makes_now(tmp_path, our_l
 
 
 @NEEDS_PEFT
-def test_peft_loads_what_is_written_and_has_our_logits(tmp_path, our_logits):
+def test_peft_loads_a_written_adapter_with_our_logits(tmp_path, our_logits):
     array = np.random.default_rng(3).normal(size=(7, 16)).astype(np.float32)
     write_peft(tmp_path / "ours", Prompt(array, {"base_model": str(GOLDEN / "hf_t5_1_0")}))
     peft_does("logits", tmp_path / "ours", tmp_path / "logits.npy")

@@ -1,4 +1,4 @@
-"""The reference code's checkpoints of prompts: every way to name one, and what is written."""
+"""The reference code's prompt checkpoints: every path to one, and writing."""
 
 import numpy as np
 import pytest

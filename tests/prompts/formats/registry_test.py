@@ -59,7 +59,7 @@ def test_every_format_is_detected_and_read(prompts):
     }
 
 
-def test_a_task_embedding_goes_with_a_prompt_of_this_project_alone(tmp_path):
+def test_only_this_projects_format_keeps_a_task_embedding(tmp_path):
     prompt = Prompt(ARRAY, KNOWN).embedded(ARRAY * 2, 10)
     for format_name in ("safetensors", "npy", "peft", "reference_code"):
         write_prompt(tmp_path / PATHS[format_name], prompt, format_name)
@@ -69,7 +69,7 @@ def test_a_task_embedding_goes_with_a_prompt_of_this_project_alone(tmp_path):
             (tmp_path / "sst2").rename(tmp_path / "peft")
 
 
-def test_a_directory_is_looked_through_in_order(tmp_path, prompts):
+def test_a_directory_is_searched_in_order(tmp_path, prompts):
     (tmp_path / "matrix.csv").write_text("a,b\n")
     (tmp_path / ".hidden.npy").write_bytes(b"")
     (tmp_path / "npy" / "link").symlink_to(tmp_path)

@@ -1,4 +1,4 @@
-"""Files as `torch.save` writes them, put together byte by byte."""
+"""Builds files of `torch.save` byte by byte."""
 
 import struct
 import zipfile
@@ -42,7 +42,7 @@ def tensor(
     shape: tuple[int, ...] = (3, 2),
     strides: tuple[int, ...] = (2, 1),
 ) -> bytes:
-    """Returns a pickled tensor; that of the defaults is `ARRAY`."""
+    """Returns a pickled tensor, `ARRAY` by default."""
     storage = several(text("storage"), name("torch", kind), text(key), text("cpu"), integer(count))
     return call(
         name("torch._utils", "_rebuild_tensor_v2"),

@@ -1,4 +1,4 @@
-"""Pickles of torch are walked as data; what does more than to describe tensors is refused."""
+"""Pickles of torch are parsed as data; any that do more than describe tensors are refused."""
 
 import os
 import pickle
@@ -26,7 +26,7 @@ def test_a_tensor_is_described():
     assert (found.offset, found.shape, found.strides) == (3, (3, 2), (2, 1))
 
 
-def test_plain_values_are_what_pickle_makes_of_them():
+def test_plain_values_equal_those_of_pickle():
     value = {"a": [1, -2, 70000, 1 << 40], "b": (True, None, 0.5), "c": {"d": "é", 3: ()}, "e": []}
     value |= {"again": value["a"], "pairs": [(1, 2), (1, 2, 3), (1,)]}
     for protocol in (2, 3, 4, 5):
@@ -100,14 +100,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_tensors_do_not_need_is_refused(kind):
+def test_opcodes_and_names_that_tensors_do_not_need_are_refused(kind):
     value, message = REFUSED[kind]
     with pytest.raises(ValueError, match=message) as error:
         parse_pickle(pickled(value))
     assert "\n" not in str(error.value)
 
 
-def test_what_follows_the_end_is_refused():
+def test_bytes_after_the_end_are_refused():
     whole = pickled(tensor())
     for broken in (whole + b"\x00", whole + whole, whole[:-1], b"", whole[:40]):
         with pytest.raises(ValueError, match=r"damaged|pickle|not enough"):

@@ -70,7 +70,7 @@ def test_the_layout_of_a_view_is_followed(tmp_path):
     np.testing.assert_array_equal(read_torch_zip(path).array, [[1, 5, 9], [3, 7, 11]])
 
 
-def test_the_tensor_nearest_to_the_top_is_the_prompt(tmp_path):
+def test_the_tensor_on_the_topmost_level_is_the_prompt(tmp_path):
     momentum = dictionary(exp_avg=tensor(key="1"), exp_avg_sq=tensor(key="2"))
     optimizer = b"}" + integer(0) + momentum + b"s"
     bias = tensor(shape=(6,), strides=(1,))
@@ -132,7 +132,7 @@ def test_a_command_in_the_pickle_is_never_run(tmp_path):
     assert not mark.exists()
 
 
-def test_zips_of_others_and_members_twice_are_refused(tmp_path):
+def test_foreign_zips_and_duplicate_members_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("a.txt", b"a")
     assert not is_torch_zip(tmp_path / "other.zip")
@@ -181,7 +181,7 @@ for name, value in {
 
 @pytest.mark.skipif(TORCH is None, reason="needs a Python that has torch, named by PEER_PYTHON")
 @pytest.mark.parametrize("protocol", [2, 4])
-def test_what_torch_writes_is_read(tmp_path, protocol):
+def test_files_written_by_torch_are_read(tmp_path, protocol):
     array = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
     np.save(tmp_path / "array.npy", array)
     assert TORCH is not None
