@@ -102,7 +102,7 @@ GLUE asks for WNLI and its papers leave it out; most of its test set has this an
 TSV_HEADER = "index\tprediction"
 
 
-def rows_of(file: Submission, answers: Iterable[Answer]) -> list[Answer]:
+def answers_of(file: Submission, answers: Iterable[Answer]) -> list[Answer]:
     """Returns the answers that belong in a file, in the order of their indices."""
     belonging = [
         answer
@@ -112,7 +112,7 @@ def rows_of(file: Submission, answers: Iterable[Answer]) -> list[Answer]:
     return sorted(belonging, key=lambda answer: _index(file, answer[0]))
 
 
-def constant_rows(file: Submission) -> list[Answer]:
+def constant_answers(file: Submission) -> list[Answer]:
     """Returns the rows of a file that has one answer throughout."""
     return [({"idx": index}, CONSTANT[file.name]) for index in range(file.count)]
 
@@ -142,7 +142,7 @@ def content(file: Submission, answers: Sequence[Answer]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(file: Path | BinaryIO, contents: Mapping[str, str]) -> None:
+def write_zip(file: Path | BinaryIO, contents: Mapping[str, str]) -> None:
     """Writes files as a zip; equal contents give equal bytes."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in contents.items():

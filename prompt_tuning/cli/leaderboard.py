@@ -13,11 +13,11 @@ from prompt_tuning.analysis.leaderboard import (
     LEADERBOARDS,
     Answer,
     Submission,
-    constant_rows,
+    answers_of,
+    constant_answers,
     content,
     remark,
-    rows_of,
-    write,
+    write_zip,
 )
 from prompt_tuning.analysis.leaderboard_check import faults
 from prompt_tuning.cli import configurables  # noqa: F401
@@ -94,17 +94,17 @@ def _finish(
     contents = {}
     for file in wanted:
         if file.task in answers:
-            rows = rows_of(file, answers[file.task])
+            rows = answers_of(file, answers[file.task])
             note = remark(file, rows)
         else:
-            rows = constant_rows(file)
+            rows = constant_answers(file)
             note = f"{CONSTANT[file.name]!r} throughout, for want of a prompt for {file.task}"
         contents[file.name] = content(file, rows)
         line = f"{file.name}: {len(rows):,} answers" + (f"; {note}" if note else "")
         console.print(line, highlight=False, soft_wrap=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_file(path) as file:
-        write(file, contents)
+        write_zip(file, contents)
         file.flush()
         told = faults(Path(file.name), wanted)
         if told:

@@ -40,7 +40,7 @@ def compare(flags: argparse.Namespace) -> None:
         UserError: The matrix is malformed, a task of it has no prompt, or prompts of different
             backbones are to be compared; then no report is written.
     """
-    matrix = score_matrix.read(Path(flags.matrix).expanduser())
+    matrix = score_matrix.read_matrix(Path(flags.matrix).expanduser())
     if flags.targets:
         matrix = matrix.restricted([name.strip() for name in flags.targets.split(",")])
     ks = _numbers(flags.k, len(matrix.sources))
@@ -85,7 +85,7 @@ def compared(library: Library, matrix: ScoreMatrix, ks: Sequence[int], name: str
         task_similarities=similarities,
         ks=ks,
         methods=(),
-        rows=(),
+        records=(),
         settings="",
         facts={
             "prompts": f"{len(entries)} of {len(prompts)} tasks",

@@ -9,7 +9,7 @@ import gin
 from rich.console import Console
 
 from prompt_tuning.analysis import library_report, results, table
-from prompt_tuning.analysis.library_report import Comparison, StartRows
+from prompt_tuning.analysis.library_report import Comparison, Start
 from prompt_tuning.cli.flags import RunFlags
 from prompt_tuning.cli.run import RunSettings, run_plan
 from prompt_tuning.storage import write_text
@@ -67,7 +67,7 @@ def library_spot(
     if done is None:
         return
     starts, directory = done[0], done[1].directory
-    comparison = library_report.compare(_start_rows(starts))
+    comparison = library_report.compare(_starts(starts))
     best = starts[comparison.starts.index(comparison.best)]
     kept, path = keep(best, plan, name, directory)
     report(comparison, name, directory, console)
@@ -89,12 +89,14 @@ def report(comparison: Comparison, task: str, directory: RunDirectory, console: 
         directory: Where the run's files are.
         console: Where to print.
     """
-    results.write(directory.results, [row for start in comparison.starts for row in start.rows])
+    results.write_records(
+        directory.results, [r for start in comparison.starts for r in start.records]
+    )
     shown = library_report.library_table(comparison, task)
     write_text(directory.report / "library.md", table.markdown(shown))
     write_text(directory.report / "library.csv", library_report.comma_separated(comparison))
     title = f"{task}: starts from a library, and without"
-    library_report.curves_plot(comparison, directory.report / "curves.png", title=title)
+    library_report.draw_learning_curves(comparison, directory.report / "curves.png", title=title)
     console.out(table.text(shown, console.width), highlight=False)
 
 
@@ -135,17 +137,17 @@ def _origin(best: Started, kept: RowResult) -> str:
     )
 
 
-def _start_rows(found: Sequence[Started]) -> list[StartRows]:
+def _starts(found: Sequence[Started]) -> list[Start]:
     """Returns what a table has of each start; retrieved prompts go by their source tasks."""
     names = start_names([started.prompt for started in found if started.prompt])
     starts = []
     for started in found:
-        rows = [outcome.result() for outcome in started.outcomes]
+        records = [outcome.result() for outcome in started.outcomes]
         if started.prompt is None:
-            init: str = rows[0]["init"]
-            starts.append(StartRows(_VANILLA.get(init, init), None, rows))
+            init: str = records[0]["init"]
+            starts.append(Start(_VANILLA.get(init, init), None, records))
         else:
             name = names[started.prompt.id]
-            rows = [row | {"source": name} for row in rows]
-            starts.append(StartRows(name, started.prompt.similarity, rows))
+            records = [record | {"source": name} for record in records]
+            starts.append(Start(name, started.prompt.similarity, records))
     return starts

@@ -11,10 +11,9 @@ from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
-from prompt_tuning.transfer.library import retrieval
 from prompt_tuning.transfer.library.candidates import Candidates
 from prompt_tuning.transfer.library.entry import entry_of
-from prompt_tuning.transfer.library.retrieval import Ranked
+from prompt_tuning.transfer.library.retrieval import Ranked, rank, read_retrieval, retrieve
 from prompt_tuning.transfer.similarity import find_similarity
 from prompt_tuning.types import UserError
 
@@ -177,18 +176,18 @@ class LibrarySpot:
         assert self.candidates is not None
         plan, task = self.settings, self.task
         embedding = plan.embedding_rows(task)
-        before = retrieval.read(directory, task, plan.similarity)
+        before = read_retrieval(directory, task, plan.similarity)
         if before is None or not all(_last(directory, row).exists() for row in embedding):
             tune(embedding)
         embeddings = [files.load(_last(directory, row)) for row in embedding]
-        now = retrieval.rank(self.candidates, embeddings, task, plan.similarity)
+        now = rank(self.candidates, embeddings, task, plan.similarity)
         if before is not None and (new := before.newcomers(now, plan.k)):
             names = ", ".join(ranked.name for ranked in new)
             self.tell(
                 f"The library has new prompts that are similar ({names}); this run goes on with "
                 f"those it began with. Delete {directory.path / 'retrieved.json'} to rank again."
             )
-        prompts = retrieval.retrieve(before or now, plan.k, self.candidates.library, directory)
+        prompts = retrieve(before or now, plan.k, self.candidates.library, directory)
         self.tell(_described(prompts, plan, len((before or now).ranking), task))
         starts = [(ranked, FromFile(str(ranked.path(directory)))) for ranked in prompts]
         groups = plan.transfer_rows(task, starts) + plan.vanilla_rows(task)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prompt_tuning.analysis.leaderboard import LEADERBOARDS, Submission, content, write
+from prompt_tuning.analysis.leaderboard import LEADERBOARDS, Submission, content, write_zip
 from prompt_tuning.analysis.leaderboard_check import faults
 
 
@@ -32,7 +32,7 @@ def contents(files: tuple[Submission, ...]) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", LEADERBOARDS)
 def test_a_full_submission_is_right(tmp_path: Path, name: str):
-    write(tmp_path / "zip", contents(LEADERBOARDS[name]))
+    write_zip(tmp_path / "zip", contents(LEADERBOARDS[name]))
     assert faults(tmp_path / "zip", LEADERBOARDS[name]) == []
 
 
@@ -83,7 +83,7 @@ def check_fault(folder: Path, leaderboard: str, name: str, before: str, after: s
     texts = contents(files)
     assert before in texts[name]
     texts[name] = texts[name].replace(before, after, 1)
-    write(folder / "zip", texts)
+    write_zip(folder / "zip", texts)
     told = faults(folder / "zip", files)
     assert any(line.startswith(f"{name}{fault}") for line in told), told
     assert all(line.startswith(name) for line in told)
@@ -93,7 +93,7 @@ def test_missing_surplus_and_double_files_are_told(tmp_path: Path):
     files = small("glue")
     texts = contents(files)
     texts["glue/RTE.tsv"] = texts.pop("RTE.tsv")
-    write(tmp_path / "zip", texts)
+    write_zip(tmp_path / "zip", texts)
     assert faults(tmp_path / "zip", files) == [
         "RTE.tsv is missing",
         "glue/RTE.tsv does not belong in the zip",
@@ -116,7 +116,7 @@ def test_many_faults_of_one_file_are_counted(tmp_path: Path):
     files = small("glue", count=9)
     texts = contents(files)
     texts["WNLI.tsv"] = texts["WNLI.tsv"].replace("\t1", "\tyes").replace("\t0", "\tno")
-    write(tmp_path / "zip", texts)
+    write_zip(tmp_path / "zip", texts)
     told = faults(tmp_path / "zip", files)
     assert len(told) == 4
     assert told[-1] == "WNLI.tsv: 6 more faults"

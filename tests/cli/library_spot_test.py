@@ -49,7 +49,7 @@ def started(
 
 
 def test_results_have_every_start(started: Path):
-    rows = results.read(started / "results.json")
+    rows = results.read_records(started / "results.json")
     assert sorted((row["method"], row["init"], row["source"] or "") for row in rows) == sorted(
         2
         * [
@@ -171,7 +171,7 @@ def test_a_file_of_ones_own_needs_no_more_than_a_library(
     settings = {**TINY, **STEPS, "TARGET_SEEDS": (0,), "TARGET_STEPS": 4, "RETRIEVE_K": 1}
     words = flags(TASK_FILE="reviews.csv", CACHE_DIR=str(cache_dir), **settings)
     assert here("spot", f"--library={prompt_library}", *words) == 0
-    rows = results.read(tmp_path / "runs/reviews.spot/results.json")
+    rows = results.read_records(tmp_path / "runs/reviews.spot/results.json")
     assert [(row["method"], row["target"]) for row in rows] == [
         ("spot", "reviews"),
         ("prompt_tuning", "reviews"),

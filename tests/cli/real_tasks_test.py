@@ -92,7 +92,7 @@ def check(run_dir: Path, *words: str) -> None:
         Setup__shape_count=1,
     )
     run("train", *words, *settings)
-    rows = results.read(run_dir / "results.json")
+    rows = results.read_records(run_dir / "results.json")
     assert {row["target"]: row["metric"] for row in rows} == METRICS
     assert {row["target"] for row in rows if row["split"] == "test"} == LABELLED_TESTS
     table = run("report", "--gin_file=defaults.gin", *flags(REPORT_DIRS=str(run_dir)))

@@ -63,13 +63,13 @@ def gather(
         },
         methods=_methods(plan, score),
         ks=plan.best_of,
-        rows=[outcome.result() for outcome in outcomes],
+        records=[outcome.result() for outcome in outcomes],
         settings=settings,
         facts=_facts(outcomes),
     )
 
 
-def result_rows(plan: StudyPlan, outcomes: Sequence[RowResult]) -> list[dict[str, Any]]:
+def study_records(plan: StudyPlan, outcomes: Sequence[RowResult]) -> list[dict[str, Any]]:
     """Returns the rows of `results.json`, in which a source has its seed where it has several."""
     several = len(plan.source_seeds) > 1
     sources = {

@@ -88,7 +88,7 @@ def html(heat_map: HeatMap) -> str:
     )
 
 
-def draw(heat_map: HeatMap, stem: Path) -> None:
+def save_heat_map(heat_map: HeatMap, stem: Path) -> None:
     """Draws the matrix, and writes it as PNG and SVG."""
     rows, columns = heat_map.values.shape
     left = _LETTER * max(map(len, heat_map.rows)) + 0.3

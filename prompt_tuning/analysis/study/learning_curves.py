@@ -74,17 +74,21 @@ class TargetCurves:
 
 
 def target_curves(study: Study) -> list[TargetCurves]:
-    """Returns the curves of each target that has rows with and without transfer."""
+    """Returns the curves of each target that has records with and without transfer."""
     curves = []
     for index, target in enumerate(study.transfer.targets):
-        rows = [row for row in study.rows if row["target"] == target and row["curve"]]
-        transfers = [row for row in rows if row["method"] == "spot"]
+        records = [
+            record for record in study.records if record["target"] == target and record["curve"]
+        ]
+        transfers = [record for record in records if record["method"] == "spot"]
         # A target that is a source too was tuned for its source prompt as well, by other steps.
-        steps = {row["steps"] for row in transfers}
-        own = [r for r in rows if r["method"] == "prompt_tuning" and r["steps"] in steps]
-        vanilla = mean_curve(dict(row["curve"]) for row in own)
+        steps = {record["steps"] for record in transfers}
+        own = [r for r in records if r["method"] == "prompt_tuning" and r["steps"] in steps]
+        vanilla = mean_curve(dict(record["curve"]) for record in own)
         by_source = {
-            source: mean_curve(dict(row["curve"]) for row in transfers if row["source"] == source)
+            source: mean_curve(
+                dict(record["curve"]) for record in transfers if record["source"] == source
+            )
             for source in _ranked_sources(study, index)
         }
         by_source = {source: curve for source, curve in by_source.items() if curve}

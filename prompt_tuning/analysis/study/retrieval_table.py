@@ -187,9 +187,9 @@ def _scores(line: RetrievalLine) -> list[Cell]:
     paper = published_retrieval(method.method, method.similarity, method.k)
     changes = [None, None]
     if paper:
-        changes = [change and change.mean for change in (paper.absolute, paper.relative)]
+        changes = [paper.absolute, paper.relative]
     ours = [line.absolute, line.measured] if method.method != BASELINE else [None, None]
-    return [*map(Score, ours, changes), Score(line.average, paper and paper.average.mean)]
+    return [*map(Score, ours, changes), Score(line.average, paper and paper.average)]
 
 
 def _percent(share: float | None) -> float | None:

@@ -62,7 +62,7 @@ class ScoreMatrix:
         )
 
 
-def read(path: str | os.PathLike) -> ScoreMatrix:
+def read_matrix(path: str | os.PathLike) -> ScoreMatrix:
     r"""Reads a matrix: its first line is `target\source` and the sources, each other line a target.
 
     Scores are 0 to 1, or 0 to 100 where one of them is above 1; an empty cell is a score that there

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from prompt_tuning.analysis.statistics import Row
+from prompt_tuning.analysis.statistics import Record
 
 ERROR_REDUCTION = "relative error reduction"
 PERFORMANCE = "relative performance"
@@ -105,7 +105,7 @@ class Study:
         task_similarities: By name, between all tasks, mean over pairs of seeds, `[M, M]`.
         ks: How many candidates are retrieved, each k a line of the tables.
         methods: Scores of retrieval methods that train from several prompts.
-        rows: All rows of `results.json`, for their learning curves; empty for a given matrix.
+        records: All records of `results.json`, for their learning curves; empty for a given matrix.
         settings: The resolved gin configuration; empty for a given matrix.
         facts: What else to know of how it came about, by name: backbone, versions, date, machine.
     """
@@ -118,7 +118,7 @@ class Study:
     task_similarities: Mapping[str, np.ndarray]
     ks: Sequence[int]
     methods: Sequence[MethodScores]
-    rows: Sequence[Row]
+    records: Sequence[Record]
     settings: str
     facts: Mapping[str, str]
 

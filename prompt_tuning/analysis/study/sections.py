@@ -49,7 +49,7 @@ def transfer(study: Study, folder: Path) -> Section | None:
     if not np.isfinite(study.gains).any():
         return None
     matrix, scores = transfer_map(study), transfer_table(study)
-    heat_map.draw(matrix, folder / "transfer")
+    heat_map.save_heat_map(matrix, folder / "transfer")
     _write(scores, folder / "transfer")
     measure = study.measure.capitalize()
     formula = (
@@ -81,7 +81,7 @@ def similarity(study: Study, folder: Path) -> Section | None:
         matrix, tree = similarity_map(study, name), dendrogram(study, name)
         values = heat_map.as_table(matrix)
         of_map, of_tree = f"similarity_{name}", f"clustering_{name}"
-        heat_map.draw(matrix, folder / of_map)
+        heat_map.save_heat_map(matrix, folder / of_map)
         _write(values, folder / of_map)
         panels.save_panel(tree, folder / of_tree)
         drawn = panels.html([tree], of_tree, wide=True)

@@ -145,7 +145,7 @@ def retrieve(
     return chosen
 
 
-def read(directory: RunDirectory, task: str, similarity: str) -> Retrieval | None:
+def read_retrieval(directory: RunDirectory, task: str, similarity: str) -> Retrieval | None:
     """Returns how prompts were ranked when the run in a directory began; None if it did not yet.
 
     Raises:

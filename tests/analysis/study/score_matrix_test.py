@@ -12,7 +12,7 @@ GOOD = "target\\source,a,b,c\na,0.8,0.4,\nb,0.1,0.5,0.6\n"
 def _read(tmp_path, content: str):
     path = tmp_path / "m.csv"
     path.write_text(content, encoding="utf-8")
-    return score_matrix.read(path)
+    return score_matrix.read_matrix(path)
 
 
 def test_a_matrix_becomes_the_scores_of_one_seed_with_the_diagonal_as_baseline(tmp_path):
@@ -65,7 +65,7 @@ def test_what_is_no_matrix_is_refused(tmp_path, content: str, message: str):
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"no\.csv: cannot read it"):
-        score_matrix.read(tmp_path / "no.csv")
+        score_matrix.read_matrix(tmp_path / "no.csv")
     (tmp_path / "m.csv").write_bytes(b"t,\xff\n")
     with pytest.raises(UserError, match="not a CSV file in UTF-8"):
-        score_matrix.read(tmp_path / "m.csv")
+        score_matrix.read_matrix(tmp_path / "m.csv")
