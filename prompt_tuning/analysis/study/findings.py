@@ -1,4 +1,4 @@
-"""What a transfer study found, in a few sentences."""
+"""The findings of a transfer study, in a few sentences."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,10 +20,7 @@ _Show = Callable[[RetrievalLine], str | None]
 
 
 def findings(study: Study) -> list[str]:
-    """Returns what was studied, and how much of what the best source gives retrieval keeps.
-
-    Each text is a point of its own.
-    """
+    """Returns sentences on the size of the study, its scores, and how well retrieval does."""
     transfer = study.transfer
     tried = int(np.isfinite(transfer.scores).sum())
     studied = (
@@ -39,7 +36,7 @@ def findings(study: Study) -> list[str]:
 
 
 def _shares(study: Study, lines: Sequence[RetrievalLine]) -> list[str]:
-    """Returns average scores, and the share of the oracle's gain that each k keeps."""
+    """Returns average scores, and the share of the oracle's gain kept at each k."""
     alone, best = (_of(lines, method)[0].average for method in (BASELINE, ORACLE))
     if alone is None or best is None:
         return []
@@ -72,7 +69,7 @@ def _measured(line: RetrievalLine) -> str | None:
 
 
 def _by_k(study: Study, lines: Sequence[RetrievalLine], show: _Show) -> str | None:
-    """Returns what each similarity and chance give, for every k; None where one gives nothing."""
+    """Lists the values of each similarity and of chance, for every k; None where one is missing."""
     ways: dict[str, tuple[str, str | None]] = {
         f"by {display_name(name)}": (TOP_K, name) for name in study.similarities
     }
@@ -97,7 +94,7 @@ def _of(
 
 
 def _difference(study: Study, similarity: str) -> str:
-    """Returns how retrieval compares with chance where the choice matters most: at the least k."""
+    """Compares retrieval with chance at the least k, where the choice matters most."""
     k = min(study.ks)
     points, measured = top_minus_random(study, similarity, k)
     tuned = study.measure == ERROR_REDUCTION

@@ -1,4 +1,4 @@
-"""A heat map: a matrix of values in colored cells, as an HTML table and as a picture."""
+"""Heat maps: a matrix of values in colored cells, as an HTML table and as a picture."""
 
 import dataclasses
 from html import escape
@@ -28,18 +28,18 @@ _CELL, _LINE, _LETTER = 0.46, 0.26, 0.085  # inches: a cell's width and height, 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class HeatMap:
-    """Holds what a heat map shows.
+    """A matrix with its names, colors and marks.
 
     Attributes:
-        title: What the values are.
+        title: Title of the map.
         rows: Names of the rows, R.
         columns: Names of the columns, K.
-        corner: What the rows and the columns are, such as `source \\ target`.
+        corner: Text in the corner cell, such as `source \\ target`.
         values: `[R, K]`; NaN where there is none.
-        marked: Cells with a frame, `[R, K]`.
-        mark: What the frame means.
-        scale: Colors of the values.
-        decimals: With how many a value is shown.
+        marked: Mask of the framed cells, `[R, K]`.
+        mark: Meaning of the frame.
+        scale: Color scale of the values.
+        decimals: Decimals shown.
     """
 
     title: str
@@ -53,7 +53,7 @@ class HeatMap:
     decimals: int
 
     def text(self, value: float) -> str:
-        """Returns a value as a cell has it."""
+        """Returns the text of a cell."""
         return MISSING if np.isnan(value) else str(Decimal(float(value), self.decimals))
 
 
@@ -69,9 +69,9 @@ def as_table(heat_map: HeatMap) -> Table:
 
 
 def html(heat_map: HeatMap) -> str:
-    """Returns the table as HTML, in a box of its own that scrolls, with a legend of the colors.
+    """Returns an HTML table in a scrolling box, with a legend of the colors.
 
-    The names of rows and columns stay in sight.
+    The names of rows and columns stay visible.
     """
     columns = "".join(
         f'<th scope="col"><span>{escape(name)}</span></th>' for name in heat_map.columns
@@ -89,7 +89,7 @@ def html(heat_map: HeatMap) -> str:
 
 
 def save_heat_map(heat_map: HeatMap, stem: Path) -> None:
-    """Draws the matrix, and writes it as PNG and SVG."""
+    """Draws the matrix and writes `stem.png` and `stem.svg`."""
     rows, columns = heat_map.values.shape
     left = _LETTER * max(map(len, heat_map.rows)) + 0.3
     above = _LETTER * max(map(len, heat_map.columns)) + 0.6

@@ -31,7 +31,7 @@ def test_curves_are_means_over_seeds_and_the_best_source_comes_first():
     (found,) = learning_curves.target_curves(_study(records))
     assert found.vanilla == {0: 11.0, 50: 21.0, 100: 31.0}
     assert list(found.sources) == ["s1", "s2", "s0"]
-    assert found.panel.words == "from s1 31.0, without transfer 31.0"
+    assert found.panel.summary == "from s1 31.0, without transfer 31.0"
 
 
 def test_runs_of_another_length_and_steps_that_not_all_have_are_left_out():

@@ -76,7 +76,7 @@ def test_one_panel_has_no_name_in_its_picture(tmp_path):
 def _panel(name: str) -> Panel:
     return Panel(
         name=name,
-        words="says " + "words " * 12,
+        summary="says " + "words " * 12,
         label="a line",
         draw=lambda axes: axes.plot([0, 1], [1, 0], marker="o", label="the line"),
         size=(2, 1),
