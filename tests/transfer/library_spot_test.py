@@ -152,7 +152,7 @@ def test_a_second_run_keeps_its_prompts_though_the_library_has_better_ones(tmp_p
     assert [started.prompt for started in world.run()] == before
     assert world.directory.metrics.read_bytes() == journal  # So nothing was trained.
     (line,) = [line for line in world.told if "new prompts" in line]
-    assert line.startswith("The library has new prompts that are similar (e); this run goes on wi")
+    assert "The library has new prompts that are similar (e)" in line
     (world.directory.path / "retrieved.json").unlink()
     first = world.run()[0].prompt
     assert first and first.task == "e"

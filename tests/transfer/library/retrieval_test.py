@@ -121,9 +121,9 @@ def test_newcomers_are_told_of_where_they_would_be_retrieved(tmp_path: Path):
     before = _rank(made, _token(1, 0, 0, 0))
     made.add([prompt("best", _token(1, 0, 0, 0)), prompt("worst", _token(0, 1, 0, 0))])
     now = _rank(made, _token(1, 0, 0, 0))
-    assert [ranked.task for ranked in before.newcomers(now, 2)] == ["best"]
-    assert [ranked.task for ranked in before.newcomers(now, 4)] == ["best", "worst"]
-    assert before.newcomers(before, 2) == []
+    assert [ranked.task for ranked in before.new_prompts(now, 2)] == ["best"]
+    assert [ranked.task for ranked in before.new_prompts(now, 4)] == ["best", "worst"]
+    assert before.new_prompts(before, 2) == []
 
 
 @pytest.mark.parametrize(
