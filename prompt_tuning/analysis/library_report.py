@@ -122,10 +122,11 @@ def library_table(comparison: Comparison, task: str) -> Table:
         ]
         lines.append(Line(cells))
     note = (
-        "* is kept: best on validation. ± is the standard deviation over seeds, and the standard "
-        f"error of a difference. Vanilla is {comparison.vanilla.name}, the better without transfer "
-        "on validation; steps to match are those until the mean validation score is what vanilla "
-        f"has at best, after {comparison.vanilla_steps} steps, and how many times fewer they are."
+        "* is kept: the best on validation. ± is the standard deviation over seeds, and the "
+        f"standard error of a difference. Vanilla is {comparison.vanilla.name}, the best start "
+        "without transfer on validation. Steps to match: steps until the mean validation score "
+        f"reaches vanilla's best, which takes vanilla {comparison.vanilla_steps} steps, and the "
+        "speed-up."
     )
     return Table(columns, lines, f"Starts of {task}", note)
 
@@ -165,11 +166,11 @@ def verdict(comparison: Comparison) -> str:
         )
     gain = comparison.gain(best)
     if comparison.split == "validation":
-        doubt = "; this split chose it, so expect less on new data"
+        doubt = "; it was chosen on this split, so expect less on new data"
     elif gain.mean <= 0:
-        doubt = ": no better there, though it is on validation"
+        doubt = ": no better there, although best on validation"
     elif gain.standard_error is None:
-        doubt = "; one seed does not tell that from luck"
+        doubt = "; with one seed, this may be luck"
     elif gain.mean < 2 * gain.standard_error:
         doubt = "; less than two standard errors, so it may be luck"
     else:

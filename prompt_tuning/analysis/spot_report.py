@@ -36,6 +36,7 @@ STARTS: Mapping[Condition, str] = {
 """The compared starts, with their names in tables and figures."""
 
 _CAPTION = "score (0-100), mean ± standard deviation over seeds"
+_WORDS_NOTE = 'words: "shared" if target and source have a label word in common, else "other"'
 _COMPARISON_CAPTION = (
     "SPoT minus another start, mean ± standard error over pairs of target and seed"
 )
@@ -114,7 +115,7 @@ def spot_tables(
     columns = [Column("target"), Column("source"), *(Column(name, True) for name in numeric)]
     names = ("target", "source", "start", "mean", "std", "n", "shares_words")
     return SpotTables(
-        Table(columns, lines, f"{split.capitalize()} {_CAPTION}"),
+        Table(columns, lines, f"{split.capitalize()} {_CAPTION}", _WORDS_NOTE if has_words else ""),
         _comparison_table(records, split),
         Table([Column(name) for name in names], by_start),
     )

@@ -75,9 +75,9 @@ class LibrarySpotPlan:
         """Returns a line on what is trained when k prompts are retrieved."""
         seeds = len(self.seeds)
         return (
-            f"To train: {seeds} rows of {self.embedding.steps} steps for the embedding; then, of "
-            f"{self.target.steps} steps, {seeds} from each of {k} retrieved prompts and of "
-            f"{len(self.baselines)} starts without transfer."
+            f"To train: {seeds} rows of {self.embedding.steps} steps for the embedding; then, for "
+            f"{self.target.steps} steps each, {seeds} rows from each of {k} retrieved prompts and "
+            f"from each of {len(self.baselines)} starts without transfer."
         )
 
     def _row(
@@ -241,4 +241,4 @@ def _described(prompts: Sequence[Ranked], plan: LibrarySpotPlan, count: int, tas
         return f"{ranked.name} ({ranked.similarity:.2f}{same})"
 
     listed = ", ".join(map(described, prompts))
-    return f"Of {count} prompts, most similar to {task} by {plan.similarity}: {listed}"
+    return f"Most similar to {task} of {count} prompts, by {plan.similarity}: {listed}"

@@ -76,8 +76,8 @@ def test_each_half_of_mnli_has_its_own_rows_in_order():
 
 def test_an_answer_that_is_no_label_is_counted_and_written_as_the_first():
     answers = indexed(1, UNLABELED)
-    assert remark(FILES["RTE.tsv"], answers) == "1 are no label and stand as entailment"
-    assert remark(FILES["STS-B.tsv"], answers) == "1 are no label and stand as 0.000"
+    assert remark(FILES["RTE.tsv"], answers) == "1 are not labels, written as entailment"
+    assert remark(FILES["STS-B.tsv"], answers) == "1 are not labels, written as 0.000"
     assert remark(FILES["RTE.tsv"], answers[:1]) == ""
     assert content(FILES["RTE.tsv"], answers).endswith("0\tnot_entailment\n1\tentailment\n")
     assert remark(FILES["ReCoRD.jsonl"], indexed("-1", "x")) == ""

@@ -69,6 +69,14 @@ def test_the_terminal_table_fits_and_loses_no_name(records):
     assert long_name in first_column
 
 
+def test_the_column_of_words_is_explained_where_there_is_one(records):
+    for words, explained in (({"first_target": True}, True), (None, False)):
+        screen = io.StringIO()
+        tables = spot_report.spot_tables(records, words)
+        Console(width=100, file=screen).print(tables.rendered())
+        assert ('words: "shared" if target and source' in screen.getvalue()) == explained
+
+
 def test_csv_keeps_numbers_whole(records):
     lines = list(csv.DictReader(io.StringIO(spot_report.spot_tables(records).comma_separated())))
     spot = next(x for x in lines if (x["target"], x["start"]) == ("second_target", "SPoT"))

@@ -66,9 +66,9 @@ SUPER_GLUE = Benchmark(
 
 _PAPER_MODEL = "T5 1.1 LM-adapted"
 _NOTE = (
-    "Scores 0-100, the mean of a task's metrics: mean ± standard deviation over seeds; in brackets "
-    "the published one, where the papers give it for the same model, method, source, steps and "
-    "inputs. An average is over the seeds that have every task."
+    "Scores 0-100, the mean of a task's metrics, as mean ± standard deviation over seeds; in "
+    "brackets the published score for the same model, method, source, steps and inputs. An average "
+    "is over the seeds that have every task."
 )
 
 

@@ -129,10 +129,11 @@ def top_minus_random_table(study: Study) -> Table:
     )
     if several:
         note += (
-            " Exchanged: where source tasks exchange their similarities, so that the k are of as"
-            " few tasks as the most similar ones are; p is the share of exchanges that do as well."
+            " Exchanged: source tasks exchange their similarities at random, so that the k prompts"
+            " come from as few tasks as the most similar ones; p is the share of exchanges that"
+            " score at least as well."
         )
-    return Table(columns, lines, "Best of top-k beside chance, mean over targets", note)
+    return Table(columns, lines, "Best of top-k minus chance, mean over targets", note)
 
 
 def _difference(values: np.ndarray) -> Difference | None:

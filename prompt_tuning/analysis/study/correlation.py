@@ -148,8 +148,8 @@ def correlation_table(study: Study, level: str) -> Table:
             lines.append(_line(similarity, name, values))
     point = "source task" if level == SOURCES else "source prompt"
     note = (
-        f"A point for each {point}. From and to are the ends of a {CONFIDENCE:.0%} bootstrap"
-        " interval, which resamples source tasks; that of the mean resamples targets."
+        f"One point per {point}. From and to are the ends of a {CONFIDENCE:.0%} bootstrap"
+        " interval, which resamples source tasks (for the mean, targets)."
     )
     title = f"Correlation of similarity with {study.measure}: Pearson's r, Spearman's rho"
     return Table(columns, lines, title, note)

@@ -56,7 +56,7 @@ def _performances(study: Study, lines: Sequence[RetrievalLine]) -> list[str]:
     return [
         "Relative to the target's own prompt, the best of all source prompts (the oracle) gives "
         f"{best.mean:.1f} %.",
-        f"The best of the k that are retrieved gives{measured}",
+        f"The best of the k retrieved prompts gives{measured}",
     ]
 
 
@@ -104,8 +104,8 @@ def _difference(study: Study, similarity: str) -> str:
     ends = difference.interval
     interval = f" (95 % interval {ends.low:+.1f} to {ends.high:+.1f})" if ends else ""
     return (
-        f"At k = {k}, retrieval by {display_name(similarity)} gives {difference.mean:+.1f} points "
-        f"of {unit} against chance{interval}."
+        f"At k = {k}, retrieval by {display_name(similarity)} differs from chance by "
+        f"{difference.mean:+.1f} points of {unit}{interval}."
     )
 
 

@@ -147,8 +147,8 @@ def retrieval_panel(study: Study) -> Panel | None:
         return None
     of = "gain" if study.measure == ERROR_REDUCTION else "performance"
     return Panel(
-        name=f"Share of the oracle's {of} that is kept, by k",
-        summary="best of the k that are retrieved, or of k at random",
+        name=f"Share of the oracle's {of} kept, by k",
+        summary="best of k retrieved prompts, or of k random ones",
         label=f"line plot of the oracle's {of} kept by k",
         draw=lambda axes: _draw(axes, kept, of),
         size=(4.0, 2.8),
@@ -202,17 +202,17 @@ def _note(study: Study) -> str:
     among = comparable(transfer)
     missing = [target for target, chosen in zip(transfer.targets, among, strict=True) if not chosen]
     note = (
-        f"Mean over {among.sum()} targets, from {len(transfer.candidates)} source prompts, those of"
-        " the target's own task left out. Random k is the exact mean over all draws; random 1 is"
+        f"Mean over {among.sum()} targets, from {len(transfer.candidates)} source prompts without"
+        " those of the target's own task. Random k is the exact mean over all draws; random 1 is"
         " the mean source."
     )
     if study.measure == ERROR_REDUCTION:
         note += (
             f" The best of several is chosen on validation. {PAPER}: Vu et al. 2022, Table 3, T5"
             " 1.1 LM-adapted base, 48 source prompts and 10 targets of GLUE, SuperGLUE and others:"
-            " another model and other tasks than ours."
+            " a different model and different tasks."
         )
-    return note + (f" Left out, as they lack scores: {', '.join(missing)}." if missing else "")
+    return note + (f" Left out for missing scores: {', '.join(missing)}." if missing else "")
 
 
 def _ranking(study: Study, by_similarity: Sequence[Points]) -> list[Cell]:

@@ -84,14 +84,14 @@ def read_matrix(path: str | os.PathLike) -> ScoreMatrix:
     if len(lines) < 2 or len(lines[0]) < 3:
         raise _malformed(
             path,
-            "it needs a line of sources, two at least, and a line for each target, with commas",
+            "it needs a header of two or more sources and a line for each target, with commas",
         )
     sources = tuple(name.strip() for name in lines[0][1:])
     targets = tuple(line[0].strip() for line in lines[1:])
     for kind, names in (("source", sources), ("target", targets)):
         again = next((name for name in names if not name or names.count(name) > 1), None)
         if again is not None:
-            raise _malformed(path, f"{kind} {again!r} is there twice, or has no name")
+            raise _malformed(path, f"{kind} {again!r} appears twice, or is empty")
     scores = np.array([_scores(path, line, len(sources)) for line in lines[1:]])
     highest = np.nanmax(scores, initial=0.0)
     if highest > 100.0 or np.nanmin(scores, initial=0.0) < -100.0:
@@ -109,7 +109,7 @@ def _scores(path: Path, line: Sequence[str], count: int) -> list[float]:
             scores.append(float(cell) if cell.strip() else math.nan)
         except ValueError:
             raise _malformed(
-                path, f"target {line[0]!r} has the score {cell!r}, which is no number"
+                path, f"target {line[0]!r} has the score {cell!r}, which is not a number"
             ) from None
     if np.isinf(scores).any():
         raise _malformed(path, f"target {line[0]!r} has a score that is not finite")
@@ -123,7 +123,7 @@ def _check_own(path: Path, matrix: ScoreMatrix) -> None:
             raise _malformed(path, f"target {target!r} is not among the sources{near}")
         own = scores[matrix.sources.index(target)]
         if not own > 0:
-            raise _malformed(path, f"the own prompt of target {target!r} has no score above 0")
+            raise _malformed(path, f"the prompt of target {target!r} itself has no score above 0")
 
 
 def _malformed(path: Path, what: str) -> UserError:

@@ -98,19 +98,19 @@ def transfer(study: Study, folder: Path) -> Section | None:
     parts.add_table("transfer", transfer_table(study), summary="Means and standard deviations")
     measure = study.measure.capitalize()
     formula = (
-        "the share of the target's error without transfer, 100 - score, that tuning from the "
-        "source's prompt removes; below 0 it adds errors"
+        "the share of the target's error without transfer (100 - score) that tuning from the "
+        "source's prompt removes; below 0, tuning adds errors"
         if study.measure == ERROR_REDUCTION
-        else "the test score of the source's prompt, used as it is, as a share of the score of the "
-        "target's own prompt"
+        else "the test score of the source's prompt, used unchanged, as a share of the score of "
+        "the target's own prompt"
     )
     return parts.section(
         "transfer",
         f"{measure} by source and target",
-        f"{measure} in percent: {formula}. A cell is the mean over pairs of seeds "
-        f"({len(study.transfer.candidates)} source prompts, {_seeds(study)}), the last column the "
-        f"mean over the targets other than the source. Sources that give most come first."
-        f"{_clipped(matrix)}",
+        f"{measure} in percent: {formula}. Each cell is a mean over pairs of seeds "
+        f"({len(study.transfer.candidates)} source prompts, {_seeds(study)}); the last column is "
+        "the mean over the targets other than the source. Sources are sorted by that mean, best "
+        f"first.{_clipped(matrix)}",
     )
 
 
@@ -131,9 +131,9 @@ def similarity(study: Study, folder: Path) -> Section | None:
     return parts.section(
         "similarity",
         "Similarity of tasks",
-        f"How alike the embeddings of {len(study.tasks)} tasks are, mean over pairs of seeds."
-        " Tasks are in the order of hierarchical clustering (average linkage), so that tasks that "
-        "are alike stand side by side. The colors span the pairs of different tasks.",
+        f"Similarities between the embeddings of {len(study.tasks)} tasks, means over pairs of "
+        "seeds. Tasks are in the order of hierarchical clustering (average linkage), which puts "
+        "similar tasks next to each other. The color scale spans the pairs of different tasks.",
     )
 
 
@@ -155,10 +155,10 @@ def against_transfer(study: Study, folder: Path) -> Section | None:
     return parts.section(
         "scatter",
         "Similarity against transfer",
-        "Each point is a source prompt: how similar its embedding is to the target's, and "
-        f"the {study.measure} that it gives, both means over {_seeds(study)}. r is Pearson's "
-        "correlation and p its two-sided p value, over the n prompts of other tasks; prompts of "
-        "the target itself are squares.",
+        "Each point is a source prompt: the similarity of its embedding to the target's, and its "
+        f"{study.measure}, both means over {_seeds(study)}. r is Pearson's correlation and p its "
+        "two-sided p value, over the n prompts of other tasks; prompts of the target itself are "
+        "squares.",
     )
 
 
@@ -174,8 +174,8 @@ def retrieval(study: Study, folder: Path) -> Section | None:
     return parts.section(
         "retrieval",
         "Retrieval",
-        "What the source prompts give that are retrieved by the similarity of their task "
-        "embedding to the target's, beside as many at random and the best of all (the oracle). "
+        "Scores from source prompts retrieved by the similarity of their task embedding to the "
+        "target's, beside as many random ones and the best of all (the oracle). "
         f"Test scores, {_seeds(study)}.",
     )
 
@@ -195,7 +195,7 @@ def correlation(study: Study, folder: Path) -> Section | None:
     return parts.section(
         "correlation",
         "Correlation of similarity with transfer",
-        f"How well similarity predicts {study.measure}, for each target, means over "
+        f"Correlation of similarity with {study.measure} for each target, means over "
         f"{_seeds(study)}.",
     )
 
@@ -237,7 +237,7 @@ def configuration(study: Study, folder: Path) -> Section | None:
     return parts.section(
         "configuration",
         "Configuration and provenance",
-        "What ran, and how the numbers came about.",
+        "The settings of the run, and where its numbers come from.",
     )
 
 
@@ -248,7 +248,7 @@ SECTIONS = (transfer, similarity, against_transfer, retrieval, correlation, curv
 def _clipped(matrix: heat_map.HeatMap) -> str:
     beyond = matrix.scale.beyond(matrix.values)
     ends = f"{matrix.scale.low:.0f} and {matrix.scale.high:.0f} %"
-    return f" Colors end at {ends}; {beyond} cells lie beyond." if beyond else ""
+    return f" The color scale ends at {ends}; {beyond} cells are beyond it." if beyond else ""
 
 
 def _picture(name: str, label: str) -> str:

@@ -59,7 +59,7 @@ class Library:
         if not there:
             raise UserError(
                 f"there is no library at {self.path}; prompt-tuning library add {self.path} PATH "
-                "makes one"
+                "creates one"
             )
 
     @classmethod
@@ -74,7 +74,7 @@ class Library:
             (path / "prompts").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"library {path}: cannot make it ({error.strerror}); give a directory of your own"
+                f"library {path}: cannot create it ({error.strerror}); give a directory of your own"
             ) from error
         return cls(path)
 
@@ -156,14 +156,14 @@ class Library:
             ),
         )
         for way in ways:
-            meant = [entry for entry in entries if way(entry)]
-            if len(meant) == 1:
-                return meant[0]
-            if meant:
-                names = ", ".join(entry.name for entry in meant[:_NAMED])
-                more = ", ..." if len(meant) > _NAMED else ""
+            matching = [entry for entry in entries if way(entry)]
+            if len(matching) == 1:
+                return matching[0]
+            if matching:
+                names = ", ".join(entry.name for entry in matching[:_NAMED])
+                more = ", ..." if len(matching) > _NAMED else ""
                 raise UserError(
-                    f"library {self.path}: '{text}' means {len(meant)} prompts; give one of "
+                    f"library {self.path}: '{text}' matches {len(matching)} prompts; give one of "
                     f"{names}{more}"
                 )
         known = {entry.label for entry in entries}
