@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,7 +17,7 @@ class Scale:
     """Maps values to `LEVELS` colors.
 
     Attributes:
-        name: A name of `SCALES`.
+        name: A name of `COLORMAPS`.
         low: Values up to here have the first color.
         high: Values from here on have the last color.
     """
@@ -62,30 +61,24 @@ def sequential(values: np.ndarray, per_unit: float) -> Scale:
     return Scale("sequential", low / per_unit, max(high, low + 1) / per_unit)
 
 
-@dataclasses.dataclass(frozen=True)
-class Palette:
-    """Matplotlib's colormaps for a scale on light and on dark backgrounds."""
-
-    light: str
-    dark: str
-
-
 # Red to blue through white, or through black; cividis looks alike to all readers.
-SCALES = {
-    "diverging": Palette("RdBu", "berlin_r"),
-    "sequential": Palette("cividis", "cividis"),
+COLORMAPS = {
+    "diverging": {"light": "RdBu", "dark": "berlin_r"},
+    "sequential": {"light": "cividis", "dark": "cividis"},
 }
+"""Matplotlib's colormaps by the name of a scale and the background."""
 
 
 @functools.cache
-def colors(palette: str) -> tuple[str, ...]:
-    """Returns the `LEVELS` colors of a palette, as `#rrggbb`."""
+def colors(scale: str, background: str = "light") -> tuple[str, ...]:
+    """Returns the `LEVELS` colors of a scale on a `light` or `dark` background, as `#rrggbb`."""
     # Matplotlib takes most of a second to import.
     import matplotlib
     from matplotlib.colors import to_hex
 
     steps = np.linspace(0.03, 0.97, LEVELS)
-    return tuple(to_hex(color) for color in matplotlib.colormaps[palette](steps))
+    colormap = matplotlib.colormaps[COLORMAPS[scale][background]]
+    return tuple(to_hex(color) for color in colormap(steps))
 
 
 def ink_on(color: str) -> str:
@@ -101,19 +94,17 @@ def contrast(one: str, other: str) -> float:
 
 def style_sheet() -> str:
     """Returns CSS rules for the classes `diverging-0`, `diverging-1`, ..."""
-    light = [_rules(name, colors(palette.light)) for name, palette in SCALES.items()]
-    dark = [
-        _rules(name, colors(palette.dark))
-        for name, palette in SCALES.items()
-        if palette.dark != palette.light
-    ]
-    return f"{''.join(light)}@media (prefers-color-scheme: dark) {{\n{''.join(dark)}}}\n"
+    light = "".join(_rules(name, "light") for name in COLORMAPS)
+    dark = "".join(
+        _rules(n, "dark") for n, maps in COLORMAPS.items() if maps["dark"] != maps["light"]
+    )
+    return f"{light}@media (prefers-color-scheme: dark) {{\n{dark}}}\n"
 
 
-def _rules(name: str, palette: Sequence[str]) -> str:
+def _rules(scale: str, background: str) -> str:
     return "".join(
-        f".{name}-{level} {{ background: {color}; color: {ink_on(color)}; }}\n"
-        for level, color in enumerate(palette)
+        f".{scale}-{level} {{ background: {color}; color: {ink_on(color)}; }}\n"
+        for level, color in enumerate(colors(scale, background))
     )
 
 

@@ -16,8 +16,6 @@ from prompt_tuning.analysis.study.retrieval_table import RetrievalLine, retrieva
 from prompt_tuning.analysis.study.scores import ERROR_REDUCTION, Study
 from prompt_tuning.transfer.similarity import display_name
 
-_Show = Callable[[RetrievalLine], str | None]
-
 
 def findings(study: Study) -> list[str]:
     """Returns sentences on the size of the study, its scores, and how well retrieval does."""
@@ -44,13 +42,14 @@ def _shares(study: Study, lines: Sequence[RetrievalLine]) -> list[str]:
         f"Without transfer the targets score {alone.mean:.1f} on average; from the best of all "
         f"source prompts (the oracle) {best.mean:.1f}."
     )
-    kept = _by_k(study, lines, _kept)
+    kept = _by_k(study, lines, lambda line: line.kept and 100 * line.kept, digits=0)
     return [averages, f"Share of that gain kept{kept}"] if kept else [averages]
 
 
 def _performances(study: Study, lines: Sequence[RetrievalLine]) -> list[str]:
+    """Returns the relative performance of the oracle, and of the best of each k."""
     best = _of(lines, ORACLE)[0].measured
-    measured = _by_k(study, lines, _measured)
+    measured = _by_k(study, lines, lambda line: line.measured and line.measured.mean, digits=1)
     if best is None or measured is None:
         return []
     return [
@@ -60,15 +59,12 @@ def _performances(study: Study, lines: Sequence[RetrievalLine]) -> list[str]:
     ]
 
 
-def _kept(line: RetrievalLine) -> str | None:
-    return None if line.kept is None else f"{100 * line.kept:z.0f}"
-
-
-def _measured(line: RetrievalLine) -> str | None:
-    return None if line.measured is None else f"{line.measured.mean:z.1f}"
-
-
-def _by_k(study: Study, lines: Sequence[RetrievalLine], show: _Show) -> str | None:
+def _by_k(
+    study: Study,
+    lines: Sequence[RetrievalLine],
+    percent: Callable[[RetrievalLine], float | None],
+    digits: int,
+) -> str | None:
     """Lists the values of each similarity and of chance, for every k; None where one is missing."""
     ways: dict[str, tuple[str, str | None]] = {
         f"by {display_name(name)}": (TOP_K, name) for name in study.similarities
@@ -76,10 +72,10 @@ def _by_k(study: Study, lines: Sequence[RetrievalLine], show: _Show) -> str | No
     ways["at random"] = (RANDOM_K, None)
     parts = []
     for way, (method, similarity) in ways.items():
-        numbers = [show(line) for line in _of(lines, method, similarity)]
+        numbers = [percent(line) for line in _of(lines, method, similarity)]
         if None in numbers:
             return None
-        parts.append(f"{way} {', '.join(filter(None, numbers))} %")
+        parts.append(f"{way} {', '.join(f'{number:z.{digits}f}' for number in numbers)} %")
     cuts = [search_space_cut(study.transfer, k) for k in study.ks]
     cut = ", ".join(f"{100 * share:.0f}" for share in cuts if share is not None)
     ks = ", ".join(map(str, study.ks))

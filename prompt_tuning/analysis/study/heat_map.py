@@ -11,7 +11,6 @@ from prompt_tuning.analysis.figures import new_figure
 from prompt_tuning.analysis.study import panels
 from prompt_tuning.analysis.study.color_scale import (
     LEVELS,
-    SCALES,
     Scale,
     colors,
     ink_on,
@@ -135,7 +134,7 @@ def _draw_cells(heat_map: HeatMap, axes: "Axes") -> None:
     from matplotlib.patches import Rectangle
 
     scale = heat_map.scale
-    palette = colors(SCALES[scale.name].light)
+    palette = colors(scale.name)
     edges = np.linspace(scale.low, scale.high, LEVELS + 1)
     mesh = axes.pcolormesh(
         np.clip(heat_map.values, scale.low, scale.high),
