@@ -19,7 +19,7 @@ from prompt_tuning.training.setup import Setup
 from prompt_tuning.transfer.library.candidates import find_candidates
 from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.library.retrieval import Ranked
-from prompt_tuning.transfer.library_spot import LibrarySpot, LibrarySpotPlan, Started, keep
+from prompt_tuning.transfer.library_spot import LibrarySpot, LibrarySpotPlan, Started, keep_best
 from prompt_tuning.types import UserError
 
 gin.external_configurable(LibrarySpotPlan)
@@ -69,7 +69,7 @@ def library_spot(
     starts, directory = done[0], done[1].directory
     comparison = library_report.compare(_starts(starts))
     best = starts[comparison.starts.index(comparison.best)]
-    kept, path = keep(best, plan, name, directory)
+    kept, path = keep_best(best, plan, name, directory)
     report(comparison, name, directory, console)
     tell(library_report.verdict(comparison))
     tell(

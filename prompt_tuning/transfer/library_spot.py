@@ -206,7 +206,7 @@ class LibrarySpot:
         return k if self.candidates is None else min(k, len(self.candidates.entries))
 
 
-def keep(
+def keep_best(
     best: Started, plan: LibrarySpotPlan, task: str, directory: RunDirectory
 ) -> tuple[RowResult, str]:
     """Copies a start's best prompt on validation to `prompts/best.safetensors`.

@@ -16,7 +16,7 @@ from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.library.candidates import find_candidates
 from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.library.retrieval import Ranked
-from prompt_tuning.transfer.library_spot import LibrarySpot, LibrarySpotPlan, Started, keep
+from prompt_tuning.transfer.library_spot import LibrarySpot, LibrarySpotPlan, Started, keep_best
 from prompt_tuning.types import UserError
 from tests.training import toy
 from tests.transfer.libraries import library, prompt
@@ -176,7 +176,7 @@ def test_the_best_seed_on_validation_is_kept_with_its_embedding(tmp_path: Path):
         dataclasses.replace(outcome, validation=score)
         for outcome, score in zip(found[1].outcomes, (20.0, 30.0), strict=True)
     ]
-    outcome, path = keep(
+    outcome, path = keep_best(
         Started(found[1].prompt, outcomes), world.plan, "counting", world.directory
     )
     kept = files.load(path)

@@ -97,7 +97,7 @@ def save_heat_map(heat_map: HeatMap, stem: Path) -> None:
         axes = figure.add_subplot()
         _draw_cells(heat_map, axes)
         figure.suptitle(heat_map.title, fontsize=11, fontweight="bold", parse_math=False)
-        panels.save(figure, stem)
+        panels.save_figure(figure, stem)
 
 
 def _cell(value: float, digits: int) -> Decimal | None:

@@ -76,7 +76,7 @@ def save_panel(panel: Panel, stem: Path) -> None:
     with ink():
         figure = new_figure(*panel.size)
         panel.draw(figure.add_subplot())
-        save(figure, stem)
+        save_figure(figure, stem)
 
 
 def save_panels(panels: Sequence[Panel], stem: Path, *, legend: bool = False) -> None:
@@ -99,7 +99,7 @@ def save_panels(panels: Sequence[Panel], stem: Path, *, legend: bool = False) ->
         if legend:
             handles = figure.axes[0].get_legend_handles_labels()[0]
             figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-        save(figure, stem)
+        save_figure(figure, stem)
 
 
 def label_axes(axes: "Axes", x: str, y: str) -> None:
@@ -122,7 +122,7 @@ def ink() -> Iterator[None]:
         yield
 
 
-def save(figure: "Figure", stem: Path) -> None:
+def save_figure(figure: "Figure", stem: Path) -> None:
     """Writes the figure as `stem.png` and `stem.svg`; the same figure gives the same bytes."""
     save_png(figure, stem.with_name(f"{stem.name}.png"))
     figure.set_layout_engine("none")  # Keep the layout that the PNG got.

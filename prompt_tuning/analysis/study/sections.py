@@ -61,9 +61,11 @@ class _Parts:
         """Adds a heading below that of the section."""
         self.add(f"<h3>{escape(heading)}</h3>\n", f"### {heading}\n\n")
 
-    def add_table(self, name: str, content: Table, *, summary: str = "") -> None:
-        """Adds a table; on the page it is folded under its summary where it has one."""
-        html = table.html(content)
+    def add_table(
+        self, name: str, content: Table, *, summary: str = "", in_html: bool = True
+    ) -> None:
+        """Adds a table; in HTML it is folded under its summary, if it has one."""
+        html = table.html(content) if in_html else ""
         self.add(details(summary, html) if summary else html, table.markdown(content))
         self.write_csv(name, content)
         write_text(self.folder / f"{name}.md", table.markdown(content))
@@ -123,10 +125,7 @@ def similarity(study: Study, folder: Path) -> Section | None:
         matrix, tree = similarity_map(study, name), dendrogram(study, name)
         parts.add_heading(display_name(name).capitalize())
         parts.add_heat_map(f"similarity_{name}", matrix)
-        values = heat_map.as_table(matrix)
-        parts.add("", table.markdown(values))
-        parts.write_csv(f"similarity_{name}", values)
-        write_text(folder / f"similarity_{name}.md", table.markdown(values))
+        parts.add_table(f"similarity_{name}", heat_map.as_table(matrix), in_html=False)
         parts.add_panel(f"clustering_{name}", tree, f"{tree.name}: {display_name(name)}")
     return parts.section(
         "similarity",

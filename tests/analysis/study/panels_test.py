@@ -37,8 +37,8 @@ def test_ids_of_two_drawings_differ(figure):
 
 
 def test_files_are_the_same_each_time_and_have_no_date(figure, tmp_path):
-    panels.save(figure, tmp_path / "a")
-    panels.save(figure, tmp_path / "b")
+    panels.save_figure(figure, tmp_path / "a")
+    panels.save_figure(figure, tmp_path / "b")
     for suffix in ("png", "svg"):
         first = (tmp_path / f"a.{suffix}").read_bytes()
         assert first == (tmp_path / f"b.{suffix}").read_bytes()
