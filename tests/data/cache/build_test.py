@@ -13,6 +13,7 @@ from prompt_tuning.data.cache import opening, tokenizing
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.mini import suite
+from prompt_tuning.mini.examples import draw_examples
 from prompt_tuning.mini.suite import SUITE
 from prompt_tuning.types import UserError
 
@@ -119,13 +120,13 @@ def test_first_call_tokenizes_and_says_so_once(built):
 def test_tokens_are_those_of_the_text(built, vocabulary, index):
     task = built[1][index]
     for name, size in SUITE[task.name].sizes.items():
-        split, rows = task.split(name), SUITE[task.name].examples(name)
+        split, texts = task.split(name), draw_examples(task.name, name)
         assert len(split) == size
         for i in range(0, size, 7):
-            assert split.inputs[i].tolist() == [*vocabulary.encode(rows[i]["inputs"])[:23], 1]
-            assert split.targets[i].tolist() == [*vocabulary.encode(rows[i]["targets"])[:7], 1]
+            assert split.inputs[i].tolist() == [*vocabulary.encode(texts[i]["inputs"])[:23], 1]
+            assert split.targets[i].tolist() == [*vocabulary.encode(texts[i]["targets"])[:7], 1]
             if name != "train":
-                assert split.fields[i]["targets_pretokenized"] == rows[i]["targets"]
+                assert split.fields[i]["targets_pretokenized"] == texts[i]["targets"]
 
 
 def test_metrics_and_labels_come_along(built):
