@@ -170,6 +170,6 @@ def configured(case: Case) -> tuple[Setup, TuneConfig]:
         "MIXTURE_OR_TASK_NAME = 'unused'",
     ]
     files = [f"models/{MODELS[case.model]}.gin", "prompts/sampled_vocab.gin"]
-    config = command_config.read("train", COMMANDS["train"], files, changes, [])
-    arguments = gin_config.arguments(config, "train")
+    config = command_config.read_command_config("train", COMMANDS["train"], files, changes, [])
+    arguments = gin_config.build_arguments(config, "train")
     return arguments["run"].setup, arguments["run"].tuning

@@ -1,4 +1,4 @@
-"""Registers with gin all that the project's gin files bind, and shows gin where they are.
+"""Registers with gin everything that the project's gin files bind, and their directory.
 
 import gin
 import prompt_tuning.configurables
@@ -10,10 +10,10 @@ import importlib
 
 import gin
 
-from prompt_tuning.cli.commands import COMMANDS, functions
+from prompt_tuning.cli.commands import COMMANDS, with_variants
 from prompt_tuning.cli.gin_files import configs_directory
 
-for _, command in functions(COMMANDS):
+for _, command in with_variants(COMMANDS):
     importlib.import_module(command.module)
 
 gin.add_config_file_search_path(str(configs_directory()))

@@ -1,8 +1,8 @@
-"""Files and directories that are written whole or not at all.
+"""Writes files and directories completely or not at all.
 
-What is written is put on the disk under a temporary name beside its place and then renamed, so a
-reader sees the old or the new, never a part. A process that is killed leaves its temporary behind;
-the first one to write to the same directory a day later removes it.
+Content is written to a temporary name in the same directory, synced and renamed, so readers see the
+old or the new, never a part. A killed process leaves its temporary behind; the first process that
+writes to the directory a day later removes it.
 """
 
 import contextlib
@@ -18,18 +18,19 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 _PREFIX, _SUFFIX = ".prompt_tuning-", ".tmp"
-_ABANDONED = 24 * 3600  # seconds after which a temporary is taken for one of a killed process
-_MOST_TRIES = 100  # to put a directory where others keep putting theirs
+TEMPORARIES = f"{_PREFIX}*{_SUFFIX}"  # a pattern of `glob`
+_ABANDONED = 24 * 3600  # seconds after which a temporary must be that of a killed process
+_MOST_TRIES = 100  # at renaming a directory while other processes write the same path
 
 
 @contextlib.contextmanager
 def write_file(path: Path) -> Iterator[BinaryIO]:
-    """Gives a file to fill, which takes the place of `path` once it is on the disk.
+    """Opens a temporary file for writing, and renames it to `path` at the end.
 
-    Leaves no trace when filling it fails.
+    Leaves nothing behind if the block raises.
 
     Raises:
-        OSError: It cannot be written; one reason is that its directory is not there.
+        OSError: It cannot be written, for example because its directory does not exist.
     """
     with _temporary(path.parent) as temporary:
         with temporary.open("xb") as file:
@@ -42,10 +43,10 @@ def write_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def write_directory(path: Path) -> Iterator[Path]:
-    """Gives a directory to fill, which takes the place of `path`, whatever is there, on the disk.
+    """Makes a temporary directory to fill, and replaces `path`, whatever it is, at the end.
 
-    Leaves no trace when filling it fails. Readers see nothing at `path` for the moment between two
-    renames. Of several who write at the same time, one wins.
+    Leaves nothing behind if the block raises. Nothing is at `path` for a moment between two
+    renames. If several processes write at the same time, one wins.
 
     Raises:
         OSError: It cannot be written.
@@ -63,48 +64,48 @@ def write_directory(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file by `write_file`; makes its directory where there is none."""
+    """Writes a file completely or not at all; makes its directory if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_file(path) as file:
         file.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file in UTF-8 by `write_bytes`."""
+    """Writes a UTF-8 file as `write_bytes` does."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a value as JSON by `write_text`."""
+    """Writes a JSON file as `write_bytes` does."""
     write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def check_writable(directory: Path) -> None:
-    """Checks that files can be made in a directory.
+    """Checks that a directory is writable.
 
     Raises:
-        OSError: They cannot.
+        OSError: It is not.
     """
     with _temporary(directory) as temporary:
         temporary.mkdir()
 
 
-def sweep(directory: Path) -> None:
-    """Removes what processes that were killed a day ago or earlier left half written."""
+def remove_abandoned(directory: Path) -> None:
+    """Removes the temporaries that killed processes left in a directory a day ago or earlier."""
     with contextlib.suppress(OSError):
-        for path in directory.glob(f"{_PREFIX}*{_SUFFIX}"):
+        for path in directory.glob(TEMPORARIES):
             if time.time() - path.lstat().st_mtime > _ABANDONED:
                 _remove(path)
 
 
-# Looking once is enough: a directory may hold ten thousand files, each of them written alone.
-_sweep_once = functools.cache(sweep)
+# Once per process: ten thousand files may be written to one directory, one by one.
+_remove_abandoned_once = functools.cache(remove_abandoned)
 
 
 @contextlib.contextmanager
 def _temporary(directory: Path) -> Iterator[Path]:
-    """Gives the path of a temporary, and removes what is still there in the end."""
-    _sweep_once(directory)
+    """Yields the path of a temporary, and removes what is still there at the end."""
+    _remove_abandoned_once(directory)
     path = _temporary_path(directory)
     try:
         yield path
@@ -117,7 +118,7 @@ def _temporary_path(directory: Path) -> Path:
 
 
 def _take_place(temporary: Path, path: Path) -> None:
-    # A directory is not renamed onto what is there, so that steps aside first. Another writer may
+    # A directory cannot be renamed onto another, which is moved aside first. Another process may
     # put its own there in between.
     with contextlib.ExitStack() as after:
         for _ in range(_MOST_TRIES):
@@ -131,11 +132,11 @@ def _take_place(temporary: Path, path: Path) -> None:
             after.callback(_remove, aside)
             with contextlib.suppress(FileNotFoundError):
                 os.rename(path, aside)
-    raise OSError(f"{path} is being replaced by others over and over")
+    raise OSError(f"{path}: other processes keep replacing it")
 
 
 def _remove(path: Path) -> None:
-    # A disk that fails here too must not hide what went wrong before.
+    # An error here must not hide an earlier one.
     with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -144,7 +145,7 @@ def _remove(path: Path) -> None:
 
 
 def _sync_directory(path: str | Path) -> None:
-    # Some file systems cannot; what is in the directory is on the disk all the same.
+    # Some file systems cannot sync directories; the files in it are synced all the same.
     with contextlib.suppress(OSError):
         _sync(path)
 

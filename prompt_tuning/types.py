@@ -1,4 +1,4 @@
-"""Names shared by every room.
+"""Types and names that every package uses.
 
 Array shapes in docstrings use one letter per axis:
 
@@ -20,7 +20,7 @@ Params = Mapping[str, Any]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports JAX when a module asks for `Array`, so that commands without models start fast."""
+    """Imports JAX once a module asks for `Array`, so that commands without models start fast."""
     if name == "Array":
         import jax
 
@@ -29,9 +29,9 @@ def __getattr__(name: str) -> Any:
 
 
 class UserError(Exception):
-    """Reports bad input in one line: what is wrong, where, and what to do.
+    """Bad input. The message is one line: what is wrong, where, and what to do.
 
-    The command line prints the message alone and exits with status 2.
+    The command line prints only the message and exits with status 2.
     """
 
 

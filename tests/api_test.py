@@ -236,12 +236,12 @@ def test_targets_begin_as_the_prompt_was_tuned(task: pt.Task, cache_dir: str, mo
     ("texts", "labels", "settings", "words"),
     [
         ([], [], {}, "there are none"),
-        ("a film", ["up"], {}, "one text"),
-        (["a film", " "], ["up", "down"], {}, "number 1"),
-        (["a film", None], ["up", "down"], {}, "number 1"),
+        ("a film", ["up"], {}, "single text"),
+        (["a film", " "], ["up", "down"], {}, "item 1"),
+        (["a film", None], ["up", "down"], {}, "item 1"),
         (["a film", "a plot"], ["up"], {}, "2 texts and 1 labels"),
-        (["a film", "a plot"], ["up", ""], {}, "number 1"),
-        (["a film", "a plot"], ["up", float("nan")], {}, "number 1"),
+        (["a film", "a plot"], ["up", ""], {}, "item 1"),
+        (["a film", "a plot"], ["up", float("nan")], {}, "item 1"),
         (TEXTS, ["up"] * len(TEXTS), {}, "every row has the label 'up'"),
         (["a film", "a plot"], ["up", "down"], {"answers": "labels"}, "is left for"),
         (TEXTS, LABELS, {"metric": "accuracy"}, "did you mean metrics"),
@@ -289,7 +289,7 @@ def test_what_cannot_be_used_is_refused(model: pt.Model, task: pt.Task, result: 
         pt.score(model, result.best, task, split="tset")
     with pytest.raises(pt.UserError, match="no prompts"):
         pt.score(model, [], task)
-    with pytest.raises(pt.UserError, match="number 0 is ''"):
+    with pytest.raises(pt.UserError, match="item 0 is ''"):
         pt.answer(model, result.best, [""])
     for word, reason in (("\N{ZERO WIDTH SPACE}", "cannot write"), ("DOWN", "are the same")):
         words = [word if label == "up" else label for label in LABELS]

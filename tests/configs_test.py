@@ -11,7 +11,7 @@ import pytest
 
 import prompt_tuning.configurables  # noqa: F401
 from prompt_tuning.cli import command_config, configuration, gin_config, gin_files, registry, sweep
-from prompt_tuning.cli.commands import COMMANDS, Command, functions
+from prompt_tuning.cli.commands import COMMANDS, Command, with_variants
 from prompt_tuning.cli.configuration import Config, flatten
 from prompt_tuning.cli.gin_files import Binding, Macro
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
@@ -23,13 +23,13 @@ CONFIGS = gin_files.configs_directory()
 FILES = sorted(CONFIGS.rglob("*.gin"))
 SHIPPED = [CONFIGS / "defaults.gin", *sorted((CONFIGS / "commands").glob("*.gin"))]
 CHOICES = [file for file in FILES if file not in SHIPPED]
-ALL = {command.function: (name, command) for name, command in functions(COMMANDS)}
+ALL = {command.function: (name, command) for name, command in with_variants(COMMANDS)}
 TRANSFER = {"spot", "spot --library", "study"}
 
 
 def own(file: Path) -> list[Binding]:
     """Returns what `file` itself binds, without the files it includes."""
-    bindings = gin_files.read([str(file)], [], []).bindings
+    bindings = gin_files.read_gin_files([str(file)], [], []).bindings
     return [binding for binding in bindings if binding.place.rpartition(":")[0] == str(file)]
 
 
@@ -37,7 +37,7 @@ def configured(name: str, command: Command, *words: str) -> Config:
     """Returns the configuration of a command, given the words of its command line."""
     files = [word.removeprefix("--gin_file=") for word in words if "--gin_file=" in word]
     bindings = [word.removeprefix("--gin.") for word in words if "--gin." in word]
-    return command_config.read(name, command, files, bindings, [])
+    return command_config.read_command_config(name, command, files, bindings, [])
 
 
 def test_stock_gin_reads_every_file():
@@ -62,7 +62,7 @@ def test_train_takes_every_file_and_no_misspelt_macro():
 def test_every_command_takes_every_choice():
     """A model's file, for one, may set what only some commands read."""
     choices = [file for file in CHOICES if file.parent.name != "runs"]
-    for name, command in functions(COMMANDS):
+    for name, command in with_variants(COMMANDS):
         assert configured(name, command, *(f"--gin_file={file}" for file in choices)).bindings
 
 
@@ -78,16 +78,16 @@ def test_a_run_opens_with_commands_that_have_all_they_need(file: Path):
         command = COMMANDS[name].with_library if of_library else COMMANDS[name]
         assert command
         config = configured(name, command, *words)
-        assert configuration.text(gin_config.operative(config, command.function))
-        binding = config.macro(gin_config.SWEEP)
+        assert configuration.config_text(gin_config.operative_config(config, command.function))
+        binding = config.bindings[gin_config.SWEEP]
         assert binding
-        points = sweep.points(config, command.function)
+        points = sweep.sweep_points(config, command.function)
         assert len({point.name for point in points}) >= len(binding.value or {})
 
 
 def test_the_models_of_lm_adaptation_are_those_it_keeps():
     words = ("--gin_file=runs/lester_lm_steps.gin", "--gin.MODEL_DIR='x'")
-    first, *points = sweep.points(configured("train", COMMANDS["train"], *words), "train")
+    first, *points = sweep.sweep_points(configured("train", COMMANDS["train"], *words), "train")
     adaptation = own(CONFIGS / "runs" / "lm_adaptation.gin")
     (kept,) = (b.value for b in adaptation if str(b.key) == "train.save_steps")
     assert first.settings == "as the files have it"
@@ -99,7 +99,10 @@ def test_the_models_of_lm_adaptation_are_those_it_keeps():
 
 def test_the_defaults_bind_each_parameter_once():
     for command in ALL.values():
-        keys = Counter(binding.key for binding in command_config.defaults(command[1]).bindings)
+        keys = Counter(
+            binding.key
+            for binding in gin_files.read_gin_files(registry.default_files(command[1])).bindings
+        )
         assert [key for key, count in keys.items() if count > 1] == []
 
 
@@ -131,7 +134,7 @@ def test_no_default_hides_in_python():
     bound = {(b.key.name, b.key.parameter) for file in SHIPPED for b in own(file)}
     hidden = [
         f"{name}.{parameter.name}"
-        for name, function in registry.configurables().items()
+        for name, function in registry.all_configurables().items()
         if function.__module__.startswith("prompt_tuning.")
         for parameter in registry.gin_parameters(function).values()
         if parameter.default is not inspect.Parameter.empty and (name, parameter.name) not in bound
@@ -142,16 +145,16 @@ def test_no_default_hides_in_python():
 @pytest.mark.parametrize("function", ALL)
 def test_the_file_of_a_command_binds_all_its_parameters_and_its_example_is_complete(function):
     name, command = ALL[function]
-    parameters = set(registry.gin_parameters(registry.configurable(function)))
+    parameters = set(registry.gin_parameters(registry.find_configurable(function)))
     bindings = own(CONFIGS / command.defaults)
     assert parameters == {b.key.parameter for b in bindings if b.key.name == function}
     _, name, *words = shlex.split(command.example.replace("\\\n", ""))
     config = configured(name, command, *words)
-    assert gin_config.operative(config, function).bindings
+    assert gin_config.operative_config(config, function).bindings
 
 
 def test_what_only_other_commands_read_is_known_by_its_commands():
-    shipped = command_config.shipped()
+    shipped = registry.shipped_settings()
     assert shipped["evaluate.tasks"] == ("eval",)
     assert set(shipped["TARGET_STEPS"]) == TRANSFER
     assert shipped["TRAIN_STEPS"] == shipped["Schedule.steps"] == ()
@@ -163,7 +166,7 @@ def test_the_tasks_of_files_are_registered():
     for binding in (binding for file in FILES for binding in own(file)):
         if str(binding.key) in {*macros, "evaluate.tasks"}:
             values.append(binding.value)
-        if str(binding.key) == gin_config.SWEEP and binding.value:
+        if binding.key == gin_config.SWEEP and binding.value:
             for point in binding.value.values():
                 values += [value for name, value in dict(point).items() if name in macros]
     names = {name.removesuffix(UNPREFIXED) for name in flatten(values) if isinstance(name, str)}

@@ -46,8 +46,8 @@ def check_complete(text: str) -> None:
         command = command.with_library
     importlib.import_module(command.module)
     read = (values["--gin_file="], values["--gin."], [])
-    config = command_config.read(name, command, *read)
-    assert configuration.text(gin_config.operative(config, command.function))
+    config = command_config.read_command_config(name, command, *read)
+    assert configuration.config_text(gin_config.operative_config(config, command.function))
 
 
 def python_blocks(text: str) -> list[str]:

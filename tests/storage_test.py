@@ -125,10 +125,10 @@ def test_what_a_killed_writer_leaves_is_not_seen_and_goes_after_a_day(tmp_path: 
     assert content(path) == b"old"
     (left,) = set(tmp_path.iterdir()) - {path}
     assert left.name.startswith(".")
-    storage.sweep(tmp_path)
+    storage.remove_abandoned(tmp_path)
     assert left.exists()  # Its writer may be at work.
     os.utime(left, (0, time.time() - 2 * DAY))
-    storage.sweep(tmp_path)
+    storage.remove_abandoned(tmp_path)
     assert list(tmp_path.iterdir()) == [path]
 
 

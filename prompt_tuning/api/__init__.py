@@ -1,7 +1,6 @@
-"""The package from Python: open a model, tune prompts, score, answer, save and load.
+"""The Python interface: open a model, tune prompts, score, answer, save and load.
 
-These functions do what the commands do, with the same objects. What is not given is as the gin
-files have it: those of `configs/`, read as the command reads them, so that a model brings its own
-prompt length and the like. Every other setting can be given by its name there, as in
-`tune(model, task, DROPOUT_RATE=0.1)`.
+These functions do what the commands do, with the same objects and the same defaults: those of the
+gin files in `configs/`, where each model file may set its own, such as a prompt length. Any other
+setting can be given by its gin name, as in `tune(model, task, DROPOUT_RATE=0.1)`.
 """

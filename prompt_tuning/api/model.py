@@ -1,4 +1,4 @@
-"""A pretrained model, open, and the settings that gin files have for it."""
+"""Opens pretrained models with their settings from gin files."""
 
 import dataclasses
 import importlib
@@ -20,13 +20,13 @@ from prompt_tuning.types import UserError, nearest
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Model:
-    """A pretrained model, open, with the settings it was opened with.
+    """An open pretrained model and its settings.
 
     Attributes:
-        opened: The model, its vocabulary, and its parameters once they are needed.
-        setup: What it was opened from.
-        gin_files: Gin files that its settings are from, after `defaults.gin`.
-        settings: Settings by their names in gin files, which win over those.
+        opened: The model, its vocabulary, and its parameters, which are loaded when needed.
+        setup: The settings of model and data.
+        gin_files: The gin files of its settings, after `defaults.gin`.
+        settings: Settings by gin name, which win over the files.
     """
 
     opened: OpenModel
@@ -39,20 +39,19 @@ class Model:
 
 
 def open_model(name: str, **settings: Any) -> Model:
-    """Opens a pretrained model; its parameters are read when they are first needed.
+    """Opens a pretrained model; its parameters are loaded when they are first needed.
 
-    Compiled programs of the process are kept in `CACHE_DIR` from here on, as the commands do.
+    Also makes this process keep compiled programs in `CACHE_DIR`, as the commands do.
 
     Args:
-        name: A file of `configs/models/` without its ending, such as `t5_mini`; or a gin file of
-            your own, by a name that ends in `.gin`.
-        settings: Settings of model and data by their names in gin files, such as
-            `COMPUTE_DTYPE="bfloat16"`, `INITIAL_CHECKPOINT_PATH`, `TASK_FEATURE_LENGTHS` (tokens)
-            or `CACHE_DIR`.
+        name: The stem of a file in `configs/models/`, such as `t5_mini`; or the path of your own
+            gin file, which ends in `.gin`.
+        settings: Settings of model and data by gin name, such as `COMPUTE_DTYPE="bfloat16"`,
+            `INITIAL_CHECKPOINT_PATH`, `TASK_FEATURE_LENGTHS` (tokens) or `CACHE_DIR`.
 
     Raises:
-        UserError: There is no such model or setting, a setting is not of model and data, or what
-            is stored is damaged.
+        UserError: There is no such model or setting, a setting is not one of model and data, or the
+            stored model is damaged.
     """
     known = [path.stem for path in (gin_files.configs_directory() / "models").glob("*.gin")]
     if not name.endswith(".gin") and name not in known:
@@ -61,21 +60,21 @@ def open_model(name: str, **settings: Any) -> Model:
         )
     chosen = (name if name.endswith(".gin") else f"models/{name}.gin",)
     setup = Setup(
-        **gin_config.arguments_alone(configuration_of("train", chosen, settings), "Setup")
+        **gin_config.build_arguments_alone(configuration_of("train", chosen, settings), "Setup")
     )
     setup.keep_compiled_programs()
     return Model(opened=setup.open_model(), setup=setup, gin_files=chosen, settings=settings)
 
 
 def configuration_of(command: str, chosen: Sequence[str], settings: Mapping[str, Any]) -> Config:
-    """Returns the configuration of a command, from gin files and from settings by name."""
+    """Reads the configuration of a command from gin files and settings by gin name."""
     importlib.import_module(COMMANDS[command].module)
     bindings = [f"{name} = {_plain(value)!r}" for name, value in settings.items()]
-    return command_config.read(command, COMMANDS[command], chosen, bindings, ())
+    return command_config.read_command_config(command, COMMANDS[command], chosen, bindings, ())
 
 
 def _plain(value: Any) -> Any:
-    """Returns a value as gin files write it: paths as texts, NumPy's numbers as Python's."""
+    """Converts paths to strings and NumPy values to Python's, as gin files write them."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, np.generic | np.ndarray):
@@ -84,22 +83,26 @@ def _plain(value: Any) -> Any:
 
 
 def check_setup(model: Model, setup: Setup) -> None:
-    """Raises where settings ask for another model or other data than are open."""
+    """Checks that settings leave the open model and its data settings unchanged.
+
+    Raises:
+        UserError: They change them.
+    """
     if setup != model.setup:
         differ = [key for key, value in vars(setup).items() if value != vars(model.setup)[key]]
         raise UserError(f"settings change the model's {', '.join(differ)}; give them to open_model")
 
 
 def several(items: Any) -> tuple[Any, ...]:
-    """Returns a list or tuple as a tuple, and anything else as a tuple of it."""
+    """Returns a list or tuple as a tuple, and anything else as a tuple of one."""
     return tuple(items) if isinstance(items, list | tuple) else (items,)
 
 
 def console() -> Console:
-    """Returns where progress is shown: not among what a program prints."""
+    """Returns the console for progress: standard error, so that a program's output stays clean."""
     return Console(stderr=True)
 
 
 def warn(text: str) -> None:
-    """Warns the caller of a public function that calls what calls this."""
+    """Warns the caller of the public function, two calls above the caller of this one."""
     warnings.warn(text, stacklevel=4)

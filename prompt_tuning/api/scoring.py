@@ -1,4 +1,4 @@
-"""Scoring tasks and answering texts with prompts that are tuned."""
+"""Scores tasks and answers texts with tuned prompts."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -49,22 +49,22 @@ def score(
     decoder: Decoder | None = None,
     **settings: Any,
 ) -> float | list[float]:
-    """Scores prompts on a task, all in the same batches.
+    """Scores prompts on a task, mixing them in batches.
 
     Args:
         model: The model that they were tuned on.
         prompts: Prompt, or several of one length.
-        task: The task; another than their own gives their zero-shot transfer.
-        split: `validation` or `test`; None for test where there is one.
-        decoder: How answers are read off the model; None as the gin files have it.
-        settings: Any other setting of the command `eval` by its name in gin files.
+        task: The task; any but their own measures zero-shot transfer.
+        split: `validation` or `test`; None for test, or validation if there is no test split.
+        decoder: Decodes or ranks the answers; None for that of the gin files.
+        settings: Other settings of the command `eval` by gin name.
 
     Returns:
-        The score, 0-100: the mean of the task's metrics. A list of them for several prompts.
+        The score, 0-100: the mean of the task's metrics. A list of scores for several prompts.
 
     Raises:
-        UserError: A prompt is not for this model or these labels, prompts differ in length or in
-            how they are used, or there is no such split.
+        UserError: A prompt does not fit the model or the task's labels, prompts differ in length or
+            in their settings, or there is no such split.
     """
     settings |= {"MODEL_DIR": "unused", "PROMPT_FILES": (), "SPLIT": split}
     _, opened = _join(model, prompts, "eval", settings, decoder)
@@ -107,22 +107,22 @@ def answer(
     decoder: Decoder | None = None,
     **settings: Any,
 ) -> list[str] | list[list[str]]:
-    """Answers texts with prompts, all in the same batches.
+    """Answers texts with prompts, mixing them in batches.
 
     Args:
         model: The model that the prompts were tuned on.
         prompts: Prompt, or several of one length.
-        texts: Inputs, as the task of the prompts has them.
-        decoder: How answers are read off the model; None as the gin files have it. `Rank()` of
+        texts: Inputs, formatted as in the prompts' task.
+        decoder: Decodes or ranks the answers; None for that of the gin files. `Rank()` of
             `prompt_tuning.models.scoring` chooses among the label words of a prompt.
-        settings: Any other setting of the command `infer` by its name in gin files.
+        settings: Other settings of the command `infer` by gin name.
 
     Returns:
-        The answer to each text. A list of these lists for several prompts.
+        The answer to each text. For several prompts, a list of such lists.
 
     Raises:
-        UserError: A text is empty, a prompt is not for this model, or prompts differ in length or
-            in how they are used.
+        UserError: A text is empty, a prompt does not fit the model, or prompts differ in length or
+            in their settings.
     """
     texts = checked_texts("answer: texts", texts)
     settings |= {"INPUT_FILE": "unused", "OUTPUT_FILE": "unused", "PROMPT_FILES": ()}
@@ -147,16 +147,16 @@ def _join(
     settings: Mapping[str, Any],
     decoder: Decoder | None,
 ) -> tuple[dict[str, Any], OpenPrompts]:
-    """Returns the arguments of a command, and prompts joined to be used by it."""
+    """Returns the arguments of a command, and the prompts joined with its settings."""
     several = [prompts] if isinstance(prompts, Prompt) else list(prompts)
     if not several:
-        raise UserError("there are no prompts; give one, or several")
+        raise UserError("there are no prompts; give at least one")
     config = configuration_of(command, model.gin_files, {**model.settings, **settings})
-    arguments = gin_config.arguments_alone(config, COMMANDS[command].function)
-    how: PromptSettings = arguments["prompts"]
-    check_setup(model, how.setup)
-    how = dataclasses.replace(how, setup=model.setup, decoder=decoder or how.decoder)
-    opened = join_prompts([prompt.name for prompt in several], several, how, model.opened)
+    arguments = gin_config.build_arguments_alone(config, COMMANDS[command].function)
+    chosen: PromptSettings = arguments["prompts"]
+    check_setup(model, chosen.setup)
+    chosen = dataclasses.replace(chosen, setup=model.setup, decoder=decoder or chosen.decoder)
+    opened = join_prompts([prompt.name for prompt in several], several, chosen, model.opened)
     for line in opened.remarks:
         warn(line)
     return arguments, opened

@@ -1,4 +1,4 @@
-"""Tasks made of texts and labels, and tasks by name."""
+"""Makes tasks from texts and labels, and opens tasks by name."""
 
 import dataclasses
 import numbers
@@ -18,7 +18,7 @@ from prompt_tuning.data.user_task.tokens import tokenize
 from prompt_tuning.types import UserError, nearest
 
 Task = FileTask | MixtureOrTask
-"""What prompts are tuned and scored on: of `make_task` (still text) or of `open_task` (tokens)."""
+"""A task of `make_task` (text) or `open_task` (tokens)."""
 
 _DATA_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson")
 
@@ -32,32 +32,32 @@ def make_task(
     test: tuple[Sequence[str], Sequence[str | float]] | None = None,
     **settings: Any,
 ) -> FileTask:
-    """Makes a task of texts and their labels, which is tokenized where it is used.
+    """Makes a task from texts and their labels; it is tokenized when it is used.
 
-    Few different labels are classes, and the words to answer with; many different ones are open
-    answers, or numbers. Where no validation or test examples are given, a tenth each of the texts
-    is put aside for them, in equal shares of the classes, and the same whatever their order.
+    Few distinct labels are taken for classes, named by the answer words; many are taken for open
+    answers or numbers. Missing validation or test examples are split off the texts, a tenth each,
+    stratified by class and independent of the texts' order.
 
     Args:
         texts: The inputs.
         labels: The label, number or answer of each.
-        name: What to call the task.
-        validation: Texts and labels to choose the best checkpoint by.
-        test: Texts and labels to score it on.
+        name: The task's name.
+        validation: Texts and labels that select the best checkpoint.
+        test: Texts and labels that score it.
         settings: Other fields of `TaskFile`, such as `label_words={"0": "bad", "1": "good"}`,
             `metrics="macro_f1"`, `answers="text"`, `validation_share` or `seed`.
 
     Raises:
-        UserError: There are no texts or too few to divide, a text or label is empty or missing,
-            there is one label only, or there is no such setting.
+        UserError: There are no texts or too few to split, a text or label is empty or missing,
+            there is only one label, or there is no such setting.
     """
-    given = {"train": (texts, labels), "validation": validation, "test": test}
-    tables = {split: _table(split, *pair) for split, pair in given.items() if pair is not None}
+    splits = {"train": (texts, labels), "validation": validation, "test": test}
+    tables = {split: _table(split, *pair) for split, pair in splits.items() if pair is not None}
     fields = [field.name for field in dataclasses.fields(TaskFile)]
     for key in settings:
         if key not in fields:
             raise UserError(f"make_task: a task has no setting {key!r}{nearest(key, fields)}")
-    defaults = gin_config.arguments_alone(
+    defaults = gin_config.build_arguments_alone(
         configuration_of("train", ("defaults.gin",), {}), "TaskFile"
     )
     own = {"path": name, "name": name, "inputs": "text", "label": "label"}
@@ -67,12 +67,12 @@ def make_task(
 def open_task(name: str, model: Model) -> MixtureOrTask:
     """Opens a registered task or mixture, or a file of examples.
 
-    A task that is used for the first time is tokenized, and kept in the model's `CACHE_DIR`.
+    Tokenizes it at first use, and keeps the tokens in the model's `CACHE_DIR`.
 
     Args:
-        name: A name that `prompt-tuning tasks` lists; or a CSV, TSV or JSONL file, which
-            `docs/data.md` describes.
-        model: The model that will read it.
+        name: A name that `prompt-tuning tasks` lists; or a CSV, TSV or JSONL file, as in
+            `docs/data.md`.
+        model: The model to tokenize it for.
 
     Raises:
         UserError: There is no such task or file, or it cannot be tokenized.
@@ -92,10 +92,11 @@ def tokenized(model: Model, task: Task, target_prefix: str | None = None) -> Mix
     Args:
         model: The model.
         task: The task.
-        target_prefix: What its targets are to begin with; None as the model was opened.
+        target_prefix: The prefix of its targets; None for that of the model's settings.
 
     Raises:
-        UserError: A label word cannot be written in this vocabulary.
+        UserError: The vocabulary cannot spell a label word, or the task was opened with another
+            target prefix.
     """
     if target_prefix is None:
         target_prefix = model.setup.target_prefix or ""
@@ -118,15 +119,15 @@ def tokenized(model: Model, task: Task, target_prefix: str | None = None) -> Mix
 
 
 def _table(split: str, texts: Sequence[str], labels: Sequence[str | float]) -> Table:
-    """Returns texts and labels as a file of them would be read."""
+    """Returns texts and labels as a table, as if read from a file."""
     place = f"make_task: {split}"
     texts, labels = checked_texts(f"{place} texts", texts), list(labels)
     if len(texts) != len(labels):
-        raise UserError(f"{place}: {len(texts)} texts and {len(labels)} labels; give one for each")
+        raise UserError(f"{place}: {len(texts)} texts and {len(labels)} labels; give as many")
     for i, label in enumerate(labels):
         text = isinstance(label, str) and label.strip()
         if not text and (not isinstance(label, numbers.Real) or label != label):
-            raise UserError(f"{place} labels: number {i} is {label!r}; give a word or a number")
+            raise UserError(f"{place} labels: item {i} is {label!r}; give a word or a number")
     rows = [
         Row(i, {"text": text, "label": str(label)})
         for i, (text, label) in enumerate(zip(texts, labels, strict=True))
@@ -135,13 +136,13 @@ def _table(split: str, texts: Sequence[str], labels: Sequence[str | float]) -> T
 
 
 def checked_texts(place: str, texts: Sequence[str]) -> list[str]:
-    """Returns texts as a list, none of them empty."""
+    """Returns texts as a list, after checking that none is empty."""
     if isinstance(texts, str):
-        raise UserError(f"{place}: this is one text; put it in a list")
+        raise UserError(f"{place}: this is a single text; put it in a list")
     texts = list(texts)
     if not texts:
         raise UserError(f"{place}: there are none; give at least one")
     for i, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
-            raise UserError(f"{place}: number {i} is {text!r}; give a text that is not empty")
+            raise UserError(f"{place}: item {i} is {text!r}; give a text that is not empty")
     return texts

@@ -1,4 +1,4 @@
-"""Tuning prompts, and what that gives."""
+"""Tunes prompts, and returns them with their scores."""
 
 import contextlib
 import dataclasses
@@ -32,11 +32,11 @@ from prompt_tuning.types import UserError
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
-    """What `tune` gives; it prints as a table of scores.
+    """The result of `tune`; prints as a table of scores.
 
     Attributes:
-        outcomes: The outcome of each row: one for each task and seed, in this order.
-        prompts: The prompt of each row, of its checkpoint best on validation, by the row's name.
+        outcomes: The result of each row, one per task and seed, in this order.
+        prompts: The prompt of each row at its best validation checkpoint, by the row's name.
     """
 
     outcomes: Sequence[RowResult]
@@ -51,7 +51,7 @@ class Result:
     def scores(self) -> dict[str, float]:
         """The score of each prompt, 0-100, by the row's name.
 
-        It is of the test split, or of validation where a task has no test split.
+        On the test split, or on validation if the task has no test split.
         """
         return {outcome.row["name"]: outcome.score for outcome in self.outcomes}
 
@@ -62,7 +62,7 @@ class Result:
 
     @property
     def best(self) -> Prompt:
-        """The prompt that is best on validation; the first of equal ones.
+        """The prompt with the best validation score; the first if several tie.
 
         Raises:
             UserError: The prompts are of several tasks.
@@ -70,8 +70,8 @@ class Result:
         tasks = {outcome.row["task"]: None for outcome in self.outcomes}
         if len(tasks) > 1:
             raise UserError(
-                f"these prompts are of {', '.join(tasks)}, and scores of different tasks do not "
-                "compare; choose from result.prompts"
+                f"these prompts are of {', '.join(tasks)}, and scores of different tasks cannot be "
+                "compared; choose from result.prompts"
             )
         best = max(self.outcomes, key=lambda outcome: outcome.validation)
         return self.prompts[best.row["name"]]
@@ -100,23 +100,23 @@ def tune(
 ) -> Result:
     """Tunes a prompt for each task and seed, all at once on one frozen copy of the model.
 
-    What is None is as the gin files have it.
+    None stands for the value of the gin files.
 
     Args:
         model: The model.
-        tasks: Task, or several of different names.
+        tasks: Task, or several with different names.
         steps: Updates of each prompt.
         seeds: Seed, or several.
-        batch_size: Examples of an update, B.
-        learning_rate: Constant.
+        batch_size: Examples per update, B.
+        learning_rate: The constant learning rate.
         eval_period: Steps between evaluations on validation.
         prompt_length: Tokens of a prompt, P.
-        start: How prompts begin, an initializer such as `SampledVocab(None)`.
-        parameterization: What is trained and which prompts that gives; it says P itself.
-        directory: Where to keep the files of the run, as `train` leaves them. An interrupted run
-            goes on there, and a finished one is read. None keeps none.
-        settings: Any other setting of the command `train` by its name in gin files, such as
-            `DROPOUT_RATE=0.1` or `PLACEMENT="suffix_before_eos"`.
+        start: Initializer of the prompts, such as `SampledVocab(None)`.
+        parameterization: What to train, and how prompts are computed from it; it sets P itself.
+        directory: Where to keep the run's files, as `train` does. An interrupted run resumes there,
+            and a finished one is read. None keeps nothing.
+        settings: Other settings of the command `train` by gin name, such as `DROPOUT_RATE=0.1` or
+            `PLACEMENT="suffix_before_eos"`.
 
     Raises:
         UserError: A task or setting cannot be used, or the directory is of another run.
@@ -132,7 +132,7 @@ def tune(
     settings |= {key: value for key, value in chosen.items() if value is not None}
     if parameterization is not None and (prompt_length or parameterization.tunes_model):
         raise UserError(
-            "tune: a parameterization says its prompt length itself, and one that tunes the model "
+            "tune: a parameterization sets its own prompt length, and one that tunes the model "
             "gives no prompt; leave out prompt_length, or use prompt-tuning train"
         )
     opened = _by_name([tokenized(model, task) for task in several(tasks)])
@@ -144,7 +144,7 @@ def tune(
         run_directory = RunDirectory(directory)
         settings |= {"MODEL_DIR": str(directory), "MIXTURE_OR_TASK_NAME": tuple(opened)}
         config = configuration_of("train", model.gin_files, {**model.settings, **settings})
-        arguments = gin_config.arguments_alone(config, "train")
+        arguments = gin_config.build_arguments_alone(config, "train")
         check_setup(model, arguments["run"].setup)
         tuning = arguments["run"].tuning
         if parameterization is not None:
@@ -160,6 +160,7 @@ def tune(
         )
         partitioning.use_cpu_cores(plan.most_rows)
         run = Run(
+            config=tuning,
             model=model.opened,
             tasks=opened,
             shapes=model.setup.choose_shapes(opened),
@@ -168,7 +169,7 @@ def tune(
             operative_config=_operative(config, start=start, parameterization=parameterization),
             console=console(),
         )
-        outcomes = loop.tune(plan.outline, run=run, config=tuning)
+        outcomes = loop.tune(plan.outline, run=run)
         results.write(run_directory.results, [outcome.result() for outcome in outcomes])
         folders = {row.name: run_directory.row(row.name) for row in plan.outline}
         prompts = {name: files.load(path / "best.safetensors") for name, path in folders.items()}
@@ -176,9 +177,11 @@ def tune(
 
 
 def _operative(config: Config, **objects: Any) -> str:
-    """Returns what ran as the text of a gin file; objects made in Python stand in comments."""
+    """Returns the configuration as a gin file, with objects made in Python as comments."""
     lines = [f"# {name} was given in Python: {item!r}" for name, item in objects.items() if item]
-    return "\n".join([*lines, configuration.text(gin_config.operative(config, "train"))])
+    return "\n".join(
+        [*lines, configuration.config_text(gin_config.operative_config(config, "train"))]
+    )
 
 
 def _by_name(tasks: Sequence[MixtureOrTask]) -> dict[str, MixtureOrTask]:

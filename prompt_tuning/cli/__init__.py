@@ -1,1 +1,1 @@
-"""The commands; the only room that imports gin."""
+"""The commands. Only this package and `configurables` import gin."""

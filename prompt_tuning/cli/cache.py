@@ -1,4 +1,4 @@
-"""`prompt-tuning cache`: tokenises tasks ahead of time."""
+"""`prompt-tuning cache`: tokenizes tasks ahead of time."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ from prompt_tuning.training.setup import Setup, open_vocabulary
 
 @gin.configurable
 def cache(*, tasks: str | Sequence[str] | None, setup: Setup, tfds_data_dir: str | None) -> None:
-    """Tokenises tasks and mixtures into the cache, and prints what is there.
+    """Tokenizes tasks and mixtures into the cache and prints their sizes.
 
     Args:
-        tasks: Task or mixture, or several; None for the task of the user's own file.
+        tasks: Task or mixture, or several; None for the task of TASK_FILE.
         setup: Vocabulary, lengths and the cache's directory.
-        tfds_data_dir: Where TensorFlow Datasets are kept.
+        tfds_data_dir: Directory of TensorFlow Datasets.
     """
-    console = Console()
+    console = Console(highlight=False)
     names = setup.named_tasks(tasks)
     vocabulary = open_vocabulary(setup.open_backbone())
     cached = setup.open_tasks(names, vocabulary, tfds_data_dir=tfds_data_dir, console=console)
@@ -37,4 +37,4 @@ def cache(*, tasks: str | Sequence[str] | None, setup: Setup, tfds_data_dir: str
                 name, split, f"{len(examples):,}", f"{lengths.mean():.1f}", str(lengths.max())
             )
     console.print(table)
-    console.print(f"The cache is in {setup.cache_path}", highlight=False)
+    console.out(f"The cache is in {setup.cache_path}")

@@ -1,4 +1,4 @@
-"""The commands of `prompt-tuning`, and where their functions are."""
+"""The commands of `prompt-tuning`: where each is, its summary and an example."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -8,9 +8,15 @@ from collections.abc import Iterator, Mapping
 class Command:
     """A command: the function `function` of `module`, registered with gin under the same name.
 
-    The function takes what gin binds, and those of `dry_run`, `tfds_data_dir`, `library` and
-    `operative_config` (text) that it declares. A command without `dry_run` is not called in one.
-    With the flag `--library`, the command `with_library` is called in its place.
+    Gin binds the function's parameters, except those of `registry.COMMAND_LINE_PARAMETERS`. A
+    function that takes neither `dry_run` nor `flags` is not called in a dry run.
+
+    Attributes:
+        module: The module to import.
+        function: The function in it.
+        summary: What the command does, for `--help`.
+        example: A complete command line, for `--help`.
+        with_library: The command to call instead if the flag `--library` is given.
     """
 
     module: str
@@ -21,7 +27,7 @@ class Command:
 
     @property
     def defaults(self) -> str:
-        """Names the file in `configs/` of what this command binds besides `defaults.gin`."""
+        """The gin file of this command in `configs/`, read after `defaults.gin`."""
         return f"commands/{self.module.rpartition('.')[2]}.gin"
 
 
@@ -44,7 +50,7 @@ COMMANDS: Mapping[str, Command] = {
     "infer": Command(
         "prompt_tuning.cli.infer",
         "infer",
-        "writes the answers of prompts as JSON lines",
+        "writes the predictions of prompts as JSON lines",
         "prompt-tuning infer --gin_file=runs/train_mini.gin \\\n"
         "    --gin.INPUT_FILE=\"'questions.jsonl'\" --gin.OUTPUT_FILE=\"'answers.jsonl'\" \\\n"
         f"    --gin.PROMPT_FILES=\"'{_PROMPT}'\"",
@@ -52,7 +58,7 @@ COMMANDS: Mapping[str, Command] = {
     "spot": Command(
         "prompt_tuning.cli.spot",
         "spot",
-        "tunes source prompts, then target prompts from them and without them; prints the table",
+        "tunes source prompts, then target prompts with and without them; prints the table",
         "prompt-tuning spot --gin_file=runs/spot_mini.gin --gin.MODEL_DIR=\"'/tmp/spot'\"",
         with_library=Command(
             "prompt_tuning.cli.library_spot",
@@ -70,13 +76,13 @@ COMMANDS: Mapping[str, Command] = {
     "report": Command(
         "prompt_tuning.cli.report",
         "report",
-        "prints the tables of finished runs, and writes them with charts",
+        "prints the tables of finished runs and writes them to files, with charts",
         "prompt-tuning report --gin.REPORT_DIRS=\"'/tmp/train'\"",
     ),
     "leaderboard": Command(
         "prompt_tuning.cli.leaderboard",
         "leaderboard",
-        "answers the test sets of GLUE or SuperGLUE and writes the zip that the site wants",
+        "predicts the test sets of GLUE or SuperGLUE and writes the zip to submit",
         "prompt-tuning leaderboard --gin_file=runs/train_mini.gin \\\n"
         "    --gin.LEADERBOARD=\"'super_glue'\" --gin.PROMPT_FILES=\"'/tmp/train'\" \\\n"
         "    --gin.OUTPUT_FILE=\"'/tmp/super_glue.zip'\"",
@@ -84,7 +90,7 @@ COMMANDS: Mapping[str, Command] = {
     "convert": Command(
         "prompt_tuning.cli.convert",
         "convert",
-        "writes a backbone in another form: this project's, T5X's or Hugging Face's",
+        "converts a backbone to another format: this project's, T5X's or Hugging Face's",
         "prompt-tuning convert --gin_file=defaults.gin --gin_file=models/t5_mini.gin \\\n"
         "    --gin.CONVERT_TO=\"'/tmp/t5_mini_hf'\" --gin.CONVERT_FORMAT=\"'hugging_face'\"",
     ),
@@ -100,7 +106,7 @@ PLAIN_COMMANDS: Mapping[str, Command] = {
     "tasks": Command(
         "prompt_tuning.cli.tasks",
         "tasks",
-        "lists tasks and mixtures; takes words to look for, and no gin file",
+        "lists tasks and mixtures; takes search words, and no gin file",
         "prompt-tuning tasks glue",
     ),
     "library": Command(
@@ -110,11 +116,11 @@ PLAIN_COMMANDS: Mapping[str, Command] = {
         "prompt-tuning library list prompts",
     ),
 }
-"""Commands whose function takes the words that follow, without gin."""
+"""Commands without gin: the function takes the words of the command line."""
 
 
-def functions(commands: Mapping[str, Command]) -> Iterator[tuple[str, Command]]:
-    """Yields commands, and what they are with a library, by what people type."""
+def with_variants(commands: Mapping[str, Command]) -> Iterator[tuple[str, Command]]:
+    """Yields each command by its name, and its variant `NAME --library` if it has one."""
     for name, command in commands.items():
         yield name, command
         if command.with_library is not None:

@@ -1,6 +1,6 @@
-"""The classes that gin files of several commands may build; importing this module registers them.
+"""Registers with gin the classes that several commands use.
 
-The modules of commands import it, and register what only they use.
+The module of each command imports this one, and registers the classes that only it uses.
 """
 
 import gin

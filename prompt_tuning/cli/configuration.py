@@ -1,49 +1,51 @@
-"""A configuration as plain data: the bindings, which of them a command uses, and their text.
+"""A configuration as plain data: the bindings, those that a command uses, and their text.
 
-What a command uses is what can be reached from the bindings of its function through macros and
-references, as gin would when the function is called.
+A command uses what gin would reach when it calls the command's function: the bindings of its
+parameters, and what their values refer to.
 """
 
 import dataclasses
 import pprint
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import prompt_tuning
-from prompt_tuning.cli.gin_files import (
-    DYNAMIC_REGISTRATION,
-    Binding,
-    Key,
-    Macro,
-    Reference,
-)
-
-Shipped = Mapping[str, tuple[str, ...]]
-"""What the project's own files bind, `MACRO` or `name.parameter`, whatever command runs.
-
-Each has the commands that read it; none where all do.
-"""
+from prompt_tuning.cli.gin_files import DYNAMIC_REGISTRATION, Binding, Key, Macro, Reference
+from prompt_tuning.types import UserError
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The last binding of every key, in the order of first mention, and the imports.
-
-    `shipped` has what the project's own files bind.
-    """
+    """The last binding of every key, in the order of first mention, and the imports."""
 
     bindings: Mapping[Key, Binding]
     imports: tuple[str, ...]
-    shipped: Shipped
 
     def macro(self, name: str) -> Binding | None:
-        """Returns the binding of the macro `%name`, None when it has no value."""
+        """Returns the binding of the macro `%name`, None if it has no value."""
         scope, _, last = name.rpartition("/")
         return self.bindings.get(Key(scope, last, ""))
 
+    def resolve(self, value: Any, path: tuple[str, ...] = ()) -> Any:
+        """Replaces the macros in a value by their values; a macro without one stays.
+
+        Raises:
+            UserError: A macro's value contains the macro itself.
+        """
+
+        def of_item(item: Any) -> Any:
+            binding = self.macro(item.name) if isinstance(item, Macro) else None
+            if binding is None:
+                return item
+            if item.name in path:
+                raise UserError(f"{binding.place}: the macro {item} is defined by itself")
+            return self.resolve(binding.value, (*path, item.name))
+
+        return map_items(value, of_item)
+
 
 def used_by(config: Config, command: str) -> Config:
-    """Returns the part of `config` that calling the configurable `command` consumes."""
+    """Returns the part of `config` that gin reads when it calls the configurable `command`."""
     used: set[Key] = set()
     waiting: list[tuple[str, Any]] = [("", Reference("", command, evaluate=True))]
     called: set[tuple[str, str]] = set()
@@ -56,7 +58,7 @@ def used_by(config: Config, command: str) -> Config:
         elif isinstance(item, Reference) and (item.scope or scope, item.name) not in called:
             scope = item.scope or scope
             called.add((scope, item.name))
-            keys = parameters_of(config, scope, item.name)
+            keys = _parameters_of(config, scope, item.name)
         for key in keys:
             if not (key.is_macro and key in used):
                 used.add(key)
@@ -65,7 +67,7 @@ def used_by(config: Config, command: str) -> Config:
     return dataclasses.replace(config, bindings=bindings)
 
 
-def parameters_of(config: Config, scope: str, name: str) -> list[Key]:
+def _parameters_of(config: Config, scope: str, name: str) -> list[Key]:
     """Returns what binds each parameter of `name` called in `scope`: the innermost scope wins."""
     innermost: dict[str, Key] = {}
     for key in config.bindings:
@@ -89,17 +91,26 @@ def flatten(value: Any) -> Iterator[Any]:
         yield value
 
 
-def text(config: Config) -> str:
-    """Writes a configuration as a gin file: imports, macros, a section for each configurable."""
+def map_items(value: Any, function: Callable[[Any], Any]) -> Any:
+    """Applies a function to the items of nested lists, tuples and values of dictionaries."""
+    if isinstance(value, dict):
+        return {key: map_items(item, function) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map_items(item, function) for item in value)
+    return function(value)
+
+
+def config_text(config: Config) -> str:
+    """Formats a configuration as a gin file: imports, macros, a section for each configurable."""
     lines = [f"# Written by prompt-tuning {prompt_tuning.__version__}."]
-    for module in config.imports:
-        dynamic = module == DYNAMIC_REGISTRATION
-        lines.append("from __gin__ import dynamic_registration" if dynamic else f"import {module}")
+    if DYNAMIC_REGISTRATION in config.imports:  # gin wants it first.
+        lines.append("from __gin__ import dynamic_registration")
+    lines += [f"import {module}" for module in config.imports if module != DYNAMIC_REGISTRATION]
     return "\n".join([*lines, bindings_text(config)])
 
 
 def bindings_text(config: Config) -> str:
-    """Writes the bindings of a configuration as in a gin file."""
+    """Formats the bindings of a configuration as in a gin file."""
     lines: list[str] = []
     sections: dict[tuple[str, str], list[str]] = {}
     for key, binding in sorted(config.bindings.items(), key=lambda item: not item[0].is_macro):
@@ -108,12 +119,6 @@ def bindings_text(config: Config) -> str:
     for section in sections.values():
         lines += ["", *section]
     return "\n".join(lines) + "\n"
-
-
-def commands(name: str, shipped: Shipped) -> list[str]:
-    """Returns which commands alone read a macro, a parameter, or those of a configurable."""
-    keys = [key for key in shipped if key == name or key.startswith(f"{name}.")]
-    return sorted({command for key in keys for command in shipped[key]})
 
 
 def _format(key: str, value: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""`prompt-tuning convert`: writes a backbone in another form."""
+"""`prompt-tuning convert`: converts a backbone to another format."""
 
 from pathlib import Path
 
@@ -15,32 +15,30 @@ from prompt_tuning.training.setup import Setup
 
 @gin.configurable
 def convert(*, path: str, form: str, step: int, setup: Setup, dry_run: bool) -> None:
-    """Writes the backbone that a configuration names, bit for bit, in another form.
+    """Converts the configured backbone to another format, bit for bit.
 
     Args:
-        path: The directory to write, which must not exist.
+        path: The directory to write; it must not exist.
         form: `prompt_tuning`, `t5x` or `hugging_face`.
-        step: The step that a T5X checkpoint says it is of.
-        setup: The backbone; its tasks are not used.
-        dry_run: Whether to stop before anything is written.
+        step: The step that a T5X checkpoint records.
+        setup: The backbone; the data settings are not used.
+        dry_run: Whether to write nothing.
     """
-    console = Console()
+    console = Console(highlight=False)
     directory = Path(path).expanduser()
     check_conversion(directory, form, step)
     if dry_run and setup.planned_model is not None:
         outline = setup.outline()
-        count = sum(each.size for each in jax.tree.leaves(outline.shapes))
-        console.print(
-            f"{outline.config.name}, {count:,} parameters, would be fetched from "
-            f"{setup.backbone} and be in {directory} as {form}",
-            highlight=False,
-            soft_wrap=True,
+        count = sum(leaf.size for leaf in jax.tree.leaves(outline.shapes))
+        console.out(
+            f"{outline.config.name}, {count:,} parameters, would be downloaded from "
+            f"{setup.backbone} and written to {directory} as {form}"
         )
         return
     backbone = setup.open_backbone()
     stored = backbone.parameters
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     if not dry_run:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(
             *columns, console=console, transient=True, disable=not console.is_terminal
         ) as display:
@@ -55,9 +53,7 @@ def convert(*, path: str, form: str, step: int, setup: Setup, dry_run: bool) -> 
     sizes = {name: int(np.prod(parameter.shape)) for name, parameter in stored.items()}
     size = sum(sizes[name] * parameter.dtype.itemsize for name, parameter in stored.items())
     dtypes = " and ".join(sorted({str(parameter.dtype) for parameter in stored.values()}))
-    console.print(
+    console.out(
         f"{backbone.config.name}, {sum(sizes.values()):,} parameters of {dtypes} "
-        f"({size / 1e6:,.1f} MB), {'would be' if dry_run else 'is'} in {directory} as {form}",
-        highlight=False,
-        soft_wrap=True,
+        f"({size / 1e6:,.1f} MB), {'would be' if dry_run else 'is'} in {directory} as {form}"
     )

@@ -37,31 +37,31 @@ def evaluate(
     """Scores prompts, soft or written, on a split and writes `results.json`.
 
     Args:
-        model_dir: Where the results are written.
-        prompts: The prompts, none where the prompt is written, and how they are used.
-        design: A written prompt in place of soft ones, or None.
-        tasks: Task or mixture, or several, for all prompts; None scores each prompt on its own.
+        model_dir: Where to write the results.
+        prompts: The soft prompts, none with `design`, and how to use them.
+        design: A written prompt to score instead of soft ones, or None.
+        tasks: Task or mixture, or several, for all prompts; None scores each on its own task.
         split: Split to score on; None for test, or validation where test labels are not public.
-        tfds_data_dir: Where TensorFlow Datasets are kept.
-        operative_config: The resolved configuration, for the directory.
+        tfds_data_dir: Directory of TensorFlow Datasets.
+        operative_config: The resolved configuration, written beside the results.
     """
-    console = Console()
+    console = Console(highlight=False)
     directory = RunDirectory(model_dir)
     if directory.prompts.exists() or directory.models.exists():
         raise UserError(
-            f"MODEL_DIR '{model_dir}' holds the results of a training run; give another directory"
+            f"MODEL_DIR '{model_dir}' has the results of a training run; give another directory"
         )
     if design is None:
         opened = open_prompts(prompts)
+    elif prompts.files or tasks is None:
+        raise UserError(
+            "a written prompt (PROMPT_DESIGN) excludes PROMPT_FILES, which must be (), "
+            "and needs MIXTURE_OR_TASK_NAME; add --gin_file=methods/prompt_design.gin"
+        )
     else:
-        if prompts.files or tasks is None:
-            raise UserError(
-                "a written prompt (PROMPT_DESIGN) goes without PROMPT_FILES, which must be (), "
-                "and needs MIXTURE_OR_TASK_NAME; add --gin_file=methods/prompt_design.gin"
-            )
         opened = open_without_prompt(prompts)
     for line in opened.remarks:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.out(line)
     pairs = [
         (i, task)
         for i, (name, prompt) in enumerate(zip(opened.names, opened.prompts, strict=True))
@@ -73,16 +73,13 @@ def evaluate(
         tfds_data_dir=tfds_data_dir,
         console=console,
     )
+    lengths = opened.setup.feature_lengths
     for i, name in pairs:
         check_labels(opened.prompts[i], name, labels_of(cached[name]))
-        digest, lengths = cached[name].digest, opened.setup.feature_lengths
-        if holds_other_data(opened.prompts[i], name, digest, lengths):
-            console.print(
-                f"{name} has other examples here, or other splits, metrics or tokens, than when "
-                f"{opened.names[i]} was tuned; test examples may be among those it was trained on",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
+        if holds_other_data(opened.prompts[i], name, cached[name].digest, lengths):
+            console.out(
+                f"{name} differs from when {opened.names[i]} was tuned: other examples, splits, "
+                "metrics or tokens; test examples may be among those it was trained on"
             )
     if design is not None:
         cached = _with_design(design, cached, split, opened.model.vocabulary, console)
@@ -92,7 +89,7 @@ def evaluate(
     rows = [
         {
             "backbone": opened.model.name,
-            **(_written(design) if design else _soft(opened.prompts[i], name)),
+            **(_design_columns(design) if design else _prompt_columns(opened.prompts[i], name)),
             "target": name,
             "metric": metric_label(metric for metric in metrics if metric != "score"),
             "split": split or cached[name].scored_split,
@@ -106,20 +103,21 @@ def evaluate(
     results.write(directory.results, rows)
     write_text(directory.path / "operative_config.gin", operative_config)
     console.print(summary_table(rows, "Scores"))
-    console.print(f"Results are in {directory.results}", highlight=False)
+    console.out(f"Results are in {directory.results}")
 
 
 def _tasks(name: str, prompt: Prompt, tasks: str | Sequence[str] | None) -> list[str]:
+    """Returns the tasks to score a prompt on."""
     if tasks is not None:
         return [tasks] if isinstance(tasks, str) else list(tasks)
     own = prompt.metadata.get("task")
     if not own:
-        raise UserError(f"the prompt '{name}' does not say what task it is for; set evaluate.tasks")
+        raise UserError(f"the prompt '{name}' does not name its task; set evaluate.tasks")
     return [own]
 
 
-def _soft(prompt: Prompt, task: str) -> dict[str, Any]:
-    """Returns what a results row says of a soft prompt that is scored on a task."""
+def _prompt_columns(prompt: Prompt, task: str) -> dict[str, Any]:
+    """Returns the columns of a results row that describe a soft prompt scored on `task`."""
     own = prompt.metadata.get("task")
     step = prompt.metadata.get("step", "")
     seed = prompt.metadata.get("seed", "")
@@ -132,14 +130,13 @@ def _soft(prompt: Prompt, task: str) -> dict[str, Any]:
     }
 
 
-def _written(design: PromptDesign) -> dict[str, Any]:
-    """Returns what a results row says of a written prompt; the seed chose its examples."""
-    seed = design.seed if design.shots else None
+def _design_columns(design: PromptDesign) -> dict[str, Any]:
+    """Returns the columns of a results row that describe a written prompt."""
     return {
         "method": "prompt_design",
         "init": None,
         "source": None,
-        "seed": seed,
+        "seed": design.seed if design.shots else None,  # The seed chooses the examples.
         "step": None,
     }
 
@@ -151,20 +148,17 @@ def _with_design(
     vocabulary: Vocabulary,
     console: Console,
 ) -> dict[str, MixtureOrTask]:
-    """Puts the written prompt into every task, and says which inputs it was too long for."""
+    """Adds the written prompt to every task, and prints how many inputs it was too long for."""
     changed = {}
     for name, task in cached.items():
         changed[name], cuts = design.apply(task, split, vocabulary)
-        found = {
-            f"hold fewer than {design.shots} examples": cuts.examples,
-            "cut the instruction": cuts.text,
+        counts = {
+            f"have fewer than {design.shots} examples": cuts.examples,
+            "have a cut instruction": cuts.text,
             "are cut themselves": cuts.query,
         }
-        if any(found.values()):
-            parts = ", ".join(f"{count:,} {what}" for what, count in found.items() if count)
-            console.print(
-                f"{name}: of {cuts.inputs:,} inputs, {parts} (TASK_FEATURE_LENGTHS)",
-                highlight=False,
-                soft_wrap=True,
-            )
+        parts = [f"{count:,} {effect}" for effect, count in counts.items() if count]
+        if parts:
+            cut = ", ".join(parts)
+            console.out(f"{name}: of {cuts.inputs:,} inputs, {cut} (TASK_FEATURE_LENGTHS)")
     return changed

@@ -1,4 +1,4 @@
-"""The flags of commands; one that is wrong is told in a line."""
+"""Parsers of command lines, which report a wrong flag as a UserError."""
 
 import argparse
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from prompt_tuning.types import UserError, nearest
 
 
 class RunFlags(NamedTuple):
-    """What the command line sets of a run beside gin.
+    """Settings of a run from the command line, besides gin's.
 
     Attributes:
-        dry_run: Whether to print what the run needs, and stop.
-        tfds_data_dir: Where TensorFlow Datasets are kept.
-        operative_config: The resolved configuration, kept in the run's directory.
+        dry_run: Whether to only print what the run needs.
+        tfds_data_dir: Directory of TensorFlow Datasets.
+        operative_config: The resolved configuration as a gin file, to save with the run.
     """
 
     dry_run: bool
@@ -22,12 +22,10 @@ class RunFlags(NamedTuple):
 
 
 class Parser(argparse.ArgumentParser):
-    """Parses the words after a command's name; raises a UserError where they are wrong.
-
-    Its descriptions and epilogs are printed as they are written.
+    """An argparse parser that raises a UserError, and prints descriptions without reflowing them.
 
     Args:
-        settings: As of `argparse.ArgumentParser`.
+        settings: Arguments of `argparse.ArgumentParser`.
     """
 
     def __init__(self, **settings: Any):
@@ -35,19 +33,19 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings
         )
 
-    def flags(self, words: Sequence[str]) -> argparse.Namespace | None:
-        """Parses all words; where they ask for help, prints it and returns None.
+    def parse_words(self, words: Sequence[str]) -> argparse.Namespace | None:
+        """Parses a command line; prints the help and returns None if it asks for help.
 
         Raises:
-            UserError: A flag is unknown or lacks its value, or a word is missing.
+            UserError: A flag is unknown or lacks its value, or an argument is missing.
         """
         try:
             return self.parse_args(words)
-        except SystemExit:  # argparse leaves after it has printed help, and then alone.
+        except SystemExit:  # argparse exits only after printing help: `error` raises.
             return None
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parses all words, also those of a subcommand; none may be unknown."""
+        """Parses all words, also those of a subcommand; raises if one is unknown."""
         flags, unknown = super().parse_known_args(args, namespace)
         if unknown:
             flag = unknown[0].partition("=")[0]
@@ -56,14 +54,16 @@ class Parser(argparse.ArgumentParser):
         return flags, unknown
 
     def error(self, message: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Raises a UserError in place of leaving."""
+        """Raises a UserError instead of exiting."""
         raise UserError(f"{message}; see {self.prog} --help")
 
 
-def of_gin_command(name: str, words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Returns T5X's flags and our own, and the `NAME=VALUE` of every `--gin.NAME=VALUE`.
+def parse_gin_flags(name: str, words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Parses the flags of the command `name`.
 
-    Where the words ask for help, nothing else matters, and only `help` is set.
+    Returns:
+        The flags (only `help` if the words ask for help), and the `NAME=VALUE` of every
+        `--gin.NAME=VALUE`.
     """
     if not {"-h", "--help"}.isdisjoint(words):
         return argparse.Namespace(help=True), []

@@ -1,7 +1,8 @@
-"""Reading gin files: statements as plain data, each with the place it was written.
+"""Reads gin files into plain data: each statement with its file and line.
 
-The dialect is gin's, with `import a.b`, `import a.b as c` and `from a import b`; a name that
-begins with what one of these binds means what it would in Python.
+gin's parser reads them, but nothing is looked up or registered yet. The dialect is gin's, with
+`import a.b`, `import a.b as c` and `from a import b`; a name that starts with an imported one means
+what it would in Python.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from prompt_tuning.types import UserError, nearest
 
 @dataclasses.dataclass(frozen=True)
 class Macro:
-    """A use of a macro, `%NAME`, as a value."""
+    """A macro used as a value: `%NAME`."""
 
     name: str
 
@@ -31,7 +32,7 @@ class Macro:
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """A use of a configurable as a value: `@scope/name`, or its result, `@scope/name()`."""
+    """A configurable used as a value: `@scope/name`, or its result, `@scope/name()`."""
 
     scope: str
     name: str
@@ -47,7 +48,7 @@ REQUIRED = Macro("gin.REQUIRED")
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """What a binding sets: `parameter` of the configurable `name`, or a macro (no parameter)."""
+    """The left side of a binding: `scope/name.parameter`, or `scope/name` for a macro."""
 
     scope: str
     name: str
@@ -83,19 +84,17 @@ class Binding:
 
 @dataclasses.dataclass(frozen=True)
 class Statements:
-    """All bindings in the order they were read, and the modules that the files import.
-
-    `DYNAMIC_REGISTRATION` is first among the imports where a file has it.
-    """
+    """All bindings and imported modules, in the order they were read."""
 
     bindings: tuple[Binding, ...]
     imports: tuple[str, ...]
 
 
 DYNAMIC_REGISTRATION = "__gin__.dynamic_registration"
+"""The import that makes gin register what other imports offer."""
 
-_PLAIN = re.compile(r"[\w./~:-]+")
-_NAME = re.compile(r"[A-Za-z_][\w./]*")
+_NEEDS_QUOTES = re.compile(r"[\w./~:-]+")
+_NAME = re.compile(r"[A-Za-z_]\w*([./][A-Za-z_]\w*)*")
 
 
 def configs_directory() -> Path:
@@ -105,45 +104,42 @@ def configs_directory() -> Path:
     return packaged if packaged.is_dir() else package.parent / "configs"
 
 
-def read(files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[str]) -> Statements:
-    """Reads gin files, in order and with what they include, then `NAME=VALUE` bindings.
+def read_gin_files(
+    files: Sequence[str], bindings: Sequence[str] = (), search_paths: Sequence[str] = ()
+) -> Statements:
+    """Reads gin files and their includes, in order, then `NAME=VALUE` bindings.
 
-    A file of `files` is looked up in the working directory, then in `search_paths`, then among the
-    project's configs; an included file is looked up beside the file that includes it first.
+    Files are looked up in the working directory, then in `search_paths`, then in the project's
+    configs; an included file is looked up beside the including one first.
 
     Raises:
-        UserError: for a missing or unreadable file, a syntax error or a module that cannot be
-            imported, with the file and line.
+        UserError: A file is missing or unreadable, has a syntax error, or imports a module that
+            cannot be imported; the message has file and line.
     """
     items: list[Binding | str] = []
     for file in files:
-        items += _read_file(_locate(file, [Path()], search_paths, "--gin_file"), search_paths, ())
-    for binding in bindings:
-        items += _read_flag(binding)
-    imports = dict.fromkeys(item for item in items if isinstance(item, str))
+        path = _find_file(file, [Path(), *map(Path, search_paths)], "--gin_file")
+        items += _read_file(path, search_paths, ())
+    items += map(_read_flag, bindings)
     return Statements(
         bindings=tuple(item for item in items if isinstance(item, Binding)),
-        imports=tuple(sorted(imports, key=lambda module: module != DYNAMIC_REGISTRATION)),
+        imports=tuple(dict.fromkeys(item for item in items if isinstance(item, str))),
     )
 
 
-def setting(name: str, value: Any, place: str) -> Binding:
-    """Returns the binding of `name`, written as in a gin file, to a value that is read already.
+def make_binding(name: str, value: Any, place: str) -> Binding:
+    """Returns the binding of `name`, written as in a gin file, to a value.
 
     Raises:
-        UserError: for a name that no gin file could bind.
+        UserError: No gin file could bind this name.
     """
     if not _NAME.fullmatch(name):
         raise UserError(f"{place}: {name!r} is not the name of a macro or a parameter")
-    (statement,) = _parse(f"{name} = None", place, _Names())
-    return dataclasses.replace(_binding(statement, place, _Names()), value=value)
+    return Binding(Key(*config_parser.parse_binding_key(name)), value, place, "")
 
 
 class _Names(config_parser.ParserDelegate):
-    """Makes gin's parser return `Macro` and `Reference`, so that reading needs no configurables.
-
-    Names that begin with one that an import of the file binds are completed.
-    """
+    """Makes gin's parser return `Macro` and `Reference`, with names completed by the imports."""
 
     def __init__(self):
         self._modules: dict[str, str] = {}
@@ -156,15 +152,14 @@ class _Names(config_parser.ParserDelegate):
         return Macro(macro_name)
 
     def complete(self, name: str) -> str:
-        """Returns the full name of what `name` means in the file."""
+        """Returns a name of the file in full, from its top package on."""
         first, dot, rest = name.partition(".")
         return f"{self._modules[first]}.{rest}" if dot and first in self._modules else name
 
     def add(self, statement: config_parser.ImportStatement) -> None:
-        """Binds what `statement` imports."""
-        whole = statement.is_from or statement.alias
+        """Records the name that an import binds."""
         name = statement.bound_name()
-        self._modules[name] = statement.module if whole else name
+        self._modules[name] = statement.module if statement.is_from or statement.alias else name
 
 
 def _read_file(
@@ -185,32 +180,31 @@ def _read_file(
                 yield _binding(statement, place, names)
             case config_parser.ImportStatement():
                 names.add(statement)
-                yield _import(statement, place)
+                _import(statement.module, place)
+                yield statement.module
             case config_parser.IncludeStatement():
                 beside = [path.parent, *map(Path, search_paths), Path()]
-                included = _locate(statement.filename, beside, [], place)
+                included = _find_file(statement.filename, beside, place)
                 yield from _read_file(included, search_paths, (*including, path))
 
 
-def _read_flag(binding: str) -> Iterator[Binding]:
-    name, equals, value = binding.partition("=")
-    place = f"--gin.{name.strip()}"
-    if not _NAME.fullmatch(name.strip()):
-        raise UserError(f"{place}: {name.strip()!r} is not a name; write --gin.NAME=VALUE")
+def _read_flag(text: str) -> Binding:
+    name, equals, value = (part.strip() for part in text.partition("="))
+    place = f"--gin.{name}"
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{place}: {name!r} is not a name; write --gin.NAME=VALUE")
     if not equals:
         raise UserError(f"{place}: no value; write {place}=VALUE")
+    names = _Names()
     try:
-        statements = list(_parse(binding, place, _Names()))
-    except UserError:
-        example = value.strip() if _PLAIN.fullmatch(value.strip()) else "text"
+        (statement,) = _parse(text, place, names)
+    except (UserError, ValueError):
+        example = value if _NEEDS_QUOTES.fullmatch(value) else "text"
         raise UserError(
-            f"{place}: cannot read the value {value.strip()!r}; numbers are plain, strings need "
+            f"{place}: cannot read the value {value!r}; numbers are plain, strings need "
             f"quotes that reach the program, as in {place}=\"'{example}'\""
         ) from None
-    for statement in statements:
-        if not isinstance(statement, config_parser.BindingStatement):
-            raise UserError(f"{place}: only NAME=VALUE can be set on the command line")
-        yield _binding(statement, place, _Names())
+    return _binding(statement, place, names)
 
 
 def _parse(text: str, file: str, names: _Names) -> Iterator[Any]:
@@ -220,7 +214,7 @@ def _parse(text: str, file: str, names: _Names) -> Iterator[Any]:
             last = statement.location.line_num
             yield statement
     except SyntaxError as error:
-        # gin's own errors have a gin location as second argument, Python's a tuple of their own.
+        # The second argument is a location of gin's in gin's own errors, else a tuple of Python's.
         message, *location = error.args
         line = location[0][1] if location else error.lineno
         reason = " ".join(str(message).split())
@@ -242,23 +236,21 @@ def _binding(statement: config_parser.BindingStatement, place: str, names: _Name
     return Binding(key, statement.value, place, comment)
 
 
-def _import(statement: config_parser.ImportStatement, place: str) -> str:
+def _import(module: str, place: str) -> None:
+    if module == DYNAMIC_REGISTRATION:
+        return
     try:
-        if statement.module != DYNAMIC_REGISTRATION:
-            importlib.import_module(statement.module)
+        importlib.import_module(module)
     except ImportError as error:
         raise UserError(
-            f"{place}: cannot import {statement.module!r}: {error}; "
+            f"{place}: cannot import {module!r}: {error}; "
             "install it or put its directory on PYTHONPATH"
         ) from None
-    return statement.module
 
 
-def _locate(
-    name: str, directories: Sequence[Path], search_paths: Sequence[str], place: str
-) -> Path:
+def _find_file(name: str, directories: Sequence[Path], place: str) -> Path:
     configs = configs_directory()
-    roots = [*directories, *map(Path, search_paths), configs, configs.parent]
+    roots = [*directories, configs, configs.parent]
     for root in roots:
         path = root / name
         if path.is_file():

@@ -1,17 +1,13 @@
-"""What `--help` prints; gin is imported only where settings are listed."""
+"""The texts of `--help`; gin is imported only to list settings."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import prompt_tuning
 from prompt_tuning.cli.commands import Command
 
-if TYPE_CHECKING:
-    from prompt_tuning.cli.gin_files import Binding
 
-
-def overview(commands: Mapping[str, Command]) -> str:
-    """Returns what `prompt-tuning --help` prints: every command in a line."""
+def overview_help(commands: Mapping[str, Command]) -> str:
+    """Returns the text of `prompt-tuning --help`, with a line for each command."""
     width = max(map(len, commands)) + 2
     table = "\n".join(f"  {name:<{width}}{command.summary}" for name, command in commands.items())
     return f"""\
@@ -30,8 +26,8 @@ commands:
 Start with: prompt-tuning spot --gin_file=runs/spot_mini.gin --gin.MODEL_DIR=\"'/tmp/spot'\""""
 
 
-def of_command(name: str, command: Command) -> str:
-    """Returns what `prompt-tuning COMMAND --help` prints: settings with defaults, and flags."""
+def command_help(name: str, command: Command) -> str:
+    """Returns the text of `prompt-tuning COMMAND --help`: settings with defaults, and flags."""
     from prompt_tuning.cli.gin_files import configs_directory
 
     directory = configs_directory()
@@ -44,7 +40,7 @@ def of_command(name: str, command: Command) -> str:
 With --library=DIRECTORY it {library.summary}:
   {library.example}
 
-The settings are those above but for sources and targets, and:
+The settings are those above except sources and targets, and:
 {_lines(own)}
 """
     return f"""\
@@ -57,35 +53,36 @@ settings, with the defaults of {directory / "defaults.gin"}
 and {directory / command.defaults}
 (... must be set; strings need quotes that the shell leaves alone: --gin.NAME=\"'text'\"):
 {_lines(settings)}
-Every other parameter in these files can be set in the same way, by its full name.
+Every other parameter in these files can be set the same way, by its full name.
 {section}
 flags:
   --gin_file=FILE             a gin file, read after defaults.gin; repeatable, later ones win;
                               looked up in the working directory, the search paths and
-                              {directory}; may be left out with TASK_FILE
-  --gin.NAME=VALUE            sets a macro or a parameter, over all files
+                              {directory}; not needed with TASK_FILE
+  --gin.NAME=VALUE            sets a macro or a parameter; wins over all files
   --gin_search_paths=A,B      further directories for gin files
-  --tfds_data_dir=DIRECTORY   where TensorFlow Datasets are kept{flag}
-  --dry_run                   prints the configuration, and what training needs, and stops
-  --help                      this text"""
+  --tfds_data_dir=DIRECTORY   directory of TensorFlow Datasets{flag}
+  --dry_run                   prints the configuration and what training needs, and stops
+  --help                      prints this text"""
 
 
 def _settings(command: Command) -> dict[str, str]:
-    """Returns the macros that a command uses, each with its default, and what they are."""
-    from prompt_tuning.cli import command_config, configuration
+    """Returns `NAME=DEFAULT` of the macros that a command uses, each with its comment."""
+    from prompt_tuning.cli.configuration import Config, used_by
+    from prompt_tuning.cli.gin_files import read_gin_files
+    from prompt_tuning.cli.registry import default_files
 
-    bindings = {binding.key: binding for binding in command_config.defaults(command).bindings}
-    defaults = configuration.Config(bindings, (), {})
-    used = configuration.used_by(defaults, command.function).bindings.values()
-    return {_setting(binding): binding.comment for binding in used if binding.key.is_macro}
+    statements = read_gin_files(default_files(command))
+    bindings = {binding.key: binding for binding in statements.bindings}
+    used = used_by(Config(bindings, ()), command.function).bindings.values()
+    return {
+        f"{binding.key}={binding.value!r}".replace("%gin.REQUIRED", "..."): binding.comment
+        for binding in used
+        if binding.key.is_macro
+    }
 
 
 def _lines(settings: Mapping[str, str]) -> str:
     width = min(40, max(map(len, settings), default=0))
     rows = [f"  {setting:<{width}}  {comment}".rstrip() for setting, comment in settings.items()]
     return "\n".join(rows)
-
-
-def _setting(binding: "Binding") -> str:
-    value = repr(binding.value).replace("%gin.REQUIRED", "...")
-    return f"{binding.key}={value}"

@@ -1,4 +1,4 @@
-"""`prompt-tuning infer`: writes the answers of prompts as JSON lines."""
+"""`prompt-tuning infer`: writes the predictions of prompts as JSON lines."""
 
 import json
 from collections.abc import Sequence
@@ -25,23 +25,23 @@ def infer(
     labels: Sequence[str] | None,
     max_target_tokens: int,
 ) -> None:
-    """Answers the lines of a file with one or several prompts.
+    """Predicts an answer to each line of a file with one or several prompts.
 
     Args:
-        input_file: JSON lines, each with `inputs` (text), or with the columns of the user's own
-            file that the prompt was tuned on. A line with `prompt` is answered by the prompt of
-            that name, others by every prompt.
+        input_file: JSON lines with `inputs` (text), or with the columns of the table that the
+            prompt was tuned on (TASK_FILE). A line with `prompt` goes to the prompt of that name,
+            any other to every prompt.
         output_file: JSON lines with `inputs`, `prompt` and `prediction`.
-        prompts: The prompts, and how they are used; the tasks of their setup are not.
+        prompts: The prompts, and how to use them.
         labels: Label strings, for a decoder that ranks them; None for those of each prompt's task.
-        max_target_tokens: Tokens to decode at most, end of sequence included.
+        max_target_tokens: Most tokens to decode, end of sequence included.
     """
-    console = Console()
+    console = Console(highlight=False)
     if max_target_tokens < 1:
         raise UserError(f"infer.max_target_tokens must be at least 1, not {max_target_tokens}")
     opened = open_prompts(prompts)
     for line in opened.remarks:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.out(line)
     words = opened.label_words(labels)
     templates = [
         parse_template(text) if (text := prompt.metadata.get("input_template")) else None
@@ -51,26 +51,26 @@ def infer(
     predictions, cut = opened.answer(requests, words=words, most_tokens=max_target_tokens)
     if cut:
         longest = opened.setup.feature_lengths["inputs"]
-        console.print(f"{cut} inputs are cut to {longest} tokens (TASK_FEATURE_LENGTHS)")
+        console.out(f"{cut} inputs are cut to {longest} tokens (TASK_FEATURE_LENGTHS)")
     lines = [
         json.dumps({"inputs": text, "prompt": opened.names[prompt], "prediction": prediction})
         for (text, prompt), prediction in zip(requests, predictions, strict=True)
     ]
     write_text(Path(output_file), "\n".join(lines) + "\n")
-    console.print(f"{len(lines)} answers are in {output_file}", highlight=False)
+    console.out(f"{len(lines)} answers are in {output_file}")
 
 
 def _read_requests(
     path: Path, names: Sequence[str], templates: Sequence[Template | None]
 ) -> list[tuple[str, int]]:
-    """Returns each text to answer, with the index of its prompt.
+    """Reads the texts to answer, each with the index of its prompt.
 
     Args:
         path: The file.
         names: The names of the prompts.
-        templates: How columns become the inputs of each prompt, where it was tuned on a file.
+        templates: The input template of each prompt; None if it was not tuned on a table.
     """
-    columns = {column for each in templates if each for column in each.columns}
+    columns = {column for template in templates if template for column in template.columns}
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
@@ -91,7 +91,7 @@ def _read_requests(
         if not isinstance(entry, dict):
             raise UserError(f'{place}: not an object; write {{"inputs": "..."}}')
         prompt = entry.get("prompt")
-        if prompt not in names and "prompt" in columns:  # It is a column, as of the training file.
+        if prompt not in names and "prompt" in columns:  # A column of the training table.
             prompt = None
         if prompt is not None and prompt not in names:
             known = f"{nearest(str(prompt), names)}; the prompts are {', '.join(names)}"
@@ -99,22 +99,22 @@ def _read_requests(
         wanted = range(len(names)) if prompt is None else [names.index(prompt)]
         requests += [(_text(entry, number, templates[i], place), i) for i in wanted]
     if not requests:
-        raise UserError(f"input_file '{path}' holds no lines to answer")
+        raise UserError(f"input_file '{path}' has no lines to answer")
     return requests
 
 
-def _text(entry: dict[str, Any], number: int, form: Template | None, place: str) -> str:
+def _text(entry: dict[str, Any], number: int, template: Template | None, place: str) -> str:
     """Returns the input of a line: its `inputs`, or its columns in the prompt's template.
 
-    Where `inputs` is a column of the training file, it is that.
+    The template wins if `inputs` is one of its columns.
     """
-    if form is not None and ("inputs" in form.columns or "inputs" not in entry):
+    if template is not None and ("inputs" in template.columns or "inputs" not in entry):
         try:
-            return form.fill(Row(number, entry))
+            return template.fill(Row(number, entry))
         except BadValueError as error:
             raise UserError(
-                f"{place}: {error}; the prompt was tuned on '{form}', so write "
-                f'{", ".join(form.columns)}, or the whole text under "inputs"'
+                f"{place}: {error}; the prompt was tuned on '{template}', so write "
+                f'{", ".join(template.columns)}, or the whole text under "inputs"'
             ) from None
     if not isinstance(entry.get("inputs"), str):
         raise UserError(f'{place}: no text under "inputs"; write {{"inputs": "..."}}')

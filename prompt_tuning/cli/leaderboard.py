@@ -1,4 +1,4 @@
-"""`prompt-tuning leaderboard`: answers test sets without public labels, in their sites' format."""
+"""`prompt-tuning leaderboard`: predicts test sets without public labels, in the sites' formats."""
 
 import dataclasses
 import json
@@ -39,31 +39,32 @@ def leaderboard(
     output_file: str,
     tfds_data_dir: str | None,
 ) -> None:
-    """Writes the zip of a submission, with every file that the site wants, and checks it.
+    """Writes and checks the zip of a submission, with every file that the site requires.
 
-    A diagnostic set is answered with the prompt of MNLI (GLUE) or RTE (SuperGLUE).
+    The prompt of MNLI (GLUE) or RTE (SuperGLUE) also predicts the diagnostic sets.
 
     Args:
         benchmark: `glue` or `super_glue`.
-        prompts: How prompts are used, and which: files, or directories of training runs, or both;
-            of several for one task the one with the best validation score is taken.
+        prompts: Prompt files, or directories of training runs, and how to use them. Of several
+            prompts for a task, the one with the best validation score is used.
         output_file: The zip.
-        tfds_data_dir: Where TensorFlow Datasets are kept.
+        tfds_data_dir: Directory of TensorFlow Datasets.
     """
-    console = Console()
+    console = Console(highlight=False)
     if benchmark not in LEADERBOARDS:
         raise UserError(
             f"LEADERBOARD {benchmark!r} is none of {', '.join(LEADERBOARDS)}"
             f"{nearest(benchmark, LEADERBOARDS)}"
         )
-    wanted = LEADERBOARDS[benchmark]
-    chosen = _chosen([prompts.files] if isinstance(prompts.files, str) else prompts.files, wanted)
+    submissions = LEADERBOARDS[benchmark]
+    paths = [prompts.files] if isinstance(prompts.files, str) else prompts.files
+    chosen = _choose_prompts(paths, submissions)
     for task, path in chosen.items():
-        console.print(f"{task}: {path}", highlight=False, soft_wrap=True)
+        console.out(f"{task}: {path}")
     opened = open_prompts(dataclasses.replace(prompts, files=[*map(str, chosen.values())]))
     for line in opened.remarks:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    tasks = _tasks(opened, list(chosen), wanted)
+        console.out(line)
+    tasks = _tasks(opened, list(chosen), submissions)
     cached = opened.setup.open_tasks(
         [name for _, name in tasks.values()],
         opened.model.vocabulary,
@@ -81,85 +82,86 @@ def leaderboard(
         task: _answers(part, predicted)
         for (task, part), predicted in zip(parts.items(), texts, strict=True)
     }
-    _finish(Path(output_file).expanduser(), wanted, answers, console)
+    _write_zip(Path(output_file).expanduser(), submissions, answers, console)
 
 
-def _finish(
+def _write_zip(
     path: Path,
-    wanted: Sequence[Submission],
+    submissions: Sequence[Submission],
     answers: Mapping[str, Sequence[Answer]],
     console: Console,
 ) -> None:
-    """Writes the zip where it is right, and says what its answers are like."""
+    """Writes the zip, unless the site would reject it, and prints a line for each of its files."""
     contents = {}
-    for file in wanted:
+    for file in submissions:
         if file.task in answers:
             rows = rows_of(file, answers[file.task])
             note = remark(file, rows)
         else:
             rows = constant_rows(file)
-            note = f"{CONSTANT[file.name]!r} throughout, for want of a prompt for {file.task}"
+            note = f"all {CONSTANT[file.name]!r}, as there is no prompt for {file.task}"
         contents[file.name] = content(file, rows)
         line = f"{file.name}: {len(rows):,} answers" + (f"; {note}" if note else "")
-        console.print(line, highlight=False, soft_wrap=True)
+        console.out(line)
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_file(path) as file:
         write(file, contents)
         file.flush()
-        told = faults(Path(file.name), wanted)
-        if told:
-            more = f" (and {len(told) - 1} more faults)" if len(told) > 1 else ""
+        problems = faults(Path(file.name), submissions)
+        if problems:
+            more = f" (and {len(problems) - 1} more faults)" if len(problems) > 1 else ""
             raise UserError(
-                f"the site would not take these files: {told[0]}{more}; check that the test sets "
-                "are whole and unchanged"
+                f"the site would reject these files: {problems[0]}{more}; check that the test sets "
+                "are complete and unchanged"
             )
-    console.print(f"The submission is {path}", highlight=False, soft_wrap=True)
+    console.out(f"The submission is {path}")
 
 
-def _chosen(paths: Sequence[str], wanted: Sequence[Submission]) -> dict[str, Path]:
-    """Returns the best prompt file for each task that answers a file, by the task.
+def _choose_prompts(paths: Sequence[str], submissions: Sequence[Submission]) -> dict[str, Path]:
+    """Returns the best prompt file for each task that needs one, by task.
 
     Raises:
-        UserError: There is none for some task, or a prompt does not say what task it is for.
+        UserError: A task has no prompt, or a prompt file does not name its task.
     """
     best: dict[str, tuple[float, Path]] = {}
-    needed = dict.fromkeys(file.prompted_by for file in wanted)
+    needed = dict.fromkeys(file.prompted_by for file in submissions)
     for path in _prompt_paths(paths):
         prompt = prompt_files.load(path)
         task = prompt.metadata.get("task")
         if not task:
-            raise UserError(f"{path}: the prompt does not say what task it is for; leave it out")
+            raise UserError(f"{path}: the prompt file does not name its task; leave it out")
         score = _validation(prompt)
         task = task.removesuffix(UNPREFIXED)
         if task in needed and (task not in best or score > best[task][0]):
             best[task] = (score, path)
-    constant = {file.prompted_by for file in wanted if file.name in CONSTANT}
+    constant = {file.prompted_by for file in submissions if file.name in CONSTANT}
     missing = [task for task in needed if task not in best and task not in constant]
     if missing:
         raise UserError(
-            f"no prompt for {', '.join(missing)}: the site wants every file; add them to "
+            f"no prompt for {', '.join(missing)}: the site requires every file; add them to "
             "PROMPT_FILES (prompt files, or directories of training runs)"
         )
     return {task: best[task][1] for task in needed if task in best}
 
 
 def _prompt_paths(paths: Sequence[str]) -> Iterator[Path]:
+    """Yields prompt files, and the best prompts of training runs."""
     for given in paths:
         path = Path(given).expanduser()
         if not path.is_dir():
             yield path
             continue
-        found = sorted(path.glob("prompts/*/best.safetensors"))
-        if not found:
+        best = sorted(path.glob("prompts/*/best.safetensors"))
+        if not best:
             raise UserError(
-                f"PROMPT_FILES: '{given}' has no prompts/*/best.safetensors; name the MODEL_DIR of "
+                f"PROMPT_FILES: '{given}' has no prompts/*/best.safetensors; give the MODEL_DIR of "
                 "a training run, or prompt files"
             )
-        yield from found
+        yield from best
 
 
 def _validation(prompt: prompt_files.Prompt) -> float:
-    """Returns a prompt's score on validation; one that has none comes after all that have."""
+    """Returns a prompt's validation score, minus infinity if it records none."""
     try:
         return float(json.loads(prompt.metadata["metrics"])["validation"])
     except (KeyError, ValueError, TypeError):
@@ -167,17 +169,17 @@ def _validation(prompt: prompt_files.Prompt) -> float:
 
 
 def _tasks(
-    opened: OpenPrompts, prompted: Sequence[str], wanted: Sequence[Submission]
+    opened: OpenPrompts, prompted: Sequence[str], submissions: Sequence[Submission]
 ) -> dict[str, tuple[int, str]]:
-    """Returns, by task to answer, the index of its prompt and the task that gives its rows."""
-    found = {}
-    for file in wanted:
+    """Returns the index of the prompt and the task that holds the test set, by predicted task."""
+    tasks = {}
+    for file in submissions:
         if file.prompted_by in prompted:
             index = prompted.index(file.prompted_by)
             unprefixed = opened.prompts[index].metadata["task"].endswith(UNPREFIXED)
             suffix = (UNPREFIXED if unprefixed else "") + LEADERBOARD
-            found[file.task] = (index, file.task + suffix)
-    return found
+            tasks[file.task] = (index, file.task + suffix)
+    return tasks
 
 
 def _answers(task: CachedTask, predicted: Sequence[str]) -> list[Answer]:

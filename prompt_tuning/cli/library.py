@@ -1,11 +1,11 @@
-"""`prompt-tuning library`: a directory of prompts; the flags and help of its subcommands."""
+"""`prompt-tuning library`: a directory of prompts. Flags and help of its subcommands."""
 
 import argparse
 from collections.abc import Callable, Sequence
 
 from prompt_tuning.cli import library_commands as commands
 from prompt_tuning.cli.flags import Parser
-from prompt_tuning.cli.library_compare import compare
+from prompt_tuning.cli.library_compare import compare_prompts
 from prompt_tuning.prompts.formats import forms
 from prompt_tuning.transfer.similarity import SIMILARITIES
 from prompt_tuning.types import UserError, nearest
@@ -17,24 +17,24 @@ def library(words: Sequence[str]) -> None:
     """Runs one subcommand.
 
     Args:
-        words: What follows the command's name: a subcommand, its arguments and flags.
+        words: The words after the command's name: a subcommand, its arguments and flags.
 
     Raises:
         UserError: There is no such subcommand, a flag is wrong, or the subcommand fails.
     """
-    parser, names = subcommands()
+    parser, names = build_parser()
     name = words[0] if words and words[0] != "help" else "--help"
     if name not in (*names, "-h", "--help"):
         raise UserError(
             f"library has no subcommand {name!r}{nearest(name, names)}; it has {', '.join(names)}"
         )
-    flags = parser.flags([name, *words[1:]])
+    flags = parser.parse_words([name, *words[1:]])
     if flags is not None:
         flags.run(flags)
 
 
-def subcommands() -> tuple[Parser, list[str]]:
-    """Returns the parser of all subcommands, and their names."""
+def build_parser() -> tuple[Parser, list[str]]:
+    """Builds the parser of all subcommands; returns their names too."""
     parser = Parser(
         prog=PROGRAM,
         description="Keeps prompts in a directory; takes no gin file.",
@@ -64,30 +64,30 @@ def subcommands() -> tuple[Parser, list[str]]:
 
     add = subcommand(
         "add",
-        commands.add,
-        "puts prompt files, or the best prompts of runs, into a library",
+        commands.add_prompts,
+        "adds prompt files, or the best prompts of runs, to a library",
         examples=("prompts best.safetensors", "prompts /tmp/train --embedding_step=100"),
         more="""\
-The directory is made where it is not there. What is there already is not added again.""",
+Makes the directory if it does not exist. Skips prompts that the library already has.""",
     )
     add.add_argument(
         "paths",
         nargs="+",
         metavar="path",
-        help="a prompt file, or the MODEL_DIR of a run, for the best prompts of its finished rows",
+        help="a prompt file, or the MODEL_DIR of a run: the best prompt of each finished row",
     )
     add.add_argument(
         "--embedding_step",
         type=int,
         metavar="STEP",
-        help="a search finds a prompt by what its row was after STEP steps, which is the file "
-        "step_STEP.safetensors beside it; else by the prompt itself",
+        help="the step of the task embedding, which search compares: the file "
+        "step_STEP.safetensors beside the prompt; without this flag, the prompt itself",
     )
 
     listed = subcommand(
         "list",
         commands.list_prompts,
-        "lists prompts, by task, backbone or metric",
+        "lists prompts, filtered by task, backbone or metric",
         examples=(
             "prompts --task=mini_sst2",
             "prompts --metric=validation --at_least=90",
@@ -99,8 +99,8 @@ The directory is made where it is not there. What is there already is not added 
 
     show = subcommand(
         "show",
-        commands.show,
-        "shows all that is known of a prompt, and the prompts that it was tuned from",
+        commands.show_prompt,
+        "shows a prompt's metadata and the prompts that it was tuned from",
         examples=("prompts mini_sst2.class_labels.seed0",),
     )
     _add_name(show)
@@ -108,15 +108,15 @@ The directory is made where it is not there. What is there already is not added 
 
     search = subcommand(
         "search",
-        commands.search,
-        "ranks prompts by their similarity to one",
+        commands.search_prompts,
+        "ranks prompts by their similarity to a given one",
         examples=(
             "prompts --like=mini_sst2.class_labels.seed0 --top=5",
             "prompts --like=/tmp/train/prompts/mine/step_100.safetensors",
         ),
         more="""\
-A prompt is compared by its task embedding, or else by itself. The prompt that the others are
-compared with is not in the ranking.""",
+Compares the task embeddings of prompts; a prompt without one is its own embedding. The given
+prompt is not in the ranking.""",
     )
     search.add_argument(
         "--like",
@@ -131,7 +131,7 @@ compared with is not in the ranking.""",
         help=f"{' or '.join(SIMILARITIES)} (default %(default)s)",
     )
     search.add_argument(
-        "--top", type=int, default=10, metavar="K", help="how many to show (default %(default)s)"
+        "--top", type=int, default=10, metavar="K", help="prompts to show (default %(default)s)"
     )
     _add_choice(search)
     _add_json(search)
@@ -139,110 +139,112 @@ compared with is not in the ranking.""",
     imported = subcommand(
         "import",
         commands.import_prompts,
-        "puts prompts of PEFT, torch, NumPy or the reference code into a library",
+        "adds prompts of PEFT, torch, NumPy or the reference code to a library",
         examples=(
             "prompts sst2_adapter --task=glue_sst2",
             "prompts task_prompt_emb --backbone=t5_1_0_small",
         ),
         more=f"""\
-The directory is made where it is not there. What a path is, is found out:
+Makes the library's directory if it does not exist. Detects the format of each path:
 {_table({name: form.summary for name, form in forms.FORMATS.items()})}
-A directory that is none of these is looked through, with the directories in it. Pickles are never
-run. All prompts are read before the first is put into the library.
+Any other directory is searched recursively. Pickles are never run. All prompts are read before the
+first is added.
 
-A prompt is called as its file or directory is. Give what the files do not tell.""",
+A prompt is named for its file or directory. The flags give what the files do not record.""",
     )
-    imported.add_argument("paths", nargs="+", metavar="path", help="prompts in any of these forms")
-    imported.add_argument("--name", help="what to call the prompt, of which there has to be one")
+    imported.add_argument("paths", nargs="+", metavar="path", help="prompts in these formats")
+    imported.add_argument("--name", help="the prompt's name; for a single prompt only")
     imported.add_argument("--task", help="the task that the prompts were tuned on")
     imported.add_argument(
         "--backbone",
-        help="the name of the frozen model that they are for; a prompt that does not know it is "
-        "compared with any prompt of its width",
+        help="the name of the frozen model that they were tuned on; search compares a prompt of an "
+        "unknown model with every prompt of its width",
     )
 
     export = subcommand(
         "export",
-        commands.export,
-        "writes a prompt in the form of another system",
+        commands.export_prompt,
+        "writes a prompt in the format of another system",
         examples=(
             "prompts sst2 --to=sst2_adapter --format=peft",
             "prompts sst2 --to=sst2.npy --format=npy",
         ),
         more=f"""\
-The forms are
+The formats are
 {_table({f"{name}:": forms.FORMATS[name].summary for name in forms.WRITTEN})}
-Only safetensors keeps the metadata and the task embedding; other forms hold the prompt alone.""",
+Only safetensors keeps the metadata and the task embedding; the others keep the prompt alone.""",
     )
     _add_name(export)
-    export.add_argument("--to", required=True, metavar="PATH", help="where; nothing may be there")
-    export.add_argument("--format", required=True, metavar="FORM", help="one of the forms above")
+    export.add_argument(
+        "--to", required=True, metavar="PATH", help="a path that does not exist yet"
+    )
+    export.add_argument("--format", required=True, metavar="FORMAT", help="a format listed above")
     export.add_argument(
         "--base_model",
         metavar="MODEL",
-        help="for peft: what PEFT loads as the model, a name on the Hugging Face hub or a "
-        "directory; known for the backbones of configs/models",
+        help="for peft: the model that PEFT loads, a name on the Hugging Face hub or a directory; "
+        "not needed for the backbones of configs/models",
     )
 
     subcommand(
         "verify",
-        commands.verify,
+        commands.verify_library,
         "reads every prompt and compares it with its digest",
         examples=("prompts",),
         more="""\
-Nothing is deleted. Adding a damaged prompt again mends it. The index is made anew.""",
+Deletes nothing, and rebuilds the index. Add a damaged prompt again to repair it.""",
     )
 
     compared = subcommand(
         "compare",
-        compare,
-        "relates how alike prompts are to how well they do on other tasks",
+        compare_prompts,
+        "relates the similarity of prompts to their scores on other tasks",
         examples=(
             "prompts --matrix=zero_shot.csv --report=report",
             "published t5_small --matrix=t5_small/zero_shot.csv",
         ),
         more=r"""
-No model is needed. The prompts at each path (files in any form that import reads, or directories of
-them) are put into the library first, which is made where it is not there. A prompt that does not
-name its task is of the task that its file is named for.
+Needs no model. First adds the prompts at each path (files in any format that import reads, or
+directories of them) to the library, and makes the library if it does not exist. A prompt that does
+not record its task is taken to be of the task that its file is named for.
 
-The matrix is a CSV file of scores: its first line is target\source and the names of the sources,
-each other line the name of a target and its score with the prompt of each source, used as it is.
-Scores are 0 to 1 or 0 to 100; empty is a score that there is none of. Each target has to be a
-source too: a score counts relative to that of the target's own prompt, which itself is never
-retrieved. Of several prompts of a task, similarities are means."""[1:],
+The matrix is a CSV file of zero-shot scores. Its first line is target\source and the names of the
+sources; every other line is the name of a target and its score with the prompt of each source.
+Scores are 0 to 1 or 0 to 100; leave missing ones empty. Every target must be a source too: scores
+are relative to that of the target's own prompt, which is never retrieved. With several prompts of
+a task, similarities are averaged."""[1:],
     )
-    compared.add_argument("paths", nargs="*", metavar="path", help="prompts to put into it first")
-    compared.add_argument("--matrix", required=True, metavar="FILE", help="the scores")
+    compared.add_argument("paths", nargs="*", metavar="path", help="prompts to add first")
+    compared.add_argument("--matrix", required=True, metavar="FILE", help="the CSV file of scores")
     compared.add_argument(
         "--report",
         metavar="FOLDER",
-        help="writes a page, index.html, there, with its tables and pictures",
+        help="writes a page, index.html, to this folder, with tables and figures",
     )
     compared.add_argument(
         "--k",
         metavar="NUMBERS",
-        help="how many sources to retrieve, such as 1,3, in place of 1,3,6,9,12,15",
+        help="numbers of sources to retrieve, such as 1,3; default 1,3,6,9,12,15",
     )
     compared.add_argument(
-        "--targets", help="only these targets, such as those of one metric, with commas between"
+        "--targets", help="only these targets, separated by commas, such as those of one metric"
     )
     lines = "\n".join(first_examples)
     parser.epilog = f"""\
 examples:
 {lines}
 
-A library is a directory: copy it, and it is copied. Many processes may add prompts at once.
+A library is a directory that can be copied and that many processes can add prompts to at once.
 `{PROGRAM} SUBCOMMAND --help` shows the flags of a subcommand."""
     return parser, list(group.choices)
 
 
 def _add_choice(parser: Parser) -> None:
-    """Adds the flags that choose prompts."""
+    """Adds the flags that filter prompts."""
     for flag, meaning in (
         ("--task", "tuned on this task or mixture"),
-        ("--backbone", "of this backbone: its name, or the beginning of its digest"),
-        ("--metric", f"with this metric, the best first; else {commands.METRIC} is shown"),
+        ("--backbone", "of this backbone: its name, or the start of its digest"),
+        ("--metric", f"with this metric, the best first; {commands.METRIC} is shown by default"),
     ):
         parser.add_argument(flag, help=f"only prompts {meaning}")
     least = "only prompts with at least this value of the metric"
@@ -251,12 +253,12 @@ def _add_choice(parser: Parser) -> None:
 
 def _add_name(parser: Parser) -> None:
     parser.add_argument(
-        "name", help="the prompt's name, or its id or digest, or the beginning of one"
+        "name", help="the prompt's name, id or digest, or the start of one of these"
     )
 
 
 def _add_json(parser: Parser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="prints one JSON object per line")
 
 
 def _table(texts: dict[str, str]) -> str:

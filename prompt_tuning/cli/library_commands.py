@@ -1,4 +1,4 @@
-"""What the subcommands of `prompt-tuning library` do, each by its flags."""
+"""The subcommands of `prompt-tuning library`, each a function of its flags."""
 
 import argparse
 import dataclasses
@@ -16,40 +16,40 @@ from prompt_tuning.transfer.library.provenance import provenance
 from prompt_tuning.types import UserError, nearest
 
 METRIC = "validation"
-"""The metric that is shown where none is asked for."""
+"""The metric shown by default."""
 
-_FACTS = ("name", "task", "backbone")  # what a prompt may be said to have when it is imported
+_FACTS = ("name", "task", "backbone")  # metadata that flags of `import` set
 
 
-def add(flags: argparse.Namespace) -> None:
-    """Puts prompt files, and the best prompts of runs, into a library.
+def add_prompts(flags: argparse.Namespace) -> None:
+    """Adds prompt files, and the best prompts of runs, to a library.
 
     Raises:
-        UserError: A path leads to no prompt, or a prompt cannot be read; then nothing is added. Or
-            one cannot be written; those before it are there, each of them whole.
+        UserError: A path has no prompt, or a prompt cannot be read; then nothing is added. Or a
+            prompt cannot be written; then those before it are added.
     """
     paths = [file for path in flags.paths for file in _prompt_files(Path(path).expanduser())]
-    _put(flags.directory, [_own(path, flags.embedding_step) for path in paths], "added")
+    _add(flags.directory, [_load(path, flags.embedding_step) for path in paths], "added")
 
 
 def import_prompts(flags: argparse.Namespace) -> None:
-    """Puts prompts in any form into a library.
+    """Adds prompts in any format to a library.
 
     Raises:
-        UserError: As `add`, or a prompt says of itself something other than the flags.
+        UserError: As `add_prompts`, or the flags contradict a prompt's metadata.
     """
-    paths, others = _forms_at([Path(path).expanduser() for path in flags.paths])
+    paths, others = _find_prompts([Path(path).expanduser() for path in flags.paths])
     if flags.name and len(paths) > 1:
         raise UserError(f"--name={flags.name} is for one prompt, and there are {len(paths)}")
-    _put(flags.directory, [_foreign(path, flags) for path in paths], "imported", others)
+    _add(flags.directory, [_convert(path, flags) for path in paths], "imported", others)
 
 
-def export(flags: argparse.Namespace) -> None:
-    """Writes a prompt of a library in another form.
+def export_prompt(flags: argparse.Namespace) -> None:
+    """Writes a prompt of a library in another format.
 
     Raises:
-        UserError: There is no such library, prompt or form, something is at the path already, or it
-            cannot be written.
+        UserError: There is no such library, prompt or format, the path exists, or it cannot be
+            written.
     """
     library = Library(flags.directory)
     entry = library.find(flags.name)
@@ -65,21 +65,21 @@ def export(flags: argparse.Namespace) -> None:
 
 
 def list_prompts(flags: argparse.Namespace) -> None:
-    """Prints the prompts of a library that the flags choose.
+    """Prints the prompts of a library that match the flags.
 
     Raises:
         UserError: There is no such library or no such prompt.
     """
     library = Library(flags.directory)
-    entries = [entry for entry in _chosen(library, flags) if library.has(entry)]
+    entries = [entry for entry in _select(library, flags) if library.has(entry)]
     if flags.json:
         library_lines.print_json(library_lines.as_json(entry) for entry in entries)
     else:
         library_lines.print_table(entries, flags.metric or METRIC)
 
 
-def search(flags: argparse.Namespace) -> None:
-    """Prints the prompts of a library that are most similar to one.
+def search_prompts(flags: argparse.Namespace) -> None:
+    """Prints the prompts of a library that are most similar to a given one.
 
     Raises:
         UserError: There is no such library or prompt, or prompts are of different backbones.
@@ -87,17 +87,17 @@ def search(flags: argparse.Namespace) -> None:
     if flags.top < 1:
         raise UserError(f"--top={flags.top}: give 1 or more")
     library = Library(flags.directory)
-    entries = _chosen(library, flags)
+    entries = _select(library, flags)
     path = Path(flags.like).expanduser()
     like = files.load(path) if path.is_file() else library.load(library.find(flags.like))
     itself = entry_of(like, library.path, 0).content
     others = [entry for entry in entries if entry.content != itself]
     if not others:
-        raise UserError(f"library {library.path} has no prompt but '{flags.like}' to compare with")
+        raise UserError(f"library {library.path} has no prompt to compare with '{flags.like}'")
     ranking = library.search(like, others, flags.similarity)
     first = list(itertools.islice((pair for pair in ranking if library.has(pair[0])), flags.top))
     if not first:
-        raise UserError(f"library {library.path}: all other prompts are damaged, or gone")
+        raise UserError(f"library {library.path}: all other prompts are damaged or missing")
     if flags.json:
         library_lines.print_json(
             library_lines.as_json(entry, similarity=value) for entry, value in first
@@ -107,7 +107,7 @@ def search(flags: argparse.Namespace) -> None:
         library_lines.print_table(entries, flags.metric or METRIC, values)
 
 
-def show(flags: argparse.Namespace) -> None:
+def show_prompt(flags: argparse.Namespace) -> None:
     """Prints a prompt's metadata and its provenance.
 
     Raises:
@@ -116,7 +116,7 @@ def show(flags: argparse.Namespace) -> None:
     library = Library(flags.directory)
     entry = library.find(flags.name)
     if not library.has(entry):
-        raise UserError(f"prompt file {entry.path}: it is damaged; put it there again")
+        raise UserError(f"prompt file {entry.path}: it is damaged; add the prompt again")
     chain = provenance(entry, library.entries())
     if flags.json:
         sources = [source.name for source in chain.sources]
@@ -126,11 +126,11 @@ def show(flags: argparse.Namespace) -> None:
         library_lines.print_prompt(entry, chain)
 
 
-def verify(flags: argparse.Namespace) -> None:
-    """Prints what is wrong with a library.
+def verify_library(flags: argparse.Namespace) -> None:
+    """Checks a library and prints its problems.
 
     Raises:
-        UserError: There is no such library, or something is wrong with it.
+        UserError: There is no such library, or it has problems.
     """
     library = Library(flags.directory)
     problems = library.verify()
@@ -145,8 +145,8 @@ def verify(flags: argparse.Namespace) -> None:
     print(f"{library.path}: {len(entries)} prompts, all whole{placements(entries)}")
 
 
-def _chosen(library: Library, flags: argparse.Namespace) -> list[Entry]:
-    """Returns the prompts that the flags choose, by name or, where a metric is given, by that.
+def _select(library: Library, flags: argparse.Namespace) -> list[Entry]:
+    """Returns the prompts that match the flags, by name, or best first with --metric.
 
     Raises:
         UserError: There are none.
@@ -156,14 +156,14 @@ def _chosen(library: Library, flags: argparse.Namespace) -> list[Entry]:
         task=flags.task, backbone=flags.backbone, metric=metric, at_least=flags.at_least
     )
     if not entries:
-        raise UserError(_nothing(library, flags, metric))
+        raise UserError(_no_match(library, flags, metric))
     if flags.metric:
         entries.sort(key=lambda entry: -entry.metrics[flags.metric])
     return entries
 
 
-def _nothing(library: Library, flags: argparse.Namespace, metric: str | None) -> str:
-    """Returns why no prompt is chosen."""
+def _no_match(library: Library, flags: argparse.Namespace, metric: str | None) -> str:
+    """Returns why no prompt matches the flags."""
     path, entries = library.path, library.entries()
     if not entries:
         return f"library {path} has no prompts; prompt-tuning library add {path} PATH adds some"
@@ -177,17 +177,17 @@ def _nothing(library: Library, flags: argparse.Namespace, metric: str | None) ->
             return (
                 f"library {path} has no prompt with the {kind} '{wanted}'{nearest(wanted, names)}"
             )
-    return f"library {path} has no prompt that fits all of the flags; leave some out"
+    return f"library {path} has no prompt that matches all flags; leave some out"
 
 
-def _put(directory: str, prompts: Sequence[Prompt], done: str, others: Sequence[Path] = ()) -> None:
-    """Puts prompts into a library, and prints what is new; makes the library where it is not there.
+def _add(directory: str, prompts: Sequence[Prompt], done: str, others: Sequence[Path] = ()) -> None:
+    """Adds prompts to a library and prints a line for each; makes the library if need be.
 
     Args:
-        directory: The library's.
+        directory: The library's directory.
         prompts: The prompts.
-        done: What is said of a new one.
-        others: Files that were left alone, which are named too.
+        done: What to print before the name of a new prompt.
+        others: Files that are not prompts, to print.
 
     Raises:
         UserError: A prompt or the library cannot be written.
@@ -204,13 +204,13 @@ def _put(directory: str, prompts: Sequence[Prompt], done: str, others: Sequence[
 
 
 def _prompt_files(path: Path) -> list[Path]:
-    """Returns a file itself, or the best prompts of a run's finished rows."""
+    """Returns a file, or the best prompts of a run's finished rows."""
     if not path.is_dir():
         return [path]
     rows = sorted(path.glob("prompts/*/row.json"))
     if not rows and any(path.glob("prompts/*.safetensors")):
         raise UserError(
-            f"{path}: it is a library; give the files in it, {path / 'prompts'}/*.safetensors"
+            f"{path}: it is a library; give its files, {path / 'prompts'}/*.safetensors"
         )
     if not rows:
         raise UserError(
@@ -219,21 +219,20 @@ def _prompt_files(path: Path) -> list[Path]:
     return [row.with_name("best.safetensors") for row in rows]
 
 
-def _own(path: Path, embedding_step: int | None) -> Prompt:
-    """Reads a prompt of ours, with the one after `embedding_step` steps as its embedding."""
+def _load(path: Path, embedding_step: int | None) -> Prompt:
+    """Reads a prompt file, with that of its row after `embedding_step` steps as its embedding."""
     prompt = files.load(path)
     if not prompt.metadata.get("name"):
         raise UserError(
-            f"prompt file {path}: it does not tell its name, task and backbone; "
-            "prompt-tuning library import takes such files"
+            f"prompt file {path}: it does not record its name, task and backbone; "
+            "use prompt-tuning library import"
         )
     if embedding_step is None:
         return prompt
     early_path = path.with_name(f"step_{embedding_step}.safetensors")
     if not early_path.exists():
         raise UserError(
-            f"prompt file {early_path}: cannot read it, as it is not there; give a step that "
-            "train.save_steps kept"
+            f"prompt file {early_path}: it does not exist; give a step of train.save_steps"
         )
     early = files.load(early_path)
     same_row = early.metadata.get("name") == prompt.metadata["name"]
@@ -242,41 +241,41 @@ def _own(path: Path, embedding_step: int | None) -> Prompt:
     return prompt.embedded(early.array, embedding_step)
 
 
-def _forms_at(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Returns the prompts at some paths, in any form, and what else there is."""
+def _find_prompts(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Returns the prompts at some paths, in any format, and the other files there."""
     prompts, others = [], []
     for path in paths:
         if any(path.glob("prompts/*/row.json")):
             raise UserError(
-                f"{path}: it is a run's directory, with prompts of many steps; prompt-tuning "
-                "library add takes the best ones"
+                f"{path}: it is the directory of a run, with prompts of many steps; use "
+                "prompt-tuning library add, which takes the best ones"
             )
         if (path / "index.safetensors").is_file() and (path / "prompts").is_dir():
             raise UserError(
-                f"{path}: it is a library; prompt-tuning library add takes the files in it, "
+                f"{path}: it is a library; use prompt-tuning library add with its files, "
                 f"{path / 'prompts'}/*.safetensors"
             )
-        of_path, other = forms.find(path)
-        if not of_path:
+        prompts_there, others_there = forms.find(path)
+        if not prompts_there:
             raise UserError(
                 f"{path}: there is no prompt in this directory; see prompt-tuning library import "
-                "--help for what prompts are"
+                "--help for the formats"
             )
-        prompts += of_path
-        others += other
+        prompts += prompts_there
+        others += others_there
     return prompts, others
 
 
-def _foreign(path: Path, flags: argparse.Namespace) -> Prompt:
-    """Reads a prompt in any form, with what the flags say of it."""
+def _convert(path: Path, flags: argparse.Namespace) -> Prompt:
+    """Reads a prompt in any format, with the metadata that the flags give."""
     prompt = forms.read(path)
-    said = {fact: value for fact in _FACTS if (value := getattr(flags, fact))}
-    if forms.IMPORTED_FROM not in prompt.metadata:  # This project's own files know what they are.
-        for fact, value in said.items():
+    given = {fact: value for fact in _FACTS if (value := getattr(flags, fact))}
+    if forms.IMPORTED_FROM not in prompt.metadata:  # A file of this project, with metadata.
+        for fact, value in given.items():
             if prompt.metadata.get(fact, value) != value:
                 raise UserError(
                     f"prompt file {path}: its {fact} is {prompt.metadata[fact]}; leave out "
                     f"--{fact}={value}"
                 )
     name = prompt.metadata.get("name") or path.stem
-    return dataclasses.replace(prompt, metadata={**prompt.metadata, "name": name, **said})
+    return dataclasses.replace(prompt, metadata={**prompt.metadata, "name": name, **given})

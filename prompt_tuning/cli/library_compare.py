@@ -1,4 +1,4 @@
-"""`prompt-tuning library compare`: whether prompts that are alike do well on each other's tasks."""
+"""`prompt-tuning library compare`: how well similarity predicts transfer between tasks."""
 
 import argparse
 import datetime
@@ -33,22 +33,22 @@ _TABLES = (
 )
 
 
-def compare(flags: argparse.Namespace) -> None:
-    """Prints how well similarity tells which source's prompt does best on a target.
+def compare_prompts(flags: argparse.Namespace) -> None:
+    """Prints how well similarity predicts which source's prompt does best on a target.
 
     Raises:
-        UserError: The matrix is malformed, a task of it has no prompt, or prompts of different
-            backbones are to be compared; then no report is written.
+        UserError: The matrix is malformed, one of its tasks has no prompt, or the prompts are of
+            different backbones; then no report is written.
     """
     matrix = score_matrix.read(Path(flags.matrix).expanduser())
     if flags.targets:
         matrix = matrix.restricted([name.strip() for name in flags.targets.split(",")])
-    ks = _numbers(flags.k, len(matrix.sources))
-    library = _filled(flags.directory, flags.paths)
-    study = compared(library, matrix, ks, Path(flags.matrix).name)
-    console = Console()
+    ks = _parse_ks(flags.k, len(matrix.sources))
+    library = _open_library(flags.directory, flags.paths)
+    study = build_study(library, matrix, ks, Path(flags.matrix).name)
+    console = Console(highlight=False)
     for table_of in _TABLES:
-        console.out(text(table_of(study), console.width), highlight=False)
+        console.out(text(table_of(study), console.width))
     if flags.report:
         folder = Path(flags.report).expanduser()
         try:
@@ -57,11 +57,17 @@ def compare(flags: argparse.Namespace) -> None:
             raise UserError(
                 f"report {folder}: cannot write it ({error.strerror}); give another directory"
             ) from error
-        console.out(f"the report is {folder / 'index.html'}", highlight=False)
+        console.out(f"the report is {folder / 'index.html'}")
 
 
-def compared(library: Library, matrix: ScoreMatrix, ks: Sequence[int], name: str) -> Study:
-    """Returns the study of the prompts of a library by a matrix called `name`.
+def build_study(library: Library, matrix: ScoreMatrix, ks: Sequence[int], name: str) -> Study:
+    """Builds the study of a library's prompts from a matrix of zero-shot scores.
+
+    Args:
+        library: The prompts.
+        matrix: The scores.
+        ks: Numbers of sources to retrieve.
+        name: The matrix's name, for the title.
 
     Raises:
         UserError: A task of the matrix has no prompt, or backbones differ.
@@ -96,8 +102,8 @@ def compared(library: Library, matrix: ScoreMatrix, ks: Sequence[int], name: str
     )
 
 
-def _numbers(text: str | None, sources: int) -> list[int]:
-    """Returns how many sources to retrieve, of those other than the target itself."""
+def _parse_ks(text: str | None, sources: int) -> list[int]:
+    """Parses the numbers of sources to retrieve, among those other than the target."""
     if text is None:
         return [k for k in _KS if k < sources] or [1]
     words = [word.strip() for word in text.split(",")]
@@ -109,13 +115,13 @@ def _numbers(text: str | None, sources: int) -> list[int]:
     return sorted({int(word) for word in words})
 
 
-def _filled(directory: str, paths: Sequence[str]) -> Library:
-    """Opens the library, with what is at the paths put into it."""
+def _open_library(directory: str, paths: Sequence[str]) -> Library:
+    """Opens the library, after adding the prompts at some paths."""
     if not paths:
         return Library(directory)
     files = [file for path in paths for file in forms.find(Path(path).expanduser())[0]]
     if not files:
-        raise UserError(f"{', '.join(paths)}: there is no prompt; give files of prompts")
+        raise UserError(f"{', '.join(paths)}: there is no prompt; give prompt files")
     prompts = [forms.read(path) for path in files]
     library = Library.create(directory)
     library.add(prompts)

@@ -11,8 +11,9 @@ from rich.console import Console
 from prompt_tuning.analysis import library_report, results, table
 from prompt_tuning.analysis.library_report import Comparison, StartRows
 from prompt_tuning.cli.flags import RunFlags
-from prompt_tuning.cli.run import RunSettings, run_plan
+from prompt_tuning.cli.run import RunSettings, open_run
 from prompt_tuning.storage import write_text
+from prompt_tuning.training.loop import tune
 from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
@@ -39,22 +40,21 @@ def library_spot(
     """Embeds a task, tunes it from the most similar prompts of a library, and keeps the best.
 
     Args:
-        run: Where, and with which model and settings.
-        task: The target task or mixture; None for the task of the user's own file.
-        plan: How prompts are retrieved, and the schedules.
+        run: Directory, model, data and tuning settings.
+        task: The target task or mixture; None for the task of TASK_FILE.
+        plan: Settings of retrieval, and the schedules.
         library: Directory of the library.
-        flags: What the command line sets.
+        flags: Settings from the command line.
     """
-    console = Console()
-    tell = functools.partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    name, opened, setup = _one_task(run.setup, task), Library(library), run.setup
+    console = Console(highlight=False)
+    name, prompts, setup = _one_task(run.setup, task), Library(library), run.setup
     model = candidates = None
     if flags.dry_run and setup.planned_model is not None:
-        tell(f"Library {library}: it is looked through once the model is here.")
+        console.out(f"Library {library}: it is searched once the model is downloaded.")
     else:
         model = setup.open_model()
         candidates = find_candidates(
-            opened,
+            prompts,
             backbone=model.name,
             backbone_digest=model.digest,
             prompt_length=run.tuning.prompt_length,
@@ -62,17 +62,18 @@ def library_spot(
             placement=run.tuning.placed,
             target_prefix=setup.target_prefix or "",
         )
-    transfer = LibrarySpot(settings=plan, task=name, candidates=candidates, tell=tell)
-    done = run_plan(transfer, run, flags, console, model)
-    if done is None:
+    transfer = LibrarySpot(settings=plan, task=name, candidates=candidates, tell=console.out)
+    opened = open_run(transfer, run, flags, console, model)
+    if opened is None:
         return
-    starts, directory = done[0], done[1].directory
+    directory = opened.directory
+    starts = transfer.run(functools.partial(tune, run=opened), directory)
     comparison = library_report.compare(_start_rows(starts))
     best = starts[comparison.starts.index(comparison.best)]
     kept, path = keep(best, plan, name, directory)
-    report(comparison, name, directory, console)
-    tell(library_report.verdict(comparison))
-    tell(
+    _write_report(comparison, name, directory, console)
+    console.out(library_report.verdict(comparison))
+    console.out(
         f"Kept: {path}, {_origin(best, kept)}. To add it to the library, with its embedding:\n"
         f"    prompt-tuning library add {shlex.quote(library)} {shlex.quote(path)}\n"
         f"Tables and learning curves: {directory.report}; scores: {directory.results}; "
@@ -80,28 +81,23 @@ def library_spot(
     )
 
 
-def report(comparison: Comparison, task: str, directory: RunDirectory, console: Console) -> None:
-    """Writes `results.json` and `report/`, and prints the table.
-
-    Args:
-        comparison: All starts of the run.
-        task: The target task.
-        directory: Where the run's files are.
-        console: Where to print.
-    """
+def _write_report(
+    comparison: Comparison, task: str, directory: RunDirectory, console: Console
+) -> None:
+    """Writes `results.json` and `report/`, and prints the table."""
     results.write(directory.results, [row for start in comparison.starts for row in start.rows])
     shown = library_report.library_table(comparison, task)
     write_text(directory.report / "library.md", table.markdown(shown))
     write_text(directory.report / "library.csv", library_report.comma_separated(comparison))
-    title = f"{task}: starts from a library, and without"
+    title = f"{task}: starts from a library, and without one"
     library_report.curves_plot(comparison, directory.report / "curves.png", title=title)
-    console.out(table.text(shown, console.width), highlight=False)
+    console.out(table.text(shown, console.width))
 
 
 def start_names(prompts: Sequence[Ranked]) -> dict[str, str]:
-    """Returns a name for each prompt by its id: its task, with its seed where that needs be told.
+    """Returns a display name for each prompt by its id.
 
-    A prompt that they do not tell from another, or that has no task, goes by its id.
+    The name is the shortest unique one of: the task, the task with the seed, the id.
     """
     ways: Sequence[Callable[[Ranked], str]] = (
         lambda prompt: prompt.task,
@@ -120,32 +116,32 @@ def _one_task(setup: Setup, task: str | Sequence[str] | None) -> str:
     names = setup.named_tasks(task)
     if len(names) != 1:
         raise UserError(
-            f"--library: a run is of one task, and MIXTURE_OR_TASK_NAME has {len(names)}; "
-            "run one after another, as points of SWEEP"
+            f"--library: a run has one target task, and MIXTURE_OR_TASK_NAME has {len(names)}; "
+            "run them one after another, as points of SWEEP"
         )
     return names[0]
 
 
 def _origin(best: Started, kept: RowResult) -> str:
-    """Says which row and step the prompt that is kept comes from, and what it scores."""
+    """Describes the kept prompt: its row, step and scores."""
     unchanged = " (a prompt of the library, unchanged)" if best.prompt and not kept.step else ""
     return (
-        f"of {kept.row['name']} at step {kept.step}{unchanged}: "
+        f"from {kept.row['name']} at step {kept.step}{unchanged}: "
         f"{kept.validation:.1f} on validation, {kept.score:.1f} on {kept.split}"
     )
 
 
-def _start_rows(found: Sequence[Started]) -> list[StartRows]:
-    """Returns what a table has of each start; retrieved prompts go by their source tasks."""
-    names = start_names([started.prompt for started in found if started.prompt])
-    starts = []
-    for started in found:
+def _start_rows(starts: Sequence[Started]) -> list[StartRows]:
+    """Returns the results rows of each start; retrieved prompts are named for their tasks."""
+    names = start_names([started.prompt for started in starts if started.prompt])
+    named = []
+    for started in starts:
         rows = [outcome.result() for outcome in started.outcomes]
         if started.prompt is None:
             init: str = rows[0]["init"]
-            starts.append(StartRows(_VANILLA.get(init, init), None, rows))
+            named.append(StartRows(_VANILLA.get(init, init), None, rows))
         else:
             name = names[started.prompt.id]
             rows = [row | {"source": name} for row in rows]
-            starts.append(StartRows(name, started.prompt.similarity, rows))
-    return starts
+            named.append(StartRows(name, started.prompt.similarity, rows))
+    return named

@@ -1,4 +1,4 @@
-"""The console script `prompt-tuning`: flags, help, and errors in one line."""
+"""The console script `prompt-tuning`: dispatch to commands, help, and one-line errors."""
 
 import argparse
 import contextlib
@@ -27,16 +27,16 @@ Call = Callable[[], object]
 def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = COMMANDS) -> int:
     """Runs one command and returns its exit status.
 
-    The status is 2 for bad input or a full or unwritable disk, which is told in one line, and 130
-    when the user interrupts. Any other exception is a bug, and keeps its traceback.
+    Exits with 2 on bad input or a full or unwritable disk, after a one-line message, and with 130
+    when the user interrupts. Any other exception is a bug and keeps its traceback.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     warnings.formatwarning = _format_warning
     try:
         if not words or words[0] in ("-h", "--help", "help"):
-            from prompt_tuning.cli import help_text
+            from prompt_tuning.cli.help_text import overview_help
 
-            print(help_text.overview({**commands, **PLAIN_COMMANDS}))
+            print(overview_help({**commands, **PLAIN_COMMANDS}))
         elif words[0] == "--version":
             print(f"prompt-tuning {prompt_tuning.__version__}")
         elif words[0] in PLAIN_COMMANDS:
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
         print("interrupted; run the same command again to resume", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output, such as `head`, has gone; Python would complain again at exit.
+        # The reader of our output, such as `head`, is gone; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
@@ -64,11 +64,14 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] = CO
 
 
 def _prepare(words: Sequence[str], commands: Mapping[str, Command]) -> Call | None:
-    """Returns a command with its arguments, or None where there is nothing to run."""
-    with _not_collecting():
-        # Imported here because JAX, which comes with it, would make --help wait.
-        from prompt_tuning.cli import command_config, configuration, gin_config, registry
-        from prompt_tuning.cli.flags import RunFlags, of_gin_command
+    """Returns a command with its arguments, or None if there is nothing to run."""
+    with _no_garbage_collection():
+        # Imported here because `--help` needs none of it.
+        from prompt_tuning.cli.command_config import read_command_config
+        from prompt_tuning.cli.configuration import config_text
+        from prompt_tuning.cli.flags import RunFlags, parse_gin_flags
+        from prompt_tuning.cli.gin_config import SWEEP, operative_config
+        from prompt_tuning.cli.registry import find_configurable
         from prompt_tuning.types import UserError, nearest
 
     name, *rest = words
@@ -77,56 +80,47 @@ def _prepare(words: Sequence[str], commands: Mapping[str, Command]) -> Call | No
         raise UserError(
             f"no command {name!r}{nearest(name, known)}; the commands are {', '.join(known)}"
         )
-    flags, bindings = of_gin_command(name, rest)
+    flags, bindings = parse_gin_flags(name, rest)
     command = commands[name]
     if flags.help:
-        from prompt_tuning.cli import help_text
+        from prompt_tuning.cli.help_text import command_help
 
-        print(help_text.of_command(name, command))
+        print(command_help(name, command))
         return None
     if flags.library is not None and command.with_library:
         command = command.with_library
-    with _not_collecting():
+    with _no_garbage_collection():
         importlib.import_module(command.module)
     search_paths = [path for item in flags.gin_search_paths for path in item.split(",") if path]
-    config = command_config.read(name, command, flags.gin_file, bindings, search_paths)
-    taken = inspect.signature(registry.configurable(command.function)).parameters
+    config = read_command_config(name, command, flags.gin_file, bindings, search_paths)
+    taken = inspect.signature(find_configurable(command.function)).parameters
     taken = {*taken, *(RunFlags._fields if "flags" in taken else ())}
     for flag in ("tfds_data_dir", "library"):
         if getattr(flags, flag) is not None and flag not in taken:
             raise UserError(f"--{flag}: it has no effect on {name!r}; leave it out")
     bind = functools.partial(_bind, command.function, flags)
-    if gin_config.sweep_of(config) is not None:
-        swept = _sweep(config, command.function, flags, bind)
-        if swept is not None:
-            return swept
-    used = gin_config.operative(config, command.function)
+    if config.bindings[SWEEP].value is not None:
+        from rich.console import Console
+
+        from prompt_tuning.cli import sweep
+
+        points = sweep.sweep_points(config, command.function)
+        if points:
+            model_dir = None if flags.dry_run else sweep.sweep_directory(config)
+            console = Console(highlight=False)
+            return functools.partial(sweep.run_points, points, bind, model_dir, console)
+    used = operative_config(config, command.function)
     if flags.dry_run:
-        print(configuration.text(used))
+        print(config_text(used))
     return bind(used)
 
 
-def _sweep(
-    config: "Config", function: str, flags: argparse.Namespace, bind: Callable[["Config"], Call]
-) -> Call | None:
-    """Returns what runs the points of a sweep; None where the command has none."""
-    from rich.console import Console
-
-    from prompt_tuning.cli import sweep
-
-    points = sweep.points(config, function)
-    if not points:
-        return None
-    model_dir = None if flags.dry_run else sweep.directory(config)
-    return functools.partial(sweep.run, points, bind, model_dir, Console())
-
-
 @contextlib.contextmanager
-def _not_collecting() -> Iterator[None]:
-    """Keeps Python from looking for garbage in a block of imports, which make next to none.
+def _no_garbage_collection() -> Iterator[None]:
+    """Disables the garbage collector during imports, which saves a fifth of their time.
 
-    Looking would be a fifth of the time they take. What they made stays, and is not looked at
-    later either: each look would take a fifth of a second.
+    Imported objects stay, so they are also excluded from later collections, each of which would
+    take a fifth of a second.
     """
     gc.disable()
     try:
@@ -137,18 +131,20 @@ def _not_collecting() -> Iterator[None]:
 
 
 def _bind(name: str, flags: argparse.Namespace, used: "Config") -> Call:
-    """Returns the function of a command with what it uses and the flags that it takes."""
-    from prompt_tuning.cli import configuration, gin_config, registry
+    """Returns the command's function with its arguments from gin and the command line."""
+    from prompt_tuning.cli.configuration import config_text
     from prompt_tuning.cli.flags import RunFlags
+    from prompt_tuning.cli.gin_config import build_arguments
+    from prompt_tuning.cli.registry import find_configurable
 
-    function = registry.configurable(name)
+    function = find_configurable(name)
     taken = inspect.signature(function).parameters
-    of_run = RunFlags(flags.dry_run, flags.tfds_data_dir, configuration.text(used))
-    values = {**of_run._asdict(), "flags": of_run, "library": flags.library}
-    arguments = gin_config.arguments(used, name)
+    run_flags = RunFlags(flags.dry_run, flags.tfds_data_dir, config_text(used))
+    values = {**run_flags._asdict(), "flags": run_flags, "library": flags.library}
+    arguments = build_arguments(used, name)
     arguments |= {parameter: value for parameter, value in values.items() if parameter in taken}
     if flags.dry_run and not {"flags", "dry_run"} & {*taken}:
-        return lambda: None  # Its configuration is all that a dry run shows.
+        return lambda: None  # The configuration is printed, and nothing else is known beforehand.
     return functools.partial(function, **arguments)
 
 
@@ -163,14 +159,14 @@ def _format_warning(
     lineno: int,
     line: str | None = None,
 ) -> str:
-    """Returns a warning of ours as one line; another keeps its place in the code."""
+    """Formats this package's warnings as one line, and others as Python does."""
     if filename.startswith(_ROOT):
         return f"prompt-tuning: warning: {message}\n"
     return _python_format(message, category, filename, lineno, line)
 
 
 def _one_line(error: BaseException) -> str | None:
-    """Returns the message of an error that is the user's to mend, None for a bug."""
+    """Returns the message of an error that the user can fix, None for a bug."""
     from prompt_tuning.types import UserError
 
     if isinstance(error, UserError):
@@ -187,10 +183,11 @@ def _one_line(error: BaseException) -> str | None:
     return None
 
 
+_FREE_SPACE = "free some space, then run the same command again to resume"
 _OTHER_PLACE = "choose another MODEL_DIR or CACHE_DIR, or change its permissions"
 _ENVIRONMENT_ERRORS = {
-    errno.ENOSPC: "free some space, then run the same command again to resume",
-    errno.EDQUOT: "free some space, then run the same command again to resume",
+    errno.ENOSPC: _FREE_SPACE,
+    errno.EDQUOT: _FREE_SPACE,
     errno.EACCES: _OTHER_PLACE,
     errno.EPERM: _OTHER_PLACE,
     errno.EROFS: _OTHER_PLACE,

@@ -1,4 +1,4 @@
-"""Prompt files opened together as a bank on their frozen model."""
+"""Opens prompt files together, as one bank on their frozen model."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -27,13 +27,13 @@ from prompt_tuning.types import UserError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PromptSettings:
-    """Which prompts a command uses, and how; gin calls it `Prompts`.
+    """The prompts that a command uses, and how; gin calls it `Prompts`.
 
     Attributes:
         files: Prompt file, or several.
-        decoder: How answers are read off the model.
-        batch_size: Examples decoded together, whatever their prompts.
-        placement: Where prompts stand among the inputs; None for where they were tuned to stand.
+        decoder: Decodes or ranks the answers.
+        batch_size: Examples decoded together; they may have different prompts.
+        placement: Where prompts stand among the inputs; None for the placement they were tuned at.
         setup: Frozen model and data.
     """
 
@@ -51,15 +51,16 @@ gin.external_configurable(Nucleus)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OpenPrompts:
-    """A bank of prompts and the model they are for.
+    """A bank of prompts, open on their frozen model.
 
     Attributes:
-        prompts: The prompt files' content.
-        bank: Their prompts.
-        names: A name for each prompt, all different.
-        model: The model.
-        settings: How they are used: where they stand, and with which data, as they were tuned.
-        remarks: What differs from their runs and may change scores a little, in lines.
+        prompts: The prompts with their metadata.
+        bank: The prompts as a bank.
+        names: A unique name for each prompt.
+        model: The frozen model.
+        settings: The settings, with the placement and target prefix that the prompts were tuned at.
+        remarks: Lines about settings that differ from the prompts' runs and may change scores a
+            little.
     """
 
     prompts: Sequence[files.Prompt]
@@ -71,14 +72,14 @@ class OpenPrompts:
 
     @property
     def setup(self) -> Setup:
-        """Frozen model and data, as the prompts were tuned with them."""
+        """Frozen model and data, with the target prefix that the prompts were tuned with."""
         return self.settings.setup
 
     def evaluator(self, shapes: Sequence[tuple[int, int]]) -> Evaluator:
-        """Returns what answers with these prompts, batches padded to some `shapes` (T, L).
+        """Returns an evaluator of these prompts, with batches padded to one of `shapes` (T, L).
 
         Raises:
-            UserError: The batch size is not positive, or cannot be cut over a layout's devices.
+            UserError: The batch size is not positive or not divisible among the devices.
         """
         return self.model.evaluator(
             self.settings.placement or PREFIX,
@@ -88,19 +89,19 @@ class OpenPrompts:
         )
 
     def label_words(self, labels: Sequence[str] | None) -> list[tuple[str, ...]]:
-        """Returns the labels that the decoder may choose among, for each prompt.
+        """Returns the labels that the decoder may rank, for each prompt.
 
         Args:
-            labels: Label strings; None for those that each prompt records.
+            labels: Label strings for all prompts; None for those that each prompt file records.
 
         Raises:
-            UserError: Labels are to be ranked, and a prompt has none.
+            UserError: The decoder is `Rank`, and a prompt has no labels.
         """
         words = [tuple(labels or prompt.label_words) for prompt in self.prompts]
         if isinstance(self.settings.decoder, Rank) and not all(words):
             raise UserError(
-                "@Rank() chooses among labels, and there are none in the file of prompt "
-                f"{self.names[words.index(())]}; set CLASS_LABELS"
+                f"@Rank() needs labels, and the file of prompt {self.names[words.index(())]} "
+                "records none; set CLASS_LABELS"
             )
         return words
 
@@ -111,15 +112,15 @@ class OpenPrompts:
         words: Sequence[tuple[str, ...]],
         most_tokens: int,
     ) -> tuple[list[str], int]:
-        """Answers texts, those of different prompts in the same batches.
+        """Predicts answers to texts, mixing prompts in batches.
 
         Args:
-            requests: Texts, each with the number of the prompt that answers it.
-            words: For each prompt the labels that the decoder may choose among.
-            most_tokens: Tokens of an answer at most, end of sequence included.
+            requests: Texts, each with the index of its prompt.
+            words: The labels that the decoder may rank, for each prompt.
+            most_tokens: Most tokens of an answer, end of sequence included.
 
         Returns:
-            The answers, and how many texts were too long for the model's setup and were cut.
+            The answers, and the number of texts that were cut to the setup's input length.
         """
         longest = self.setup.feature_lengths["inputs"]
         tokens = [self.model.vocabulary.encode(text) for text, _ in requests]
@@ -152,7 +153,7 @@ class OpenPrompts:
 
 
 def open_without_prompt(settings: PromptSettings) -> OpenPrompts:
-    """Opens a model that reads inputs alone: the bank holds one prompt without tokens."""
+    """Opens a model with a bank of one prompt without tokens, so that it reads inputs alone."""
     settings.setup.keep_compiled_programs()
     model = settings.setup.open_model()
     bank = no_prompt(model.width)
@@ -166,10 +167,10 @@ def open_without_prompt(settings: PromptSettings) -> OpenPrompts:
 
 
 def open_prompts(settings: PromptSettings) -> OpenPrompts:
-    """Opens prompt files, all of one length, and their frozen model.
+    """Opens prompt files and their frozen model.
 
     Raises:
-        UserError: A file is missing or damaged, or as `join_prompts`.
+        UserError: No files are given, a file is missing or damaged, or as `join_prompts`.
     """
     paths = [settings.files] if isinstance(settings.files, str) else list(settings.files)
     if not paths:
@@ -186,14 +187,14 @@ def join_prompts(
     """Joins prompts in a bank, and opens their frozen model.
 
     Args:
-        paths: Where the prompts are from, for messages.
+        paths: The prompts' files, for messages.
         prompts: The prompts, all of one length.
-        settings: How they are used.
-        model: The frozen model, where it is open already.
+        settings: How to use them.
+        model: The frozen model, if it is already open.
 
     Raises:
-        UserError: A prompt is for another model, length or width, or was tuned with other settings
-            than another one or than are set.
+        UserError: A prompt has another model, length or width, or its tuning settings contradict
+            `settings` or another prompt's.
     """
     placement = agreed(paths, prompts, "placement", chosen=settings.placement, default=PREFIX)
     try:
@@ -239,31 +240,27 @@ def join_prompts(
 
 
 def _as_tuned(setup: Setup, paths: Sequence[str], prompts: Sequence[files.Prompt]) -> Setup:
-    """Returns a setup with the target prefix of prompts, and their template of the user's file."""
+    """Sets the target prefix, and the template of TASK_FILE, to those the prompts record."""
     prefix = agreed(paths, prompts, "target_prefix", chosen=setup.target_prefix, default="")
     setup = dataclasses.replace(setup, target_prefix=prefix)
     name = setup.task_file.task_name
-    own = [
+    with_template = [
         (path, prompt)
         for path, prompt in zip(paths, prompts, strict=True)
         if prompt.metadata.get("task") == name and "input_template" in prompt.metadata
     ]
-    if not own:
+    if not with_template:
         return setup
+    own_paths, own_prompts = zip(*with_template, strict=True)
     chosen = chosen_template(setup.task_file)
-    template = agreed(
-        [path for path, _ in own],
-        [prompt for _, prompt in own],
-        "input_template",
-        chosen=chosen,
-        default="",
-    )
+    template = agreed(own_paths, own_prompts, "input_template", chosen=chosen, default="")
     return dataclasses.replace(
         setup, task_file=dataclasses.replace(setup.task_file, template=template)
     )
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
+    """Appends `#2`, `#3`, ... to repeated names."""
     counts: dict[str, int] = {}
     distinct = []
     for name in names:

@@ -32,16 +32,16 @@ SWEEPS = "sweeps"
 def report(
     *, run_dirs: str | Sequence[str], tables: str | Sequence[str] | None, output: str | None
 ) -> None:
-    """Prints the tables of finished runs, and writes them as text, Markdown, CSV and LaTeX.
+    """Prints the tables of finished runs and writes them as text, Markdown, CSV and LaTeX.
 
     Args:
-        run_dirs: Directory of a run or, at any depth, of several; or several such directories.
-        tables: Tables to make, of `TABLES`; None makes those that the runs have rows for.
-        output: Directory for the files; None is `report/` in the first of `run_dirs`.
+        run_dirs: Directory, or several, with runs at any depth.
+        tables: Names of tables, from `TABLES`; None makes all that the runs have rows for.
+        output: Directory for the files; None for `report/` in the first of `run_dirs`.
     """
     directories = [run_dirs] if isinstance(run_dirs, str) else list(run_dirs)
     if not directories:
-        raise UserError("there are no run directories; set REPORT_DIRS")
+        raise UserError("no run directories are given; set REPORT_DIRS")
     names = [tables] if isinstance(tables, str) else tables
     for name in names or ():
         if name not in TABLES:
@@ -49,35 +49,31 @@ def report(
             raise UserError(f"REPORT_TABLES: no table is called {name!r}{known}")
     runs = read_runs(directories)
     plain = whole(runs)
-    found = {
+    pages = {
         name: list(TABLES[name](runs if name == SWEEPS else plain)) for name in names or TABLES
     }
-    empty = [name for name, pages in found.items() if not pages]
+    empty = [name for name, of_table in pages.items() if not of_table]
     if names and empty:
         raise UserError(f"REPORT_TABLES: the runs have no rows for {', '.join(empty)}")
     folder = Path(output or f"{directories[0]}/report").expanduser()
-    console = Console()
-    for page in (page for pages in found.values() for page in pages):
-        console.out(rendering.text(page.table, console.width), highlight=False)
+    console = Console(highlight=False)
+    for page in (page for of_table in pages.values() for page in of_table):
+        console.out(rendering.text(page.table, console.width))
         page.write(folder)
     files = len({run.file for run in runs})
-    console.print(
-        f"{len(runs)} rows of {files} results files; the tables and charts are in {folder}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.out(f"{len(runs)} rows of {files} results files; tables and charts are in {folder}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """A table of the report, the name of its files, and what draws its chart where it has one."""
+    """A table of the report, the name of its files, and what draws its chart, if it has one."""
 
     name: str
     table: Table
     draw: Callable[[Path], None] | None = None
 
     def write(self, folder: Path) -> None:
-        """Writes every form of the table."""
+        """Writes the table in every format, and its chart."""
         write_text(folder / f"{self.name}.txt", rendering.text(self.table, 100))
         write_text(folder / f"{self.name}.md", rendering.markdown(self.table))
         write_text(folder / f"{self.name}.csv", rendering.comma_separated(self.table))
@@ -92,27 +88,22 @@ def _tasks(runs: Sequence[Run]) -> Iterator[Page]:
 
 
 def _glue(runs: Sequence[Run]) -> Iterator[Page]:
-    table = benchmark_table(runs, GLUE)
-    if table:
+    if table := benchmark_table(runs, GLUE):
         yield Page("glue", table)
 
 
 def _super_glue(runs: Sequence[Run]) -> Iterator[Page]:
-    table = benchmark_table(runs, SUPER_GLUE)
-    if table:
+    if table := benchmark_table(runs, SUPER_GLUE):
         yield Page("super_glue", table)
 
 
 def _sources(runs: Sequence[Run]) -> Iterator[Page]:
-    table = source_table(runs)
-    if table:
+    if table := source_table(runs):
         yield Page("sources", table)
 
 
 def _sizes(runs: Sequence[Run]) -> Iterator[Page]:
-    table = size_table(runs)
-
-    if table:
+    if table := size_table(runs):
         yield Page("sizes", table, functools.partial(size_chart, runs))
 
 
@@ -129,4 +120,4 @@ TABLES: Mapping[str, Callable[[Sequence[Run]], Iterator[Page]]] = {
     "sizes": _sizes,
     SWEEPS: _sweeps,
 }
-"""The tables of the report: by task, by benchmark, SPoT's Table 1 and Table 4, and of sweeps."""
+"""The tables of the report; `sources` and `sizes` are SPoT's Table 1 and Table 4."""

@@ -1,8 +1,6 @@
-"""What the commands that train share: from a configuration and a plan to results."""
+"""Opens the run of a plan, for the commands that train."""
 
 import dataclasses
-import functools
-from typing import TypeVar
 
 import gin
 import jax
@@ -10,9 +8,9 @@ from rich.console import Console
 
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.flags import RunFlags
-from prompt_tuning.training import loop, partitioning
+from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import TuneConfig
-from prompt_tuning.training.kept import check_model_starts
+from prompt_tuning.training.kept_models import check_model_starts
 from prompt_tuning.training.needs import describe, describe_shapes, listed_shapes
 from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.plan import Plan
@@ -21,17 +19,15 @@ from prompt_tuning.training.run import Run
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.setup import Setup
 
-Results = TypeVar("Results")
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """Settings of a run, whatever it trains; gin calls it `Run`.
+    """Settings of every run that trains; gin calls it `Run`.
 
     Attributes:
-        model_dir: Where the run's files are.
+        model_dir: Directory of the run's files.
         setup: Pretrained model and data.
-        tuning: What is tuned, prompts or the model, and the settings of the step and the loop.
+        tuning: What to tune, prompts or the model, and the settings of the step and the loop.
     """
 
     model_dir: str
@@ -42,42 +38,38 @@ class RunSettings:
 gin.external_configurable(RunSettings, name="Run")
 
 
-def run_plan(
-    plan: Plan[Results],
+def open_run(
+    plan: Plan,
     settings: RunSettings,
     flags: RunFlags,
     console: Console,
     model: OpenModel | None = None,
-) -> tuple[Results, Run] | None:
-    """Runs a plan to its end; what an earlier run in the same directory finished is reused.
+) -> Run | None:
+    """Opens the model and the data that a plan trains on.
 
-    In a dry run, prints what training needs: nothing is tokenized but a file of the user's own,
-    and nothing is compiled or written.
+    A dry run prints what training needs; it tokenizes nothing but TASK_FILE, and compiles and
+    writes nothing.
 
     Args:
         plan: What to train.
-        settings: Where, and with which model and settings.
-        flags: What the command line sets.
+        settings: Directory, model, data and tuning settings.
+        flags: Settings from the command line.
         console: Where to print.
-        model: The pretrained model, where it is open already.
+        model: The pretrained model, if it is already open.
 
     Returns:
-        The plan's results and the run they are of; None in a dry run.
+        The run; None for a dry run.
 
     Raises:
-        UserError: Something that the run needs is wrong, or it cannot be written.
+        UserError: A setting or an input of the run is wrong, or its directory cannot be written.
     """
     for line in plan.described():
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.out(line)
     check_rows(plan.outline, save_steps=plan.save_steps)
     if flags.dry_run:
         _print_needs(plan, settings, console)
         return None
-    directory = RunDirectory(settings.model_dir)
-    run = _open(plan, settings, flags, console, directory, model)
-
-    tune = functools.partial(loop.tune, run=run, config=settings.tuning)
-    return plan.run(tune, directory), run
+    return _open(plan, settings, flags, console, model)
 
 
 def _print_needs(plan: Plan, settings: RunSettings, console: Console) -> None:
@@ -102,11 +94,9 @@ def _open(
     settings: RunSettings,
     flags: RunFlags,
     console: Console,
-    directory: RunDirectory,
     model: OpenModel | None,
 ) -> Run:
-    """Opens model and data."""
-    setup = settings.setup
+    setup, directory = settings.setup, RunDirectory(settings.model_dir)
     tunes_model = settings.tuning.parameterization.tunes_model
     partitioning.use_cpu_cores(1 if tunes_model else plan.most_rows)
     model = model or setup.open_model()
@@ -118,12 +108,12 @@ def _open(
         for part in task.tasks:
             part.check_trainable()
     shapes = setup.choose_shapes(tasks)
-    console.print(
+    console.out(
         f"{model.name} on {jax.device_count()} {jax.default_backend()} device(s), "
-        f"{len(tasks)} task(s), padded to {listed_shapes(shapes)} input + target tokens",
-        highlight=False,
+        f"{len(tasks)} task(s), padded to {listed_shapes(shapes)} input + target tokens"
     )
     return Run(
+        config=settings.tuning,
         model=model,
         tasks=tasks,
         shapes=shapes,

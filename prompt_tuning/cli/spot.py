@@ -1,5 +1,6 @@
-"""`prompt-tuning spot`: source prompt tuning, then target prompt tuning from it and without it."""
+"""`prompt-tuning spot`: source prompt tuning, then target prompt tuning with and without it."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import gin
@@ -9,8 +10,9 @@ from prompt_tuning.analysis import results, spot_report
 from prompt_tuning.analysis.report.by_task import summary_table
 from prompt_tuning.analysis.statistics import target_rows
 from prompt_tuning.cli.flags import RunFlags
-from prompt_tuning.cli.run import RunSettings, run_plan
+from prompt_tuning.cli.run import RunSettings, open_run
 from prompt_tuning.storage import write_text
+from prompt_tuning.training.loop import tune
 from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.spot import SpotPlan
@@ -20,34 +22,27 @@ gin.external_configurable(SpotPlan)
 
 @gin.configurable
 def spot(*, run: RunSettings, plan: SpotPlan, flags: RunFlags) -> None:
-    """Runs SPoT's generic approach with vanilla prompt tuning beside it, and reports both.
+    """Runs SPoT's generic approach and vanilla prompt tuning, and reports both.
 
     Args:
-        run: Where, and with which model and settings.
+        run: Directory, model, data and tuning settings.
         plan: Sources, targets, seeds and schedules.
-        flags: What the command line sets.
+        flags: Settings from the command line.
     """
-    console = Console()
-    done = run_plan(plan, run, flags, console)
-    if done is not None:
-        outcomes, opened = done
-        report(outcomes, opened.directory, opened.labels, console)
+    console = Console(highlight=False)
+    opened = open_run(plan, run, flags, console)
+    if opened is not None:
+        outcomes = plan.run(functools.partial(tune, run=opened), opened.directory)
+        _write_report(outcomes, opened.directory, opened.labels, console)
 
 
-def report(
+def _write_report(
     outcomes: Sequence[RowResult],
     directory: RunDirectory,
     labels: Mapping[str, Sequence[str]],
     console: Console,
 ) -> None:
-    """Writes `results.json` and `report/`, and prints the table.
-
-    Args:
-        outcomes: All rows of the run.
-        directory: Where the run's files are.
-        labels: The label words of each task.
-        console: Where to print.
-    """
+    """Writes `results.json` and `report/`, and prints the table; `labels` are each task's."""
     rows = [outcome.result() for outcome in outcomes]
     results.write(directory.results, rows)
     on_targets = target_rows(rows)
@@ -65,9 +60,7 @@ def report(
     if sources:
         console.print(summary_table(sources, "Source prompt tuning"))
     console.print(spot_report.rendered(table))
-    console.print(
+    console.out(
         f"\nLearning curves: {directory.report / 'curves.png'}\n"
-        f"Tables: {directory.report}; scores: {directory.results}; prompts: {directory.prompts}",
-        highlight=False,
-        soft_wrap=True,
+        f"Tables: {directory.report}; scores: {directory.results}; prompts: {directory.prompts}"
     )

@@ -1,5 +1,7 @@
 """`prompt-tuning study`: the transfer matrix, task embeddings, retrieval, and one report page."""
 
+import functools
+
 import gin
 from rich.console import Console
 
@@ -11,7 +13,8 @@ from prompt_tuning.analysis.study.gathering import gather, result_rows
 from prompt_tuning.analysis.study.retrieval_table import retrieval_table
 from prompt_tuning.analysis.study.sections import write_report
 from prompt_tuning.cli.flags import RunFlags
-from prompt_tuning.cli.run import RunSettings, run_plan
+from prompt_tuning.cli.run import RunSettings, open_run
+from prompt_tuning.training.loop import tune
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.study import StudyPlan, library_prompts
@@ -23,33 +26,30 @@ gin.external_configurable(StudyPlan)
 def study(
     *, run: RunSettings, title: str, plan: StudyPlan, library_dir: str | None, flags: RunFlags
 ) -> None:
-    """Runs SPoT's transfer study and writes its report, with all prompts in a library.
+    """Runs SPoT's transfer study, writes its report, and adds its prompts to a library.
 
     Args:
-        run: Where, and with which model and settings.
-        title: What the report calls the study.
+        run: Directory, model, data and tuning settings.
+        title: The report's title.
         plan: Sources, targets, seeds, schedules and the k of retrieval.
         library_dir: Directory of the prompt library; None for `library/` in the run's directory.
-        flags: What the command line sets.
+        flags: Settings from the command line.
     """
-    console = Console()
+    console = Console(highlight=False)
     directory = RunDirectory(run.model_dir)
     prompts = None if flags.dry_run else Library.create(library_dir or directory.path / "library")
-    done = run_plan(plan, run, flags, console)
-    if done is None or prompts is None:
+    opened = open_run(plan, run, flags, console)
+    if opened is None or prompts is None:
         return
-    (outcomes, retrieval), _ = done
+    outcomes, retrieval = plan.run(functools.partial(tune, run=opened), directory)
     prompts.add(library_prompts(plan, outcomes, directory))
     results.write(directory.results, result_rows(plan, outcomes))
-    found = gather(plan, outcomes, retrieval, title=title, settings=flags.operative_config)
-    write_report(found, directory.report)
-    for table in (retrieval_table(found), top_minus_random_table(found)):
-        console.out(rendering.text(table, console.width), highlight=False)
-    console.print(
-        "\n".join(f"- {point}" for point in findings(found)) + "\n\n"
+    gathered = gather(plan, outcomes, retrieval, title=title, settings=flags.operative_config)
+    write_report(gathered, directory.report)
+    for table in (retrieval_table(gathered), top_minus_random_table(gathered)):
+        console.out(rendering.text(table, console.width))
+    console.out(
+        "\n".join(f"- {point}" for point in findings(gathered)) + "\n\n"
         f"Report: {directory.report / 'index.html'}\n"
-        f"Scores: {directory.results}; prompts: {prompts.path} (prompt-tuning library list)",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        f"Scores: {directory.results}; prompts: {prompts.path} (prompt-tuning library list)"
     )

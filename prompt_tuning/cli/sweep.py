@@ -1,12 +1,12 @@
-"""Sweeps: one command at several points, each with settings and a directory of its own.
+"""Sweeps: one command at several points, each with its own settings and directory.
 
-`SWEEP = {"length=1": {"PROMPT_LENGTH": 1}, ...}` in a gin file, or on the command line, makes a
-command that has a MODEL_DIR run once per point, in order, in `MODEL_DIR/<point>/`. Points that are
-finished are passed over, so that a sweep that was stopped goes on where it was.
+`SWEEP = {"length=1": {"PROMPT_LENGTH": 1}, ...}` runs a command that has a MODEL_DIR once per
+point, in order, in `MODEL_DIR/<point>/`. Finished points are skipped, so an interrupted sweep
+resumes.
 
-A point with `{}` in its name is several, and a list among its settings has a value for each:
-`{"length={}": {"PROMPT_LENGTH": [1, 5]}}`. In its name and its texts `{}` is the value of its first
-list; a list called `{}` is for that alone.
+A name with `{}` stands for several points, and lists among its settings have a value for each:
+`{"length={}": {"PROMPT_LENGTH": [1, 5]}}`. In the name and in strings, `{}` becomes the value of
+the first list; a list with the key `{}` sets nothing else.
 """
 
 import dataclasses
@@ -21,9 +21,14 @@ from typing import TYPE_CHECKING, Any
 import jax
 from rich.console import Console
 
-from prompt_tuning.cli import configuration, gin_config, gin_files
-from prompt_tuning.cli.configuration import Config
-from prompt_tuning.cli.gin_files import Binding, Key, Macro
+from prompt_tuning.cli.configuration import Config, config_text, used_by
+from prompt_tuning.cli.gin_config import (
+    SWEEP,
+    build_arguments,
+    operative_config,
+    override_config,
+)
+from prompt_tuning.cli.gin_files import Binding, Key, make_binding
 from prompt_tuning.storage import write_json
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.types import UserError
@@ -31,7 +36,6 @@ from prompt_tuning.types import UserError
 if TYPE_CHECKING:
     from prompt_tuning.analysis.table import Table
 
-_SWEEP = Key("", gin_config.SWEEP, "")
 _MODEL_DIR = Key("", "MODEL_DIR", "")
 _HOLE = "{}"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
@@ -42,9 +46,9 @@ class Point:
     """One run of a sweep.
 
     Attributes:
-        name: Names it, and its directory.
-        settings: What it sets, as a line of text.
-        config: What the command uses there.
+        name: The name of the point and of its directory.
+        settings: Its settings, as a line of text.
+        config: Its configuration, as far as the command uses it.
     """
 
     name: str
@@ -53,8 +57,8 @@ class Point:
 
     @property
     def text(self) -> str:
-        """Returns its resolved configuration as a gin file."""
-        return configuration.text(self.config)
+        """Returns its configuration as a gin file."""
+        return config_text(self.config)
 
     @property
     def digest(self) -> str:
@@ -62,21 +66,21 @@ class Point:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def points(config: Config, command: str) -> list[Point]:
-    """Returns the points at which a command runs; none where it runs as `config` stands.
+def sweep_points(config: Config, command: str) -> list[Point]:
+    """Returns the points of a configuration's sweep; none if it has no sweep.
 
-    All points are resolved and their settings checked, so that a mistake in the last one is found
-    before the first one runs.
+    Resolves and checks all points, so that a mistake in the last one is found before the first one
+    runs.
 
     Raises:
-        UserError: The sweep is no dictionary of dictionaries, has lists of unequal lengths, names a
-            point twice or so that it cannot be a directory, sets what does not exist or has no
-            effect, or sets what the command line sets too.
+        UserError: The sweep is not a dictionary of dictionaries, has lists of unequal lengths or
+            two points of one name, a name cannot be a directory, or a setting is unknown, has no
+            effect or is set on the command line too.
     """
-    sweep = gin_config.sweep_of(config)
-    if sweep is None:
+    sweep = config.bindings[SWEEP]
+    if sweep.value is None:
         return []
-    if _MODEL_DIR not in gin_config.used_by(config, command).bindings:
+    if _MODEL_DIR not in used_by(config, command).bindings:
         if sweep.from_command_line:
             raise UserError(
                 f"{sweep.place}: it has no effect on {command!r}, which has no MODEL_DIR"
@@ -91,43 +95,43 @@ def points(config: Config, command: str) -> list[Point]:
     return [_point(config, command, name, settings, sweep) for name, settings in single.items()]
 
 
-def directory(config: Config) -> Path:
-    """Returns the directory of the sweep, which holds those of the points."""
+def sweep_directory(config: Config) -> Path:
+    """Returns the directory of the sweep, which has a directory for each point."""
     return RunDirectory(_model_dir(config)).path
 
 
-def run(
-    swept: Sequence[Point],
+def run_points(
+    points: Sequence[Point],
     bind: Callable[[Config], Callable[[], object]],
     model_dir: Path | None,
     console: Console,
 ) -> None:
-    """Runs points one after another, and prints a summary of their results.
+    """Runs points one after another and prints a summary of their results.
 
     Args:
-        swept: The points.
-        bind: Returns the command with what it uses, ready to be called.
+        points: The points.
+        bind: Returns the command with its arguments from a configuration.
         model_dir: Directory of the sweep; None runs every point and keeps no record (a dry run).
         console: Where to print.
     """
     record = None if model_dir is None else model_dir / "sweep.json"
-    finished = {} if record is None else _read(record)
-    for number, point in enumerate(swept, start=1):
-        heading = f"[{number}/{len(swept)}] {point.name}: {point.settings}"
+    finished = {} if record is None else _read_record(record)
+    for number, point in enumerate(points, start=1):
+        heading = f"[{number}/{len(points)}] {point.name}: {point.settings}"
         if finished.get(point.name) == point.digest:
-            console.print(f"{heading}: finished before", highlight=False, markup=False)
+            console.out(f"{heading}: finished before")
             continue
-        console.print(heading, highlight=False, markup=False)
+        console.out(heading)
         bind(point.config)()
         if record is not None:
             finished[point.name] = point.digest
             write_json(record, finished)
-        gc.collect()  # The model of this point must go before that of the next one comes.
+        gc.collect()  # Frees this point's model before the next point opens its own.
         jax.clear_caches()
     if model_dir is not None:
         from prompt_tuning.analysis.table import rendered
 
-        console.print(rendered(_summary(swept, model_dir)))
+        console.print(rendered(_summary(points, model_dir)))
 
 
 def _is_sweep(value: object) -> bool:
@@ -142,7 +146,7 @@ def _is_sweep(value: object) -> bool:
 
 
 def _single_points(sweep: Binding) -> dict[str, dict[str, Any]]:
-    """Returns the settings of each point by its name, each `{}` replaced."""
+    """Returns the settings of each point by its name, with every `{}` replaced."""
     points: dict[str, dict[str, Any]] = {}
     for template, settings in sweep.value.items():
         lists = [value for value in settings.values() if isinstance(value, list)]
@@ -150,21 +154,21 @@ def _single_points(sweep: Binding) -> dict[str, dict[str, Any]]:
         if several and (len(lengths) != 1 or 0 in lengths):
             raise UserError(
                 f"{sweep.place}: point '{template}' needs a list of values, or several lists of "
-                "one length"
+                "the same length"
             )
         for number in range(len(lists[0]) if several else 1):
             name, point = template, settings
             if several:
                 value = str(lists[0][number])
-                name, point = template.replace(_HOLE, value), _filled(settings, number, value)
+                name, point = template.replace(_HOLE, value), _fill(settings, number, value)
             if name in points:
                 raise UserError(f"{sweep.place}: two points are called '{name}'")
             points[name] = point
     return points
 
 
-def _filled(settings: Mapping[str, Any], number: int, value: str) -> dict[str, Any]:
-    """Returns the settings of one of several points."""
+def _fill(settings: Mapping[str, Any], number: int, value: str) -> dict[str, Any]:
+    """Returns the settings of point `number` of several, with `{}` replaced by `value`."""
     filled = {}
     for key, setting in settings.items():
         if isinstance(setting, list):
@@ -181,23 +185,23 @@ def _point(
 ) -> Point:
     place = f"point '{name}' ({sweep.place})"
     if not _NAME.fullmatch(name):
-        raise UserError(f"{place}: a point's name is made of letters, digits and any of . _ = + -")
-    settings = [gin_files.setting(key, value, place) for key, value in point.items()]
+        raise UserError(f"{place}: a point's name may have letters, digits and . _ = + - only")
+    settings = [make_binding(key, value, place) for key, value in point.items()]
     for setting in settings:
-        if setting.key in (_MODEL_DIR, _SWEEP):
+        if setting.key in (_MODEL_DIR, SWEEP):
             raise UserError(f"{place}: a point cannot set {setting.key}")
         before = config.bindings.get(setting.key)
         if before is not None and before.from_command_line:
             raise UserError(f"{before.place}: the sweep sets {setting.key} at each point")
-    changed = gin_config.override(config, settings)
-    used = gin_config.operative(changed, command)
+    changed = override_config(config, settings)
+    used = operative_config(changed, command)
     for setting in settings:
         if setting.key not in used.bindings:
             raise UserError(f"{place}: {setting.key} has no effect on {command!r}")
-    folder = gin_files.setting("MODEL_DIR", str(Path(_model_dir(used)) / name), place)
-    final = gin_config.operative(gin_config.override(changed, [folder]), command)
+    folder = make_binding("MODEL_DIR", str(Path(_model_dir(used)) / name), place)
+    final = operative_config(override_config(changed, [folder]), command)
     try:
-        gin_config.arguments(final, command)  # What it builds checks values.
+        build_arguments(final, command)  # The objects it builds check their values.
     except UserError as error:
         raise UserError(f"{place}: {str(error).splitlines()[0]}") from None
     described = ", ".join(f"{s.key} = {s.value!r}" for s in settings)
@@ -205,24 +209,19 @@ def _point(
 
 
 def _model_dir(config: Config) -> str:
-    value = config.bindings[_MODEL_DIR].value
-    while isinstance(value, Macro):
-        binding = config.macro(value.name)
-        assert binding is not None  # It was checked when the files were read.
-        value = binding.value
-    return value
+    return config.resolve(config.bindings[_MODEL_DIR].value)
 
 
-def _read(record: Path) -> dict[str, str]:
-    """Returns the digest of each finished point."""
+def _read_record(record: Path) -> dict[str, str]:
+    """Reads the digest of each finished point by its name."""
     try:
         return dict(json.loads(record.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
 
 
-def _summary(swept: Sequence[Point], model_dir: Path) -> "Table":
-    # Imported here because only a sweep that is over needs them.
+def _summary(points: Sequence[Point], model_dir: Path) -> "Table":
+    # Imported here because only a finished sweep needs them.
     from prompt_tuning.analysis import results
     from prompt_tuning.analysis.statistics import Spread, summarize
     from prompt_tuning.analysis.table import Column, Line, Score, Table
@@ -230,7 +229,7 @@ def _summary(swept: Sequence[Point], model_dir: Path) -> "Table":
     columns = [Column(name) for name in ("point", "task", "method", "metric")]
     columns += [Column(name, numeric=True) for name in ("score", "runs")]
     lines = []
-    for point in swept:
+    for point in points:
         for line in summarize(results.read(model_dir / point.name / "results.json")):
             score = Score(Spread(line["mean"], line["std"], line["n"]))
             texts = (line["target"], line["method"], line["metric"])

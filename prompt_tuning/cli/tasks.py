@@ -1,4 +1,4 @@
-"""`prompt-tuning tasks`: lists the tasks and mixtures that there are."""
+"""`prompt-tuning tasks`: lists tasks and mixtures."""
 
 import dataclasses
 import itertools
@@ -18,20 +18,20 @@ from prompt_tuning.types import UserError, nearest
 
 _EXAMPLES = """\
 examples:
-  prompt-tuning tasks                      all of them
+  prompt-tuning tasks                      all tasks and mixtures
   prompt-tuning tasks glue                 those of GLUE and SuperGLUE
-  prompt-tuning tasks spot_nli             a mixture, and the tasks in it
-  prompt-tuning tasks su sentiment         those of Su et al. about sentiment
-  prompt-tuning tasks --data_dir=data cr   where a task's files are, or have to be"""
+  prompt-tuning tasks spot_nli             a mixture and its tasks
+  prompt-tuning tasks su sentiment         the sentiment tasks of Su et al.
+  prompt-tuning tasks --data_dir=data cr   where a task's files are, or belong"""
 
 _PAPERS = ("lester", "spot", "su")
 _SPLITS = ("train", "validation", "test")
-_PIPED_WIDTH = 200  # a task a line, for grep
-_FILES_OF = 3  # of how many tasks at most it is told how to get their files
+_PIPED_WIDTH = 200  # one line per task, for grep
+_MOST_WITH_FILES = 3  # list where to get the files of at most this many tasks
 
 
 class _Mixture(NamedTuple):
-    """A line of the list of mixtures."""
+    """A line of the table of mixtures."""
 
     name: str
     members: Sequence[str]
@@ -40,7 +40,7 @@ class _Mixture(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Entry:
-    """A line of the list of tasks; `files` is what to do for its files."""
+    """A line of the table of tasks; `files` says how to get its files."""
 
     name: str
     family: str
@@ -52,23 +52,23 @@ class _Entry:
     about: str = ""
 
     def texts(self, mixtures: Iterable[_Mixture]) -> list[str]:
-        """Returns the texts that words are looked for in, besides the papers."""
+        """Returns the texts to search, besides the papers."""
         texts = [self.name, self.family, self.metrics, self.source, self.about]
-        return texts + [each.name for each in mixtures if self.name in each.members]
+        return texts + [mixture.name for mixture in mixtures if self.name in mixture.members]
 
 
 def tasks(words: Sequence[str]) -> None:
-    """Prints the tasks and mixtures that match all of some words.
+    """Prints the tasks and mixtures that match all search words.
 
     Args:
-        words: What follows the command's name: words to look for, and flags.
+        words: The words after the command's name: search words and flags.
 
     Raises:
         UserError: A flag is wrong, or nothing matches.
     """
     parser = Parser(
         prog="prompt-tuning tasks",
-        description="Lists tasks and mixtures; takes words to look for, and no gin file.",
+        description="Lists tasks and mixtures; takes search words, and no gin file.",
         epilog=_EXAMPLES,
     )
     parser.add_argument(
@@ -76,43 +76,47 @@ def tasks(words: Sequence[str]) -> None:
         nargs="*",
         metavar="word",
         help="a paper (Lester, SPoT, Su), or a part of a task's name, family, metrics or source, "
-        "or of the name of a mixture that the task is in; with several, each has to be found",
+        "or of the name of a mixture that has the task; a task must match all words",
     )
     parser.add_argument(
         "--data_dir",
         metavar="DIRECTORY",
-        help="shows which tasks have their files there, as DATA_DIR of the other commands",
+        help="shows which tasks have their files there (DATA_DIR of the other commands)",
     )
-    flags = parser.flags(words)
+    flags = parser.parse_words(words)
     if flags is None:
         return
     if flags.data_dir and not Path(flags.data_dir).is_dir():
-        raise UserError(f"--data_dir={flags.data_dir} is no directory; name one, or leave it out")
-    mixtures = [_Mixture(each.name, each.members, each.papers) for each in MIXTURES.values()]
-    mixtures += [_Mixture(name, members, ()) for name, members in suite.MIXTURES.items()]
-    entries = [*_published(flags.data_dir), *_mini()]
-    found = [entry for entry in entries if _has(flags.words, entry.texts(mixtures), entry.papers)]
-    mixed = [each for each in mixtures if _has(flags.words, [each.name], each.papers)]
-    if not found and not mixed:
-        names = {each.name for each in (*entries, *mixtures)} | {each.family for each in entries}
+        raise UserError(f"--data_dir={flags.data_dir} is not a directory; correct or omit it")
+    all_tasks = [*_published_tasks(flags.data_dir), *_mini_tasks()]
+    all_mixtures = [_Mixture(each.name, each.members, each.papers) for each in MIXTURES.values()]
+    all_mixtures += [_Mixture(name, members, ()) for name, members in suite.MIXTURES.items()]
+    tasks = [
+        task for task in all_tasks if _matches(flags.words, task.texts(all_mixtures), task.papers)
+    ]
+    mixtures = [each for each in all_mixtures if _matches(flags.words, [each.name], each.papers)]
+    if not tasks and not mixtures:
+        names = {each.name for each in (*all_tasks, *all_mixtures)}
+        names |= {task.family for task in all_tasks}
         raise UserError(
-            f"no task or mixture has {' and '.join(flags.words)}{nearest(flags.words[0], names)}; "
-            "prompt-tuning tasks lists all"
+            f"no task or mixture matches {' and '.join(flags.words)}"
+            f"{nearest(flags.words[0], names)}; prompt-tuning tasks lists all"
         )
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
-    if found:
-        table = _task_table(found, stacked=False)
-        narrow = table_width(table) > console.width
-        console.print(rendered(_task_table(found, stacked=True) if narrow else table))
-    if mixed:
-        console.print(rendered(_mixture_table(mixed)))
-    if len(found) <= _FILES_OF:
-        for entry in found:
-            if entry.files:
-                console.print(f"{entry.name}: {entry.files}", markup=False)
+    if tasks:
+        table = _task_table(tasks, stacked=False)
+        if table_width(table) > console.width:
+            table = _task_table(tasks, stacked=True)
+        console.print(rendered(table))
+    if mixtures:
+        console.print(rendered(_mixture_table(mixtures)))
+    if len(tasks) <= _MOST_WITH_FILES:
+        for task in tasks:
+            if task.files:
+                console.print(f"{task.name}: {task.files}", markup=False)
 
 
-def _published(data_dir: str | None) -> Iterator[_Entry]:
+def _published_tasks(data_dir: str | None) -> Iterator[_Entry]:
     for dataset in DATASETS.values():
         folder = Path(data_dir, dataset.folder) if data_dir else None
         there = folder is not None and folder.is_dir()
@@ -121,14 +125,14 @@ def _published(data_dir: str | None) -> Iterator[_Entry]:
             dataset.name if dataset.splits else dataset.name + LEADERBOARD,
             dataset.family,
             _examples(dataset),
-            ", ".join(map(_name, dataset.metrics)),
+            ", ".join(map(_metric_name, dataset.metrics)),
             str(folder) if there else source,
             dataset.papers,
             "" if there or not dataset.obtain else dataset.files,
         )
 
 
-def _mini() -> Iterator[_Entry]:
+def _mini_tasks() -> Iterator[_Entry]:
     for task in suite.SUITE.values():
         examples = " / ".join(f"{task.sizes[split]:,}" for split in _SPLITS)
         yield _Entry(
@@ -137,7 +141,7 @@ def _mini() -> Iterator[_Entry]:
 
 
 def _examples(dataset: Dataset) -> str:
-    """Returns how many examples each split has; a star for labels that are held back."""
+    """Returns the number of examples of each split; `*` marks a split without public labels."""
     parts = []
     for split in _SPLITS:
         mark = ""
@@ -149,40 +153,40 @@ def _examples(dataset: Dataset) -> str:
     return " / ".join(parts)
 
 
-def _name(metric: Callable[..., Any]) -> str:
+def _metric_name(metric: Callable[..., Any]) -> str:
     return getattr(metric, "func", metric).__name__
 
 
-def _has(words: Iterable[str], texts: Sequence[str], papers: Iterable[str]) -> bool:
-    """Returns whether each word is a paper's name, or part of a text."""
-    of_papers = {paper.lower() for paper in papers}
+def _matches(words: Iterable[str], texts: Sequence[str], papers: Iterable[str]) -> bool:
+    """Returns whether each word is the name of one of `papers`, or part of a text."""
+    paper_names = {paper.lower() for paper in papers}
     return all(
-        word in of_papers if word in _PAPERS else any(word in text.lower() for text in texts)
+        word in paper_names if word in _PAPERS else any(word in text.lower() for text in texts)
         for word in map(str.lower, words)
     )
 
 
 def _task_table(entries: Sequence[_Entry], *, stacked: bool) -> Table:
-    """Returns the table of tasks; a stacked one has two lines for each, and is half as wide."""
+    """Returns the table of tasks; a stacked one has two lines per task and half the width."""
     names = ["task", " / ".join(_SPLITS), "metrics", "source", "papers"]
     lines = []
     for family, members in itertools.groupby(entries, key=lambda entry: entry.family):
         lines.append(Line((family, *("" for _ in range(2 if stacked else 4))), strong=True))
-        for each in members:
-            papers = ", ".join(each.papers)
-            cells = (each.name, each.examples, each.metrics, each.source, papers)
+        for task in members:
+            papers = ", ".join(task.papers)
+            cells = (task.name, task.examples, task.metrics, task.source, papers)
             lines.append(Line(_stacked(cells) if stacked else cells))
     notes = {
-        "": "Every task and mixture but the mini suite's is there without its task prefix too, as "
-        f"NAME{UNPREFIXED}.",
-        "?": "?: not known beforehand.",
-        "*": f"*: without public labels; the task with this split is NAME{LEADERBOARD}.",
+        "": "Every task and mixture, except the mini suite's, also exists without its task prefix, "
+        f"as NAME{UNPREFIXED}.",
+        "?": "?: size unknown before download.",
+        "*": f"*: no public labels; the task with this split is NAME{LEADERBOARD}.",
     }
-    shown = " ".join(each.examples for each in entries)
+    examples = " ".join(task.examples for task in entries)
     return Table(
         [Column(name) for name in (_stacked(names) if stacked else names)],
         lines,
-        note="\n".join(note for mark, note in notes.items() if mark in shown) + "\n",
+        note="\n".join(note for mark, note in notes.items() if mark in examples) + "\n",
     )
 
 

@@ -1,13 +1,15 @@
 """`prompt-tuning train`: tunes the prompts of one or many tasks or, as a baseline, the model."""
 
+import functools
 from collections.abc import Sequence
 
 import gin
 from rich.console import Console
 
 from prompt_tuning.cli.flags import RunFlags
-from prompt_tuning.cli.run import RunSettings, run_plan
+from prompt_tuning.cli.run import RunSettings, open_run
 from prompt_tuning.prompts.initializers import Initializer
+from prompt_tuning.training.loop import tune
 from prompt_tuning.training.plan import TrainPlan
 from prompt_tuning.training.schedule import Schedule, SourceStage
 
@@ -27,15 +29,15 @@ def train(
     """Tunes a prompt, or the model, for each task and seed, and writes `results.json`.
 
     Args:
-        run: Where, and with which model and settings.
-        tasks: Task or mixture, or several; None for the task of the user's own file.
+        run: Directory, model, data and tuning settings.
+        tasks: Task or mixture, or several; None for the task of TASK_FILE.
         seeds: Seed, or several.
-        start: How prompts begin; `@Pretrained()` where the model is tuned.
-        schedule: How long and how fast they train.
-        source: What to train on first, so that all tasks start from the best prompt or model of it.
+        start: Initializer of the prompts; `@Pretrained()` for model tuning.
+        schedule: Steps, batch size and learning rate.
+        source: An optional source task, trained first; the tasks start from its best checkpoint.
         save_steps: Steps after which each prompt is also kept as `step_<n>.safetensors`, and each
             model as `<row>.step_<n>`.
-        flags: What the command line sets.
+        flags: Settings from the command line.
     """
     plan = TrainPlan(
         targets=run.setup.named_tasks(tasks),
@@ -46,17 +48,17 @@ def train(
         save_steps=(save_steps,) if isinstance(save_steps, int) else tuple(save_steps),
         tunes_model=run.tuning.parameterization.tunes_model,
     )
-    console = Console()
-    done = run_plan(plan, run, flags, console)
-    if done is None:
+    console = Console(highlight=False)
+    opened = open_run(plan, run, flags, console)
+    if opened is None:
         return
-    # Not needed for a dry run, nor while rows train.
+    outcomes = plan.run(functools.partial(tune, run=opened), opened.directory)
+    # Imported late: a dry run does not need them, nor does training.
     from prompt_tuning.analysis import results
     from prompt_tuning.analysis.report.by_task import summary_table
 
-    outcomes, opened = done
     scored = [outcome.result() for outcome in outcomes]
     results.write(opened.directory.results, scored)
     console.print(summary_table(scored, "Scores at the checkpoints best on validation"))
     kept = "Models" if plan.tunes_model else "Prompts"
-    console.print(f"{kept}, metrics and results are in {opened.directory.path}", highlight=False)
+    console.out(f"{kept}, metrics and results are in {opened.directory.path}")

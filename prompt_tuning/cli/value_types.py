@@ -1,4 +1,4 @@
-"""Whether a value written in gin can be what a parameter's annotation asks for."""
+"""Checks values in gin files against the annotations of parameters."""
 
 import collections.abc
 import types
@@ -9,11 +9,10 @@ from prompt_tuning.cli.gin_files import Macro, Reference
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Returns whether `value` may be given for `annotation`, in doubt True.
+    """Returns whether `value` has the type `annotation`; True in doubt.
 
-    Numbers, strings, booleans, None, literals and containers of them are judged; a macro or a
-    reference stands for a value that is not known yet, and is all that fits a class of this
-    project. Other annotations are not judged.
+    Checks numbers, strings, booleans, None, literals and containers of them. Macros and references
+    fit everything, as their values are not known yet; nothing else fits a class of this project.
     """
     if isinstance(value, Macro | Reference):
         return True
@@ -34,7 +33,7 @@ def fits(value: Any, annotation: Any) -> bool:
 
 
 def type_name(annotation: Any) -> str:
-    """Names an annotation in an error message: `an integer`, `a string or None`."""
+    """Returns an annotation as words for an error message: `an integer`, `a string or None`."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(type_name(argument) for argument in arguments)
@@ -72,5 +71,5 @@ def _container_fits(value: Any, container: Any, arguments: tuple[Any, ...]) -> b
 
 
 def _is_own_class(annotation: Any) -> bool:
-    """Returns whether it is a class of this project: references give its objects, not literals."""
+    """Returns whether it is a class of this project, which only references can build."""
     return isinstance(annotation, type) and annotation.__module__.startswith("prompt_tuning.")

@@ -2,10 +2,12 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
+import functools
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import flax.serialization
@@ -13,10 +15,10 @@ import jax
 import numpy as np
 
 from prompt_tuning.models.decoding import Greedy
+from prompt_tuning.parameterizations.parameterization import Parameterization, Variables
 from prompt_tuning.prompts.bank import Bank, no_prompt
 from prompt_tuning.storage import write_text
 from prompt_tuning.training.checkpoints import Checkpoints
-from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.evaluation import Evaluator
 from prompt_tuning.training.kept import open_kept
 from prompt_tuning.training.results import RowResult
@@ -34,7 +36,6 @@ def tune(
     mixtures: Mapping[str, tuple[str, ...]] | None = None,
     *,
     run: Run,
-    config: TuneConfig,
 ) -> list[RowResult]:
     """Trains every row, and scores each at its checkpoint best on validation.
 
@@ -45,7 +46,6 @@ def tune(
         rows: What to train; a row may start from the best of another.
         mixtures: Names of further mixtures of the run's tasks that rows train on, with their tasks.
         run: What the rows share.
-        config: Settings that all rows share.
 
     Returns:
         One result per row, in order.
@@ -55,7 +55,12 @@ def tune(
             start, or it waits for one that is not there. Nothing is written then.
     """
     check_rows(rows, save_steps=run.save_steps)
-    return Trainer(rows, run.with_mixtures(mixtures or {}), config).train()
+    trainer = Trainer(rows, run.with_mixtures(mixtures or {}))
+    with trainer.opened():
+        while trainer.unfinished:
+            trainer.settle()
+            trainer.step()
+    return trainer.results
 
 
 class Trainer:
@@ -64,18 +69,17 @@ class Trainer:
     Args:
         rows: The rows.
         run: What they share.
-        config: Settings that all rows share.
 
     Raises:
         UserError: As `tune`.
     """
 
-    def __init__(self, rows: Sequence[Row], run: Run, config: TuneConfig):
+    def __init__(self, rows: Sequence[Row], run: Run):
         self._rows = rows
         self._run = run
-        self._config = config
+        config = run.config
         self._parameterization = config.parameterization
-        self._kept = open_kept(rows, run, config)
+        self._kept = open_kept(rows, run)
         self._results = self._kept.results
         self._kept.check_starts()
         self._checkpoints = Checkpoints(run.directory.checkpoints)
@@ -83,53 +87,53 @@ class Trainer:
         self._slots = make_slots(rows, run.model, config, run.shapes, self._layouts)
         self._evaluator = Evaluator(
             run.model.prompted(config.placed),
-            {} if self._parameterization.tunes_model else run.model.frozen,
+            run.model.frozen_beside(self._parameterization),
             self._layouts,
             run.model.vocabulary,
             Greedy(),
             batch_size=config.eval_batch_size,
             shapes=run.shapes,
         )
-        self._variables = jax.jit(jax.vmap(self._parameterization.variables))
+        self._variables = _variables_function(self._parameterization)
         self._running: list[RunningRow] = []
         self._unread: collections.deque = collections.deque()
         self._tick = self._saved = 0
 
     # The run, from start to end.
 
-    def train(self) -> list[RowResult]:
-        """Trains all rows to their ends and returns their results."""
+    @property
+    def unfinished(self) -> bool:
+        """Whether rows are left to train."""
+        return len(self._results) < len(self._rows)
+
+    @property
+    def results(self) -> list[RowResult]:
+        """The results of all rows, once they are finished."""
+        return [self._results[row.name] for row in self._rows]
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Resumes from the newest checkpoint, compiles, and logs while the context is open."""
         self._restore()
         self._kept.clean()
         write_text(self._run.directory.path / "operative_config.gin", self._run.operative_config)
         self._compile()
         try:
-            with open_log(
-                self._rows,
-                self._results,
-                self._running,
-                run=self._run,
-                log_period=self._config.log_period,
-            ) as self._log:
-                while len(self._results) < len(self._rows):
-                    began = time.monotonic()
-                    self._settle()
-                    self._step()
-                    for running in self._running:
-                        running.progress.seconds += (time.monotonic() - began) / len(self._running)
+            with open_log(self._rows, self._results, self._running, self._run) as self._log:
+                yield
         finally:
             self._checkpoints.close()
         if self._parameterization.tunes_model:  # They hold models that nothing goes on from.
             shutil.rmtree(self._run.directory.checkpoints, ignore_errors=True)
-        return [self._results[row.name] for row in self._rows]
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Evaluates, finishes, starts and saves what is due between two steps."""
-        saving = self._tick - self._saved >= self._config.checkpoint_period
+        self._began = time.monotonic()
+        saving = self._tick - self._saved >= self._run.config.checkpoint_period
         if saving or self._due:
             # Whatever is decided below is decided on the metrics of every step so far, so that a
             # resumed run decides the same.
-            self._read(len(self._unread))
+            self._read_metrics(len(self._unread))
         self._evaluate(self._due)
         ended = [running for running in self._running if running.ended]
         self._finish(ended)
@@ -137,6 +141,27 @@ class Trainer:
         self._start_ready()
         if saving or ended:
             self._save()
+
+    def step(self) -> None:
+        """Takes one step of every running row."""
+        if not self._running:
+            return
+        by_device: dict[DeviceSlots, list[RunningRow]] = collections.defaultdict(list)
+        for running in self._running:
+            by_device[running.slot.device].append(running)
+        reading = len(self._unread)
+        for device, rows in by_device.items():
+            batches = {running.slot.number: running.batches.next() for running in rows}
+            metrics, positions = device.step(batches)
+            done = [running.count_step(positions[running.slot.number]) for running in rows]
+            self._unread.append((metrics, list(zip(rows, done, strict=True))))
+        self._tick += 1
+        self._read_metrics(reading)
+        running, finished, rows = len(self._running), len(self._results), len(self._rows)
+        self._log.advance(running, f"{running} rows running, {finished} of {rows} finished")
+        self._evaluate_first()
+        for running in self._running:
+            running.progress.seconds += (time.monotonic() - self._began) / len(self._running)
 
     # Opening.
 
@@ -202,28 +227,7 @@ class Trainer:
             )
         )
 
-    # Steps.
-
-    def _step(self) -> None:
-        """Takes one step of every row."""
-        if not self._running:
-            return
-        by_device: dict[DeviceSlots, list[RunningRow]] = collections.defaultdict(list)
-        for running in self._running:
-            by_device[running.slot.device].append(running)
-        reading = len(self._unread)
-        for device, rows in by_device.items():
-            batches = {running.slot.number: running.batches.next() for running in rows}
-            metrics, positions = device.step(batches)
-            done = [running.count_step(positions[running.slot.number]) for running in rows]
-            self._unread.append((metrics, list(zip(rows, done, strict=True))))
-        self._tick += 1
-        self._read(reading)
-        running, finished, rows = len(self._running), len(self._results), len(self._rows)
-        self._log.advance(running, f"{running} rows running, {finished} of {rows} finished")
-        self._evaluate_first()
-
-    def _read(self, count: int) -> None:
+    def _read_metrics(self, count: int) -> None:
         """Reads the metrics of `count` earlier steps: those of this step are still running."""
         for _ in range(count):
             metrics, rows = self._unread.popleft()
@@ -244,7 +248,7 @@ class Trainer:
         """Scores starts once a step is done: whether steps work shows before a long wait."""
         new = [running for running in self._running if not running.progress.curve]
         if new:
-            self._read(len(self._unread))
+            self._read_metrics(len(self._unread))
             self._log.flush()
             self._evaluate(new, [running.best for running in new], step=0)
 
@@ -375,6 +379,12 @@ class Trainer:
             }
             progress = Progress(**entry["progress"])
             self._place(row, slot, tree["state"], given, progress, tree.get("best"))
+
+
+@functools.cache
+def _variables_function(parameterization: Parameterization) -> Callable[..., Variables]:
+    """Returns the jitted `variables` of stacked rows, one for all phases of a process."""
+    return jax.jit(jax.vmap(parameterization.variables))
 
 
 def _known_best(running: RunningRow) -> dict[str, Any]:

@@ -188,7 +188,8 @@ def _counts(rows: int, backbone: Outline, config: TuneConfig) -> dict[str, str]:
             "rows (models to train, one after another)": f"{rows:,}",
             "trainable parameters of a row": f"{_count(trainable):,}",
             "memory: weights, over all devices": weights,
-            "memory: gradient, over all devices": weights,
+            # The sum over microbatches, and that of one.
+            "memory: gradients, over all devices": _megabytes(2 * _bytes(backbone.shapes)),
             "memory: optimizer, over all devices": _megabytes(_bytes(state.optimizer)),
             "disk: a kept model": weights,
         }

@@ -10,6 +10,7 @@ from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.decoding import Decoder
 from prompt_tuning.models.family import PromptedModel, prompted
 from prompt_tuning.models.weights import Backbone
+from prompt_tuning.parameterizations.parameterization import Parameterization
 from prompt_tuning.prompts.placement import find_placement
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.evaluation import Evaluator
@@ -70,6 +71,12 @@ class OpenModel:
             remat: Whether the backward pass computes each block again, to save memory.
         """
         return prompted(self.backbone.config, find_placement(placement), remat=remat)
+
+    def frozen_beside(self, parameterization: Parameterization) -> dict[str, Params]:
+        """Returns what stays frozen while rows train, on every layout: nothing of a tuned model."""
+        if parameterization.tunes_model:
+            return {layout.name: {} for layout in self.layouts}
+        return self.frozen
 
     def evaluator(
         self,

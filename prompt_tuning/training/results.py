@@ -8,7 +8,6 @@ from typing import Any
 
 from prompt_tuning.data.metrics import metric_label
 from prompt_tuning.storage import write_json
-from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.run import Run
 from prompt_tuning.types import UserError
@@ -81,7 +80,6 @@ class ResultStore(Mapping[str, RowResult]):
     Args:
         rows: The rows of the run.
         run: What they share.
-        config: Settings that all rows share.
         folder: Gives a row's directory by its name.
         digest_best: Digests what is kept of the best checkpoint in such a directory; raises
             `OSError`, `ValueError` or `UserError` where that is damaged.
@@ -95,14 +93,13 @@ class ResultStore(Mapping[str, RowResult]):
         self,
         rows: Sequence[Row],
         run: Run,
-        config: TuneConfig,
         *,
         folder: Callable[[str], Path],
         digest_best: Callable[[Path], str],
     ):
         self._run = run
         self._rows = {row.name: row for row in rows}
-        self._shared = _shared_settings(run, config)
+        self._shared = _shared_settings(run)
         self._digests: dict[str, str] = {}
         self._folder = folder
         self._digest_best = digest_best
@@ -198,9 +195,9 @@ class ResultStore(Mapping[str, RowResult]):
         return result if best == result.best else None
 
 
-def _shared_settings(run: Run, config: TuneConfig) -> dict[str, Any]:
+def _shared_settings(run: Run) -> dict[str, Any]:
     """Returns what the results of all rows depend on: the model and the settings."""
-    backbone = run.model.backbone
+    config, backbone = run.config, run.model.backbone
     shared = {name: value for name, value in vars(config).items() if name not in _NO_EFFECT}
     return {
         **shared,

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask, labels_of
+from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.run_directory import RunDirectory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    """Everything the rows of a run share beside its settings.
+    """Everything the rows of a run share.
 
     Attributes:
+        config: What rows train, and the settings of the step and the loop.
         model: The pretrained model.
         tasks: The tokenized tasks and mixtures by name.
         shapes: Pairs (T, L) that batches are padded to, each covered by the last.
@@ -24,6 +26,7 @@ class Run:
         console: Where to show progress.
     """
 
+    config: TuneConfig
     model: OpenModel
     tasks: Mapping[str, CachedTask | CachedMixture]
     shapes: Sequence[tuple[int, int]]

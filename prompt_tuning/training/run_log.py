@@ -93,9 +93,7 @@ def open_log(
     rows: Sequence[Row],
     results: ResultStore,
     resumed: Sequence[RunningRow],
-    *,
     run: Run,
-    log_period: int,
 ) -> Iterator[RunLog]:
     """Opens the log of a run, which goes on where its rows do.
 
@@ -104,7 +102,6 @@ def open_log(
         results: Results of those that are finished.
         resumed: Those that go on from a checkpoint; all others start.
         run: What they share.
-        log_period: Steps between training entries.
     """
     restored: dict[str, float] = {row.name: -1 for row in rows}
     restored |= dict.fromkeys(results, math.inf)
@@ -119,7 +116,7 @@ def open_log(
         run.console.print(f"Resuming: {done} of {total} row-steps are done.", highlight=False)
     metrics = MetricsFile(run.directory.metrics, restored)
     with contextlib.closing(metrics), ProgressDisplay(run.console, total, done) as display:
-        log = RunLog(metrics, display, log_period)
+        log = RunLog(metrics, display, run.config.log_period)
         yield log
         log.padding()
 

@@ -117,7 +117,7 @@ class DeviceSlots:
         settings = self._make_settings(given, ())
         sums = self._no_sums(state, given)
         for microbatches in self._microbatcher.empty():
-            of_shape = self._put(microbatches), np.int32(0)
+            of_shape = self._put(microbatches), np.int32(0), np.bool_(True)
             sums = self._step.add(sums, self._frozen, state, settings, *of_shape)
         self._step.update(state, sums, settings)
 
@@ -133,10 +133,10 @@ class DeviceSlots:
         settings = self._settings[1]
         split = self._microbatcher.split(batches)
         assert self._state is not None and self._sums is not None
-        for microbatches, count in split.microbatches:
-            of_shape = self._put(microbatches), np.int32(count)
+        for i, (microbatches, count) in enumerate(split.microbatches):
+            of_shape = self._put(microbatches), np.int32(count), np.bool_(i == 0)
             self._sums = self._step.add(self._sums, self._frozen, self._state, settings, *of_shape)
-        self._state, self._sums, metrics = self._step.update(self._state, self._sums, settings)
+        self._state, metrics = self._step.update(self._state, self._sums, settings)
         return metrics, split.positions
 
     def _put(self, microbatches: Microbatches) -> Microbatches:
@@ -214,6 +214,7 @@ def make_slots(
     """
     count = -(-min(len(rows), config.slots_in_use) // len(layouts))
     prompted = model.prompted(config.placed, remat=config.remat)
+    frozen = model.frozen_beside(config.parameterization)
     devices = []
     for layout in layouts:
         step = make_step(
@@ -224,9 +225,10 @@ def make_slots(
         )
         outline = model.backbone.outline
         microbatcher = make_microbatcher(rows, outline, config, shapes, layout, count)
-        frozen = {} if config.parameterization.tunes_model else model.frozen[layout.name]
         devices.append(
-            DeviceSlots(step, frozen, layout, microbatcher, count, config.parameterization)
+            DeviceSlots(
+                step, frozen[layout.name], layout, microbatcher, count, config.parameterization
+            )
         )
     return Slots(devices)
 

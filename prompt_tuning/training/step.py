@@ -121,13 +121,13 @@ class Step(NamedTuple):
         init: Returns the state of one row before its first step, from its trainable.
         empty: Returns the sums over no examples, for the state and the constants of C rows.
         add: `add_microbatches`; the sums are given away.
-        update: `update_rows`; state and sums are given away.
+        update: `update_rows`; the state is given away.
     """
 
     init: Callable[..., RowState]
     empty: Callable[..., StepSums]
     add: Callable[..., StepSums]
-    update: Callable[..., tuple[RowState, StepSums, StepMetrics]]
+    update: Callable[..., tuple[RowState, StepMetrics]]
 
 
 @functools.cache
@@ -160,7 +160,7 @@ def make_step(
     def empty(state: RowState, given: Given) -> StepSums:
         return placed(no_sums(stacked(state).trainable, given, parameterization))
 
-    def add(sums, frozen, state, settings, microbatches, count) -> StepSums:
+    def add(sums, frozen, state, settings, microbatches, count, first) -> StepSums:
         sums = add_microbatches(
             sums,
             frozen,
@@ -168,17 +168,18 @@ def make_step(
             settings,
             microbatches,
             count,
+            first,
             model=model,
             parameterization=parameterization,
             config=config,
         )
         return placed(sums)
 
-    def update(state, sums, settings) -> tuple[RowState, StepSums, StepMetrics]:
-        state, sums, metrics = update_rows(
+    def update(state, sums, settings) -> tuple[RowState, StepMetrics]:
+        state, metrics = update_rows(
             stacked(state), sums, settings, parameterization=parameterization, config=config
         )
-        return placed(unstacked(state)), placed(sums), metrics
+        return placed(unstacked(state)), metrics
 
     def stacked(state: RowState) -> RowState:
         return jax.tree.map(lambda x: x[None], state) if parameterization.tunes_model else state
@@ -190,7 +191,7 @@ def make_step(
         init=jax.jit(init),
         empty=jax.jit(empty),
         add=jax.jit(add, donate_argnums=0),
-        update=jax.jit(update, donate_argnums=(0, 1)),
+        update=jax.jit(update, donate_argnums=0),
     )
 
 
@@ -222,6 +223,7 @@ def add_microbatches(
     settings: RowSettings,
     microbatches: Microbatches,
     count: Array,
+    first: Array,
     *,
     model: PromptedModel,
     parameterization: Parameterization,
@@ -240,6 +242,7 @@ def add_microbatches(
         settings: Constants, learning rate, seed and activity of each row.
         microbatches: Examples of the rows.
         count: How many of the microbatches hold examples.
+        first: Whether they are the first of a step: the sums are then taken for 0.
         model: The prompted model.
         parameterization: What the rows train.
         config: Settings all rows share.
@@ -259,6 +262,8 @@ def add_microbatches(
             sums.tokens.at[one.slot].add((one.targets > 0).sum(axis=1, dtype=jnp.int32)),
         )
 
+    # Zeroed here and not by `update_rows`, which would need a second buffer for them.
+    sums = jax.tree.map(lambda total: jnp.where(first, jnp.zeros_like(total), total), sums)
     return jax.lax.fori_loop(0, count, add, sums)
 
 
@@ -269,12 +274,11 @@ def update_rows(
     *,
     parameterization: Parameterization,
     config: StepConfig,
-) -> tuple[RowState, StepSums, StepMetrics]:
+) -> tuple[RowState, StepMetrics]:
     """Ends a step of C rows.
 
     Returns:
-        The rows after the step (inactive and failed ones unchanged), the sums at zero for the next
-        step, and the rows' metrics.
+        The rows after the step (inactive and failed ones unchanged), and their metrics.
     """
 
     def update(trainable, optimizer, given, gradient, rate):
@@ -298,7 +302,7 @@ def update_rows(
     failed = state.failed | (settings.active & ~finite)
     state = _where(settings.active & ~failed, updated, state)._replace(failed=failed)
     metrics = StepMetrics(sums.losses, sums.tokens, gradient_norm=norm, failed=failed)
-    return state, jax.tree.map(jnp.zeros_like, sums), metrics
+    return state, metrics
 
 
 def example_key(seed: Array, step: Array, example: Array) -> Array:

@@ -130,7 +130,7 @@ CASES: list[tuple[str, Bindings, str]] = [
     (
         "eval",
         {"PROMPT_FILES": "{folder}/short.npy"},
-        "the prompt 'short' does not say what task it is for",
+        "the prompt 'short' does not name its task",
     ),
     (
         "eval",
@@ -145,7 +145,7 @@ CASES: list[tuple[str, Bindings, str]] = [
     ),
     ("infer", {"INPUT_FILE": "{folder}/bad.jsonl"}, "{folder}/bad.jsonl:3: not JSON"),
     ("infer", {"INPUT_FILE": "{folder}/no_inputs.jsonl"}, 'no_inputs.jsonl:1: no text under "inp'),
-    ("infer", {"INPUT_FILE": "{folder}/empty.jsonl"}, "empty.jsonl' holds no lines to answer"),
+    ("infer", {"INPUT_FILE": "{folder}/empty.jsonl"}, "empty.jsonl' has no lines to answer"),
     (
         "infer",
         {"INPUT_FILE": "{folder}/unknown_prompt.jsonl"},
@@ -205,7 +205,7 @@ def test_labels_are_needed_to_rank(
     del sound.metadata["label_words"]
     files.save(folder / "sound.safetensors", sound)
     words += flags(**_bindings("infer", folder, cache_dir))
-    _fails("infer", words, "among labels, and there are none in the file", folder, here, capsys)
+    _fails("infer", words, "@Rank() needs labels, and the file of prompt", folder, here, capsys)
 
 
 def test_class_labels_of_a_task_without_any(

@@ -23,7 +23,7 @@ def value(config: Config, name: str):
 
 
 def read(files: list[str], *bindings: str, name: str = "train") -> Config:
-    return command_config.read(name, COMMANDS[name], files, bindings, [])
+    return command_config.read_command_config(name, COMMANDS[name], files, bindings, [])
 
 
 def test_a_file_that_does_not_include_the_defaults_stands_on_them():
@@ -64,8 +64,8 @@ from prompt_tuning.types import UserError
 def text(*bindings):
     files = ["runs/train_mini.gin", sys.argv[1]]
     try:
-        config = command_config.read("train", COMMANDS["train"], files, bindings, [])
-        return configuration.text(gin_config.operative(config, "train"))
+        config = command_config.read_command_config("train", COMMANDS["train"], files, bindings, [])
+        return configuration.config_text(gin_config.operative_config(config, "train"))
     except UserError as error:
         return str(error)
 

@@ -138,5 +138,7 @@ def test_a_dry_run_writes_nothing(
     settings = flags(CONVERT_TO=str(tmp_path / "out"), CACHE_DIR=str(tmp_path / "cache"))
     remote = "--gin_file=models/t5_1_1_lm100k_small.gin"
     assert here("convert", remote, *settings, "--dry_run") == 0
-    assert "76,961,152 parameters, would be fetched from gs://t5-data/" in capsys.readouterr().out
+    assert (
+        "76,961,152 parameters, would be downloaded from gs://t5-data/" in capsys.readouterr().out
+    )
     assert not list(tmp_path.iterdir())

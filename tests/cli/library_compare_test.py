@@ -63,7 +63,7 @@ def test_published_prompts_give_the_figures_of_an_independent_calculation(shared
     for path in sorted(folder.glob("*.npy")):
         library.add([files.Prompt(files.load(path).array, {"name": path.stem})])
     matrix = score_matrix.read(folder / "zero_shot_matrix.csv")
-    study = library_compare.compared(library, matrix, (1,), "zero_shot_matrix.csv")
+    study = library_compare.build_study(library, matrix, (1,), "zero_shot_matrix.csv")
     found = {
         (line.method.method, line.method.similarity): line.measured
         for line in retrieval_lines(study)
@@ -94,7 +94,7 @@ def test_several_prompts_of_a_task_count_with_their_mean_similarity(planted):
         library.add([files.Prompt(files.load(path).array, {"name": Path(path).stem})])
     library.add([files.Prompt(other, {"name": "alpha again", "task": "alpha"})])
     library.add([files.Prompt(other, {"name": "of another task"})])
-    study = library_compare.compared(library, score_matrix.read("m.csv"), (1,), "m.csv")
+    study = library_compare.build_study(library, score_matrix.read("m.csv"), (1,), "m.csv")
     alike = study.task_similarities["mean_token"]
     np.testing.assert_allclose(alike[0], np.zeros(4), atol=1e-6)
     np.testing.assert_allclose(alike, alike.T, atol=1e-6)
@@ -107,7 +107,7 @@ def test_several_prompts_of_a_task_count_with_their_mean_similarity(planted):
         (["lib"], "the following arguments are required: --matrix"),
         (["lib", "--matrix=no.csv"], "matrix no.csv: cannot read it (No such file or directory)"),
         (["lib", "--matrix=m.csv"], "there is no library"),
-        (["lib", "none", "--matrix=m.csv"], "none: there is no prompt; give files of prompts"),
+        (["lib", "none", "--matrix=m.csv"], "none: there is no prompt; give prompt files"),
         (["lib", "alpha.npy", "--matrix=m.csv"], "lib has no prompt of 'beta', a task of the"),
         (["lib", "--matrix=m.csv", "--k=4"], "--k: '4' is not one or more whole numbers from 1 to"),
         (["lib", "--matrix=m.csv", "--k=1,x"], "--k: '1,x' is not one or more whole numbers"),

@@ -129,8 +129,8 @@ def test_bad_input_is_one_line_and_nothing_is_added(library, capsys):
         (("good.npy", "cut.npy"), "cut.npy: damaged"),
         (("good.npy", "absent"), "absent: cannot read it"),
         (("good.npy", "empty"), "empty: there is no prompt in this directory"),
-        (("good.npy", "run"), "run: it is a run's directory"),
-        (("good.npy", "other"), "other: it is a library; prompt-tuning library add takes the"),
+        (("good.npy", "run"), "run: it is the directory of a run"),
+        (("good.npy", "other"), "other: it is a library; use prompt-tuning library add"),
         (("good.npy", "armed.pt"), "armed.pt: not read, for its pickle"),
         (("good.npy", "good.npy", "--name=a"), "--name=a is for one prompt, and there are 2"),
         (

@@ -200,7 +200,7 @@ def test_a_file_of_ones_own_needs_no_more_than_a_library(
         (
             "lib",
             {"MIXTURE_OR_TASK_NAME": ("mini_cr", "mini_sst2")},
-            "a run is of one task, and",
+            "a run has one target task, and",
         ),
         ("lib", {"MIXTURE_OR_TASK_NAME": None}, "no task is given; set MIXTURE_OR_TASK_NAME"),
         ("lib", {"TARGET_SEEDS": (0, 0)}, "two rows are called 'mini_yelp.embedding.seed0'"),

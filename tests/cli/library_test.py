@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from prompt_tuning.cli.library import subcommands
+from prompt_tuning.cli.library import build_parser
 from prompt_tuning.cli.main import main
 from prompt_tuning.prompts import files
 from prompt_tuning.transfer.library.library import Library
@@ -101,7 +101,7 @@ def test_flags_choose_prompts(path, run, flags, listed):
         (["--task=mini_sst"], "has no prompt with the task 'mini_sst' (did you mean mini_sst2"),
         (["--backbone=t5_base"], "has no prompt with the backbone 't5_base'"),
         (["--metric=f2"], "has no prompt with the metric 'f2' (did you mean f1?)"),
-        (["--metric=f1", "--at_least=60"], "has no prompt that fits all of the flags; leave some"),
+        (["--metric=f1", "--at_least=60"], "has no prompt that matches all flags; leave some"),
         (["--at_least=x"], "argument --at_least: invalid float value: 'x'"),
         (["--taks=x"], "unknown argument '--taks' (did you mean --task,"),
     ],
@@ -139,7 +139,7 @@ def test_a_narrow_terminal_shows_a_prompt_in_three_lines(path, capsys, monkeypat
 
 
 def test_a_long_list_is_whole_and_aligned(tmp_path, run, capsys, monkeypatch):
-    monkeypatch.setattr("prompt_tuning.cli.library_lines._FOLDED", 1)
+    monkeypatch.setattr("prompt_tuning.cli.library_lines._MOST_WRAPPED", 1)
     Library.create(tmp_path).add([prompt("a", 0), prompt("long" * 40, 1, metrics={})])
     known = ids(tmp_path)
     assert main(["library", "list", str(tmp_path)]) == 0
@@ -173,7 +173,7 @@ def test_a_search_ranks_the_others(path, run):
         (["--like="], "the name of a prompt is empty"),
         (["--like=a", "--similarity=cos"], "no similarity 'cos'; use mean_token or per_token"),
         (["--like=a", "--top=0"], "--top=0: give 1 or more"),
-        (["--like=b", "--task=mini_mnli"], "has no prompt but 'b' to compare with"),
+        (["--like=b", "--task=mini_mnli"], "has no prompt to compare with 'b'"),
         ([], "the following arguments are required: --like"),
     ],
 )
@@ -205,11 +205,11 @@ def test_show_tells_metadata_and_provenance(path, run):
         f"{c.name} mini_sst2 400",
         f"{b.name} mini_mnli 400",
         f"{a.name} mini_sst2 400",
-        "The last one began as: class_labels.",
+        "The last prompt started from: class_labels.",
     ]
     a.path.unlink()
     assert run("show", path, "c")[-1] == (
-        f"The last one began as: {a.digest}, which is not in this library."
+        f"The last prompt started from: {a.digest}, which is not in this library."
     )
     (line,) = run("show", path, c.content[:8], "--json")
     assert json.loads(line)["provenance"] == {
@@ -267,15 +267,18 @@ def test_add_takes_the_best_prompts_of_finished_rows(tmp_path, run, model_dir):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["run", "--embedding_step=50"], "step_50.safetensors: cannot read it"),
+        (["run", "--embedding_step=50"], "step_50.safetensors: it does not exist"),
         (["run/prompts"], "no row of a run has finished here; give a MODEL_DIR, or prompt files"),
-        (["other_library"], "it is a library; give the files in it, other_library/prompts/*.safe"),
+        (["other_library"], "it is a library; give its files, other_library/prompts/*.safe"),
         (["nothing.safetensors"], "nothing.safetensors: cannot read it"),
-        (["bare.npy"], "does not tell its name, task and backbone; prompt-tuning library import"),
+        (
+            ["bare.npy"],
+            "does not record its name, task and backbone; use prompt-tuning library import",
+        ),
         (["run", "damaged.safetensors"], "damaged.safetensors: damaged"),
         (
             ["other/best.safetensors", "--embedding_step=9"],
-            "as it is not there; give a step that",
+            "step_9.safetensors: it does not exist; give a step of train.save_steps",
         ),
         (["other/best.safetensors", "--embedding_step=100"], "is not of the same row as best"),
         ([], "the following arguments are required: path"),
@@ -302,7 +305,7 @@ def test_a_search_that_leaves_damaged_prompts_alone_is_told(path, run):
         library.find(name).path.write_bytes(b"")
     with pytest.warns(UserWarning, match="damaged, or gone"):
         (line,) = run("search", path, "--like=a", status=2)
-    assert line.endswith("all other prompts are damaged, or gone")
+    assert line.endswith("all other prompts are damaged or missing")
 
 
 def test_metrics_that_are_nested_too_deep_are_left_out(tmp_path, run):
@@ -345,7 +348,7 @@ def test_verify_is_content_with_a_whole_library(path, run):
     assert run("verify", path) == [f"{path}: 3 prompts, all whole"]
 
 
-@pytest.mark.parametrize("name", subcommands()[1])
+@pytest.mark.parametrize("name", build_parser()[1])
 def test_every_subcommand_has_help_with_an_example(name, run):
     lines = run(name, "--help")
     assert lines[0].startswith(f"usage: prompt-tuning library {name} ")
@@ -358,7 +361,7 @@ def test_every_subcommand_has_help_with_an_example(name, run):
 
 
 def test_every_flag_says_what_it_means():
-    parser, names = subcommands()
+    parser, names = build_parser()
     (each,) = [action.choices for action in parser._actions if action.choices]
     actions = [(name, action) for name in names for action in dict(each)[name]._actions]
     assert [(name, action.dest) for name, action in actions if not action.help] == []

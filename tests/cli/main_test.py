@@ -12,7 +12,7 @@ import gin
 import pytest
 
 from prompt_tuning.cli import commands
-from prompt_tuning.cli.commands import Command, functions
+from prompt_tuning.cli.commands import Command, with_variants
 from prompt_tuning.cli.main import main
 from prompt_tuning.prompts import initializers
 from prompt_tuning.types import UserError
@@ -146,7 +146,7 @@ def test_training_imports_what_it_needs(tmp_path: Path):
     modules = json.loads((tmp_path / "modules").read_text())
     ours = {name for name in modules if name.startswith("prompt_tuning")}
     assert len(ours) < 90  # Of about 240.
-    others = {command.module for _, command in functions(commands.COMMANDS)}
+    others = {command.module for _, command in with_variants(commands.COMMANDS)}
     assert ours & others == {"prompt_tuning.cli.train"}
     rooms = ("analysis", "transfer", "mini", "data.datasets", "data.user_task")
     unused = [f"prompt_tuning.{room}" for room in rooms]

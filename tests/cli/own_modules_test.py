@@ -79,7 +79,7 @@ def read(folder: Path, monkeypatch: pytest.MonkeyPatch):
     def read(text: str) -> Config:
         file = write(folder, text)
         files, bindings = ["runs/train_mini.gin", str(file)], ["MODEL_DIR='runs/x'"]
-        return command_config.read("train", COMMANDS["train"], files, bindings, [])
+        return command_config.read_command_config("train", COMMANDS["train"], files, bindings, [])
 
     return read
 
@@ -93,10 +93,10 @@ def write(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_class_of_a_module_is_built(read, folder: Path, dialect: str):
     config = read(DIALECTS[dialect])
-    start = gin_config.arguments(config, "train")["start"]
+    start = gin_config.build_arguments(config, "train")["start"]
     assert start.describe()["value"] == 0.5
     assert type(start).__module__.startswith(folder.name)
-    text = configuration.text(gin_config.operative(config, "train"))
+    text = configuration.config_text(gin_config.operative_config(config, "train"))
     assert f"\nimport {folder.name}" in text
     assert (f"\n{DYNAMIC}" in text) == ("decorated" not in dialect)
     assert ("\nSchedule.batch_size = 3" in text) == (dialect == "scoped")
@@ -121,7 +121,7 @@ def test_a_class_of_a_module_is_built(read, folder: Path, dialect: str):
 )
 def test_a_mistake_is_one_line(read, folder: Path, text: str, message: str):
     with pytest.raises(UserError) as error:
-        gin_config.operative(read(text), "train")
+        gin_config.operative_config(read(text), "train")
     assert message.replace("{m}", folder.name) in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -191,11 +191,11 @@ def test_a_prompt_of_ones_own_file_scores_as_in_its_run(
     assert score(tmp_path / "eval") == score(own)
     told = capsys.readouterr().out
     assert "say: the film annoys in every way it is" in told
-    assert "has other examples" not in told
+    assert "other examples" not in told
     divided = {**settings, "TaskFile__test_share": 0.5}
     words = words_for(cache_dir, tmp_path / "divided", prompt_of(own), **divided)
     assert here("eval", "--gin_file=runs/task_file.gin", *words) == 0
-    assert "reviews has other examples here" in capsys.readouterr().out
+    assert "reviews differs from when" in capsys.readouterr().out
     for changes, parts in (
         ({"TaskFile__template": "{text}"}, ("'{text}'", repr(TEMPLATE))),
         ({"TaskFile__inputs": "text"}, ("'{text}'", repr(TEMPLATE))),

@@ -1,6 +1,7 @@
 """Prompt tuning on the first rows of real datasets, from JSON lines to the report's table."""
 
 import itertools
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -81,11 +82,11 @@ def t5_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def check(run_dir: Path, *words: str) -> None:
-    """Trains on every task, and looks for each score in the report's table."""
+def check(run_dir: Path, tasks: Collection[str], *words: str) -> None:
+    """Trains on tasks, and looks for each score in the report's table."""
     settings = flags(
         MODEL_DIR=str(run_dir),
-        MIXTURE_OR_TASK_NAME=tuple(METRICS),
+        MIXTURE_OR_TASK_NAME=tuple(tasks),
         TASK_FEATURE_LENGTHS={"inputs": 64, "targets": 16},
         BATCH_SIZE=4,
         PROMPT_LENGTH=4,
@@ -93,8 +94,9 @@ def check(run_dir: Path, *words: str) -> None:
     )
     run("train", *words, *settings)
     rows = results.read(run_dir / "results.json")
-    assert {row["target"]: row["metric"] for row in rows} == METRICS
-    assert {row["target"] for row in rows if row["split"] == "test"} == LABELLED_TESTS
+    assert {row["target"]: row["metric"] for row in rows} == {t: METRICS[t] for t in tasks}
+    tested = {row["target"] for row in rows if row["split"] == "test"}
+    assert tested == LABELLED_TESTS & set(tasks)
     table = run("report", "--gin_file=defaults.gin", *flags(REPORT_DIRS=str(run_dir)))
     for row in rows:
         line = next(line for line in table.splitlines() if line.split()[:1] == [row["target"]])
@@ -105,6 +107,7 @@ def test_t5_mini_runs_on_every_task(data_dir: Path, cache_dir: Path, tmp_path: P
     where = flags(CACHE_DIR=str(cache_dir), DATA_DIR=str(data_dir))
     check(
         tmp_path / "run",
+        METRICS,
         "--gin_file=runs/train_mini.gin",
         *where,
         *flags(TRAIN_STEPS=4, EVAL_PERIOD=4),
@@ -112,7 +115,7 @@ def test_t5_mini_runs_on_every_task(data_dir: Path, cache_dir: Path, tmp_path: P
 
 
 @pytest.mark.timeout(900)  # 77 million parameters, on what may be a busy machine
-def test_t5_small_from_a_t5x_checkpoint_runs_on_every_task(
+def test_t5_small_from_a_t5x_checkpoint_runs_on_tasks_of_each_kind(
     data_dir: Path, cache_dir: Path, shared_data: Path, t5_small: Path, tmp_path: Path
 ):
     where = flags(
@@ -124,6 +127,7 @@ def test_t5_small_from_a_t5x_checkpoint_runs_on_every_task(
     files = ("defaults.gin", "models/t5_1_1_small.gin", "prompts/class_labels.gin")
     check(
         tmp_path / "run",
+        ("glue_cola", "glue_stsb", "super_glue_copa", "gem_common_gen"),
         *(f"--gin_file={file}" for file in files),
         *where,
         *flags(TRAIN_STEPS=2, EVAL_PERIOD=2, DROPOUT_RATE=0.0, TuneConfig__eval_batch_size=24),

@@ -65,7 +65,7 @@ def test_some_tables_are_chosen_and_written_elsewhere(
     [
         ({"REPORT_TABLES": ("glu",)}, "no table is called 'glu' (did you mean glue"),
         ({"REPORT_TABLES": ("sources",)}, "the runs have no rows for sources"),
-        ({"REPORT_DIRS": ()}, "there are no run directories"),
+        ({"REPORT_DIRS": ()}, "no run directories are given"),
         ({"REPORT_DIRS": "nowhere"}, "there is no directory 'nowhere'"),
     ],
 )
@@ -95,7 +95,7 @@ def test_a_damaged_file_is_named(
 
 
 def test_the_run_of_table_1_has_every_published_source():
-    statements = gin_files.read(["runs/spot_table1.gin"], [], [])
+    statements = gin_files.read_gin_files(["runs/spot_table1.gin"], [], [])
     sweep = [each.value for each in statements.bindings if str(each.key) == "SWEEP"][-1]
     paper = {line.source or "none" for line in published() if line.table == "spot_table1"}
     assert {f"source={source}" for source in paper} == set(sweep)

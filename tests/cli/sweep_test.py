@@ -20,8 +20,10 @@ SWEEP = {"length=2": {"PROMPT_LENGTH": 2}, "length=3": {"PROMPT_LENGTH": 3, "LEA
 
 def _points(*bindings: str, command: str = "train") -> list[sweep.Point]:
     words = ["MODEL_DIR='runs/x'", *bindings]
-    config = command_config.read(command, COMMANDS[command], ["runs/train_mini.gin"], words, [])
-    return sweep.points(config, COMMANDS[command].function)
+    config = command_config.read_command_config(
+        command, COMMANDS[command], ["runs/train_mini.gin"], words, []
+    )
+    return sweep.sweep_points(config, COMMANDS[command].function)
 
 
 def test_each_point_has_its_settings_and_its_directory():
@@ -85,9 +87,12 @@ def test_no_sweep_is_no_points():
         ("{'a': {'MODEL_DIR': 'x'}}", "point 'a' (--gin.SWEEP): a point cannot set MODEL_DIR"),
         ("{'a': {'BATCH_SIZE': 1}}", "--gin.BATCH_SIZE: the sweep sets BATCH_SIZE at each point"),
         ("{'a': {'': 1}}", "point 'a' (--gin.SWEEP): '' is not the name of a macro or a parameter"),
-        ("{'../a': {}}", "point '../a' (--gin.SWEEP): a point's name is made of letters"),
+        ("{'../a': {}}", "point '../a' (--gin.SWEEP): a point's name may have letters"),
         ("{'a={}': {'PROMPT_LENGTH': 1}}", "--gin.SWEEP: point 'a={}' needs a list of values"),
-        ("{'{}': {'PROMPT_LENGTH': [1], 'LEARNING_RATE': [1, 2]}}", "or several lists of one"),
+        (
+            "{'{}': {'PROMPT_LENGTH': [1], 'LEARNING_RATE': [1, 2]}}",
+            "or several lists of the same length",
+        ),
         ("{'a={}': {'PROMPT_LENGTH': []}}", "--gin.SWEEP: point 'a={}' needs a list of values"),
         ("{'1': {}, '{}': {'PROMPT_LENGTH': [1]}}", "--gin.SWEEP: two points are called '1'"),
         ("{'a': 1}", "SWEEP must be a dictionary of points"),
@@ -155,7 +160,7 @@ def test_a_point_whose_settings_changed_is_run_again(tmp_path: Path):
             results.write(tmp_path / point.name / "results.json", [])
             ran.append(point.name)
 
-        sweep.run(swept, lambda config: lambda: call(config), tmp_path, Console(quiet=True))
+        sweep.run_points(swept, lambda config: lambda: call(config), tmp_path, Console(quiet=True))
         return ran
 
     assert run([1, 2]) == ["point0", "point1"]

@@ -75,11 +75,11 @@ def test_it_is_told_where_files_are_or_have_to_be(listed, tmp_path):
     [
         (
             ["glue_kola"],
-            "no task or mixture has glue_kola (did you mean glue_cola",
+            "no task or mixture matches glue_kola (did you mean glue_cola",
         ),
-        (["cola", "files"], "no task or mixture has cola and files"),
+        (["cola", "files"], "no task or mixture matches cola and files"),
         (["--datadir=x"], "unknown argument '--datadir' (did you mean --data_dir?); see "),
-        (["--data_dir=nowhere"], "--data_dir=nowhere is no directory; name one"),
+        (["--data_dir=nowhere"], "--data_dir=nowhere is not a directory"),
     ],
 )
 def test_wrong_words_are_one_line(words, message, capsys):

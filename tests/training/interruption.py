@@ -16,7 +16,7 @@ class _KilledError(Exception):
 def kill(train: Callable[[], object], turns: int) -> None:
     """Calls `train`, and ends it when its loop has done a number of turns."""
     left = iter(range(turns))
-    settle = Trainer._settle
+    settle = Trainer.settle
 
     def interrupted(*arguments: Any) -> None:
         if next(left, None) is None:
@@ -24,7 +24,7 @@ def kill(train: Callable[[], object], turns: int) -> None:
         settle(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "_settle", interrupted)
+        patch.setattr(Trainer, "settle", interrupted)
         with pytest.raises(_KilledError):
             train()
 

@@ -155,7 +155,7 @@ def test_finished_rows_are_not_trained_again(
 ):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     before = (tmp_path / "run" / "prompts" / "first" / "best.safetensors").stat().st_mtime_ns
-    monkeypatch.setattr(loop.Trainer, "_step", lambda session: pytest.fail("a row was trained"))
+    monkeypatch.setattr(loop.Trainer, "step", lambda session: pytest.fail("a row was trained"))
     outcomes = toy.train(ROWS, tmp_path)
     assert [outcome.row["name"] for outcome in outcomes] == ["first", "shorter", "transferred"]
     after = (tmp_path / "run" / "prompts" / "first" / "best.safetensors").stat().st_mtime_ns

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from prompt_tuning import storage
 from prompt_tuning.models.parameters import read_whole
 from prompt_tuning.models.weights import open_backbone
 from prompt_tuning.prompts.initializers import FromRow, SampledVocab
@@ -119,7 +120,8 @@ def _train_and_kill(folder: Path, turns: int) -> None:
 @pytest.mark.parametrize("turns", [2, 9, 16])
 def test_an_interrupted_run_ends_with_the_same_models(finished: Path, tmp_path: Path, turns: int):
     _train_and_kill(tmp_path, turns)
-    (tmp_path / "run" / "models" / ".half.0123.tmp").mkdir(parents=True)
+    half_written = storage.write_directory(tmp_path / "run" / "models" / "half")
+    half_written.__enter__()
     toy.train_models(ROWS, tmp_path, save_steps=SAVED)
     _same_run(finished, tmp_path)
 
@@ -144,7 +146,7 @@ def test_finished_rows_are_not_trained_again(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    monkeypatch.setattr(loop.Trainer, "_step", lambda *_: pytest.fail("a row was trained"))
+    monkeypatch.setattr(loop.Trainer, "step", lambda *_: pytest.fail("a row was trained"))
     outcomes = toy.train_models(ROWS, tmp_path, save_steps=SAVED)
     assert [outcome.row["name"] for outcome in outcomes] == ["target", "source"]
     assert _entries(tmp_path) == _entries(finished)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from prompt_tuning.data.batches.padding import Positions
 from prompt_tuning.training import run_log
-from prompt_tuning.training.kept import KeptPrompts
+from prompt_tuning.training.kept_prompts import KeptPrompts
 from prompt_tuning.training.rows import Progress
 from prompt_tuning.training.run_log import MetricsFile, ProgressDisplay, open_log
 from prompt_tuning.training.running import StepDone
@@ -27,8 +27,8 @@ METRICS = StepMetrics(*map(jnp.asarray, (6.0, 4, 2.0, False)))
 
 def test_a_run_goes_on_where_its_rows_do(tmp_path: Path):
     out = io.StringIO()
-    run = toy.run(tmp_path, console=Console(file=out))
-    prompts, best = KeptPrompts(ROWS, run, toy.config()), np.ones((3, 16), np.float32)
+    run = toy.run(tmp_path, config=toy.config(log_period=2), console=Console(file=out))
+    prompts, best = KeptPrompts(ROWS, run), np.ones((3, 16), np.float32)
     progress = Progress(step=12)
     progress.record(progress.step, 50.0)
     finished = toy.running(FINISHED, progress, best)
@@ -38,7 +38,7 @@ def test_a_run_goes_on_where_its_rows_do(tmp_path: Path):
     run.directory.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
     resumed = toy.running(RESUMED, Progress(step=5, curve=[[0, 25.0]]))
-    with open_log(ROWS, prompts.results, [resumed], run=run, log_period=2) as log:
+    with open_log(ROWS, prompts.results, [resumed], run) as log:
         log.train(resumed, StepDone(6, Positions(40, 10)), METRICS)
         log.train(resumed, StepDone(7, Positions(60, 10)), METRICS)
     assert out.getvalue() == "Resuming: 17 of 36 row-steps are done.\n"
@@ -51,15 +51,15 @@ def test_a_run_goes_on_where_its_rows_do(tmp_path: Path):
 
 def test_why_a_row_stopped_is_shown(tmp_path: Path):
     out = io.StringIO()
-    run = toy.run(tmp_path, console=Console(file=out, width=200))
-    results = KeptPrompts(ROWS, run, toy.config()).results
+    run = toy.run(tmp_path, config=toy.config(log_period=2), console=Console(file=out, width=200))
+    results = KeptPrompts(ROWS, run).results
     run.directory.path.mkdir()
     sound, wild = (toy.running(row, Progress(step=5)) for row in (RESUMED, NEW))
     assert sound.check_step(5, failed=False)
     assert not wild.check_step(4, failed=True)
     assert not wild.check_step(5, failed=False)
     assert wild.progress.step == 3
-    with open_log(ROWS, results, [], run=run, log_period=2) as log:
+    with open_log(ROWS, results, [], run) as log:
         log.stopped(sound)
         log.stopped(wild)
     reason = "the loss or the update of step 4 was not finite"
@@ -68,10 +68,10 @@ def test_why_a_row_stopped_is_shown(tmp_path: Path):
 
 def test_how_much_was_padding_is_shown_at_the_end(tmp_path: Path):
     out = io.StringIO()
-    run = toy.run(tmp_path, console=Console(file=out, width=200))
-    results = KeptPrompts(ROWS, run, toy.config()).results
+    run = toy.run(tmp_path, config=toy.config(log_period=2), console=Console(file=out, width=200))
+    results = KeptPrompts(ROWS, run).results
     run.directory.path.mkdir()
-    with open_log(ROWS, results, [], run=run, log_period=2) as log:
+    with open_log(ROWS, results, [], run) as log:
         for row in (RESUMED, NEW):
             progress = Progress(step=5, best_step=4, positions=Positions(10, 1))
             running = toy.running(row, progress)

@@ -60,7 +60,7 @@ def step(params, state) -> str:
     add = functools.partial(
         add_microbatches, model=MODEL, parameterization=prompts, config=toy.config().step
     )
-    one = settings([0.3], [0]), microbatches(), jnp.int32(1)
+    one = settings([0.3], [0]), microbatches(), jnp.int32(1), jnp.bool_(True)
     return optimized(add, no_sums(state.trainable, (), prompts), params, state, *one)
 
 

@@ -75,10 +75,9 @@ def take_step(
         mixed=mixed,
     )
     sums = no_sums(state.trainable, of_rows.given, parameterization)
-    for microbatches, count in microbatcher.split(batches).microbatches:
-        sums = add(sums, params, state, of_rows, microbatches, np.int32(count))
-    state, _, metrics = update(state, sums, of_rows)
-    return state, metrics
+    for i, (microbatches, count) in enumerate(microbatcher.split(batches).microbatches):
+        sums = add(sums, params, state, of_rows, microbatches, np.int32(count), i == 0)
+    return update(state, sums, of_rows)
 
 
 def stack(states: Sequence[RowState]) -> RowState:

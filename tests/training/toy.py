@@ -156,6 +156,7 @@ def open_model(stored: Backbone | None = None) -> OpenModel:
 def run(folder: Path, **changes: Any) -> Run:
     """Returns what rows share, in `folder / "run"`; `backbone` is of its model."""
     settings: dict[str, Any] = {
+        "config": config(),
         "model": open_model(changes.pop("backbone", None)),
         "tasks": {"counting": task(folder)},
         "shapes": SHAPES,
@@ -172,7 +173,7 @@ def train(
 ) -> list[RowResult]:
     """Trains rows in `folder / "run"`."""
     folder.mkdir(parents=True, exist_ok=True)
-    return tune(rows, run=run(folder, **changes), config=settings or config())
+    return tune(rows, run=run(folder, config=settings or config(), **changes))
 
 
 def running(row: Row, progress: Progress, best: np.ndarray | None = None) -> RunningRow:

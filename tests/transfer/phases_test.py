@@ -103,7 +103,7 @@ def test_the_phases_of_a_run_read_the_weights_once(backbone: Backbone, tmp_path:
 
     def tune(rows, mixtures=None):
         phases.append(len(rows))
-        return loop.tune(rows, mixtures, run=run, config=toy.config())
+        return loop.tune(rows, mixtures, run=run)
 
     made = step.make_step.cache_info().misses
     assert plan.run(tune, run.directory)

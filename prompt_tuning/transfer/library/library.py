@@ -82,7 +82,7 @@ class Library:
         """
         self._names()
         for folder in (self.path, self._folder):
-            storage.sweep(folder)
+            storage.remove_abandoned(folder)
         return [self._add(prompt) for prompt in prompts]
 
     def entries(self) -> list[Entry]:

@@ -155,7 +155,7 @@ _MIXED = ("super_glue_rte", "glue_cola", "glue_mrpc", "super_glue_boolq")
 def shape_count() -> int:
     """Returns how many shapes batches have if users do not say."""
     defaults = gin_files.configs_directory() / "defaults.gin"
-    bindings = gin_files.read([str(defaults)], [], []).bindings
+    bindings = gin_files.read_gin_files([str(defaults)], [], []).bindings
     (count,) = (each.value for each in bindings if str(each.key) == "Setup.shape_count")
     return count
 

@@ -37,9 +37,9 @@ ADAPTED = [f"t5_1_1_lm100k_{size}" for size in ("small", "base", "large", "xl", 
 def arguments(name: str) -> dict[str, Any]:
     """Returns what `convert` is called with for a config of a model, and its step offset."""
     files, changes = [f"models/{name}.gin"], ["CONVERT_TO='nowhere'"]
-    config = command_config.read("convert", COMMANDS["convert"], files, changes, [])
+    config = command_config.read_command_config("convert", COMMANDS["convert"], files, changes, [])
     offset = config.bindings[gin_files.Key("", "Adafactor", "step_offset")].value
-    return {**gin_config.arguments(config, "convert"), "step_offset": offset}
+    return {**gin_config.build_arguments(config, "convert"), "step_offset": offset}
 
 
 def model(name: str) -> T5Config:

@@ -1,4 +1,4 @@
-"""What rows leave on disk: which are finished, what their files say, and which models stay."""
+"""Prompt files that rows leave: which rows are finished, and what the files say."""
 
 import dataclasses
 import io
@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from rich.console import Console
@@ -15,10 +14,9 @@ from prompt_tuning.data.target_prefix import with_target_prefix
 from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.initializers import ClassLabels, FromFile, FromRow
-from prompt_tuning.training.kept import KeptModels, KeptPrompts, open_kept
+from prompt_tuning.training.kept_prompts import KeptPrompts
 from prompt_tuning.training.rows import Progress, Row
 from prompt_tuning.training.run import Run
-from prompt_tuning.training.running import RunningRow
 from prompt_tuning.types import UserError
 from tests.training import toy
 
@@ -26,9 +24,7 @@ BEST = np.full((3, 16), 0.5, np.float32)
 
 
 def _prompts(folder: Path, rows: list[Row], **changes: Any) -> KeptPrompts:
-    kept = open_kept(rows, toy.run(folder), toy.config(**changes))
-    assert isinstance(kept, KeptPrompts)
-    return kept
+    return KeptPrompts(rows, toy.run(folder, config=toy.config(**changes)))
 
 
 @pytest.fixture
@@ -95,7 +91,7 @@ def test_a_prompt_file_says_what_the_prompt_is_used_with(tmp_path: Path):
     row, progress = toy.row("a", task="own"), Progress(step=4)
     progress.record(4, 75.0)
     settings = toy.config(placement="suffix_before_eos")
-    prompts = open_kept([row], toy.run(tmp_path, tasks={"own": odd}), settings)
+    prompts = KeptPrompts([row], toy.run(tmp_path, tasks={"own": odd}, config=settings))
     prompts.save_best(toy.running(row, progress), BEST)
     metadata = files.load(tmp_path / "run" / "prompts" / "a" / "best.safetensors").metadata
     wanted = {
@@ -170,9 +166,9 @@ def test_tasks_without_labels_are_named_once(tmp_path: Path):
         *(toy.row(name, task="open", start=labels) for name in "bc"),
         toy.row("d", task="open"),
     ]
-    open_kept(rows[:1], run, toy.config()).check_starts()
+    KeptPrompts(rows[:1], run).check_starts()
     assert not out.getvalue()
-    open_kept(rows, run, toy.config()).check_starts()
+    KeptPrompts(rows, run).check_starts()
     assert out.getvalue() == "No class labels: open; prompts start from sampled vocabulary.\n"
 
 
@@ -186,8 +182,8 @@ def test_a_row_starts_from_a_file_of_its_own_placement_and_target_prefix_alone(t
     row = toy.row("a", start=FromFile(str(path)))
 
     def first(run: Run, placement: str) -> np.ndarray:
-        kept = KeptPrompts([row], run, toy.config(placement=placement))
-        return kept.first_prompt(row)
+        placed = dataclasses.replace(run, config=toy.config(placement=placement))
+        return KeptPrompts([row], placed).first_prompt(row)
 
     np.testing.assert_array_equal(first(prefixed, "suffix_after_eos"), np.ones((3, 16)))
     for run, placement, message in (
@@ -196,71 +192,3 @@ def test_a_row_starts_from_a_file_of_its_own_placement_and_target_prefix_alone(t
     ):
         with pytest.raises(UserError, match=message):
             first(run, placement)
-
-
-# Models.
-
-MODEL_ROW = toy.model_row("a")
-
-
-def _models(folder: Path) -> KeptModels:
-    run = toy.run(folder, backbone=toy.backbone_with_vocabulary(folder))
-    kept = open_kept([MODEL_ROW], run, toy.model_config())
-    assert isinstance(kept, KeptModels)
-    return kept
-
-
-def _save_best(models: KeptModels, running: RunningRow, step: int, params: Any) -> None:
-    running.progress.step = step
-    running.progress.record(step, 50.0 + step)
-    models.save_best(running, params)
-
-
-def _on_disk(folder: Path) -> set[str]:
-    return {path.name for path in (folder / "run" / "models").iterdir()}
-
-
-@pytest.fixture
-def finished_model(tmp_path: Path) -> Path:
-    """Returns a folder where row `a` is finished, best after 4 steps with all weights doubled."""
-    models, running = _models(tmp_path), toy.running(MODEL_ROW, Progress())
-    _save_best(models, running, 0, toy.params())
-    _save_best(models, running, 4, jax.tree.map(lambda x: 2 * x, toy.params()))
-    models.finish(running, None, {"accuracy": 70.0, "score": 70.0})
-    return tmp_path
-
-
-def test_a_finished_row_keeps_its_best_model_alone(finished_model: Path):
-    models = _models(finished_model)
-    assert models.results["a"].score == 70.0
-    assert _on_disk(finished_model) == {"a"}
-    layout = toy.run(finished_model).model.layouts[0]
-    after, _ = models.start(toy.model_row("b", start=FromRow("a")), layout)
-    wanted = jax.tree.map(lambda x: 2 * x, toy.params())
-    jax.tree.map(np.testing.assert_array_equal, after, wanted)
-
-
-@pytest.mark.parametrize("damage", ["row.json", "weights.safetensors", "config.json"])
-def test_a_row_with_a_damaged_model_is_not_finished(finished_model: Path, damage: str):
-    path = finished_model / "run" / "models" / "a" / damage
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert not _models(finished_model).results
-
-
-def test_candidates_of_the_last_two_checkpoints_are_kept(tmp_path: Path):
-    models, running = _models(tmp_path), toy.running(MODEL_ROW, Progress())
-    for step in (0, 4):
-        _save_best(models, running, step, toy.params())
-    models.checkpointed(running)
-    assert _on_disk(tmp_path) == {".a.best_0", ".a.best_4"}
-    _save_best(models, running, 8, toy.params())
-    models.save_step(running, toy.params())
-    models.checkpointed(running)
-    assert _on_disk(tmp_path) == {".a.best_4", ".a.best_8", "a.step_8"}
-
-
-def test_what_a_killed_run_left_half_written_is_removed(finished_model: Path):
-    for name in (".a.step_4.0123.tmp", "..a.best_8.0123.old", ".a.best_8"):
-        (finished_model / "run" / "models" / name).mkdir()
-    _models(finished_model).clean()
-    assert _on_disk(finished_model) == {"a"}
