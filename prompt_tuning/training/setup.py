@@ -142,11 +142,11 @@ class Setup:
         """
         if self.task_file.task_name is None:
             return None
-        from prompt_tuning.data.user_task.summary import summary
-        from prompt_tuning.data.user_task.tokens import tokenize
+        from prompt_tuning.data.user_task.summary import summarize
+        from prompt_tuning.data.user_task.tokens import tokenize_file_task
 
-        file = tokenize(self._read_task_file(names), vocabulary, self.feature_lengths)
-        console.print(summary(file), highlight=False, soft_wrap=True)
+        file = tokenize_file_task(self._read_task_file(names), vocabulary, self.feature_lengths)
+        console.print(summarize(file), highlight=False, soft_wrap=True)
         return file.task
 
     def preview_tasks(
@@ -202,9 +202,9 @@ class Setup:
                 "in MIXTURE_OR_TASK_NAME (or TARGET_TASKS, evaluate.tasks, CACHE_TASKS), or set "
                 "that to None"
             )
-        from prompt_tuning.data.user_task import reading
+        from prompt_tuning.data.user_task.reading import read_file_task
 
-        return reading.read(self.task_file)
+        return read_file_task(self.task_file)
 
     def open_tasks(
         self,

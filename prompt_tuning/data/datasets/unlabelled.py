@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from prompt_tuning.data import likelihood_metrics, postprocessors
-from prompt_tuning.data.datasets.dataset import Dataset, Example, Row
+from prompt_tuning.data.datasets.dataset import Dataset, Example, Record
 
 
-def _text(row: Row) -> Iterator[Example]:
-    yield {"inputs": "", "targets": row["text"]}
+def _text(record: Record) -> Iterator[Example]:
+    yield {"inputs": "", "targets": record["text"]}
 
 
 DATASETS = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES, declared
 from prompt_tuning.data.datasets.dataset import HELD_BACK, Dataset
-from prompt_tuning.data.datasets.rows import Reader
+from prompt_tuning.data.datasets.reader import Reader
 
 HERE = Path(__file__).parent
 GOLDEN = json.loads((HERE / "versions.json").read_text())
