@@ -21,7 +21,7 @@ _BACKBONE = Path(__file__).parent / "t5_mini"
 def _examples(
     name: str, split: str, shuffle_files: bool, seed: int | None = None
 ) -> tf.data.Dataset:
-    del shuffle_files, seed  # the pipeline shuffles
+    del shuffle_files, seed  # shuffling is left to the input pipeline
     examples = draw_examples(name, split)
     return tf.data.Dataset.from_tensor_slices(
         {field: [example[field] for example in examples] for field in examples[0]}
