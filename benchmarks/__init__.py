@@ -1,1 +1,1 @@
-"""Benchmarks: commands that time two sides on one machine, in turns, and print their ratio."""
+"""Benchmarks: commands that time two sides in turns on one machine and print their ratio."""

@@ -1,4 +1,4 @@
-"""The frozen model of a case: random weights in the shape of a T5, or one that ships."""
+"""The frozen model of a case: a T5 with random weights, or one that ships with the package."""
 
 import dataclasses
 import zlib
@@ -40,7 +40,7 @@ def model_config(case: Case) -> T5Config:
 
 
 def save(case: Case, folder: Path) -> None:
-    """Writes a case's model as a directory that a run opens, with a vocabulary of digits."""
+    """Writes a case's model to a directory that a run can open, with a vocabulary of digits."""
     backbone = open_model(case)
     folder.mkdir()
     vocabulary = folder.with_suffix(".spm")
@@ -56,7 +56,7 @@ def save(case: Case, folder: Path) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Random:
-    """A parameter that is drawn when it is read: about as large as a trained one."""
+    """A parameter drawn when it is read, about as large as a trained one."""
 
     place: str
     shape: tuple[int, ...]

@@ -1,11 +1,11 @@
-"""N prompts trained at the same time on one frozen model, and the same N one after another.
+"""Compares training N prompts at once on one frozen model with training them one after another.
 
     python -m benchmarks.bank
     python -m benchmarks.bank --model small --rows 1,4,16
 
-Both sides step as a run does, from the batches of the input pipeline to the metrics of the step
-before. One after another, a row has the whole machine, and what it takes does not depend on how
-many wait: a process that trains one row stands for that side, its start left out.
+Both sides step as a run does, from the input pipeline's batches to the previous step's metrics. One
+after another, each row has the whole machine, and its time does not depend on how many wait. So a
+process that trains one row stands for that side, without its start.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--rows", default="1,4,16,64", metavar="N,N", help="numbers of rows (default 1,4,16,64)"
     )
-    parser.seconds("--seconds", 2, "of a turn, about; one step of all rows at least")
+    parser.seconds("--seconds", 2, "of a turn, roughly; at least one step of all rows")
     parser.number("--starts", 2, "starts of each side, as compiling takes memory; the last counts")
     parser.number("--turns", 5, "turns of each side")
     return command.run(parser, measure, words)
@@ -55,7 +55,7 @@ def measure(flags: argparse.Namespace) -> Report:
 
 
 def _worker(case: Case, rows: int, starts: int) -> Worker:
-    """Starts a worker several times, so that the last one finds its programs compiled."""
+    """Returns the last of several starts of a worker, which finds its programs compiled."""
     task = Task(case=case, rows=rows, generated=1)
     for _ in range(starts - 1):
         Worker(f"{rows} rows", "benchmarks.our_worker", task.to_json()).stop()

@@ -1,6 +1,6 @@
-"""What is timed, and the settings of a run that times it.
+"""What is timed, as settings of a run.
 
-What a case does not set is as `configs/` has it, read as the command `train` reads it.
+Settings that a case does not change come from `configs/`, as for the command `train`.
 """
 
 import argparse
@@ -36,7 +36,7 @@ MODELS: Mapping[str, str] = {
     "xl": "t5_1_1_xl",
     "xxl": "t5_1_1_xxl",
 }
-"""Models by the names that flags use, with their files in `configs/models/`."""
+"""Model names that flags accept, with their files in `configs/models/`."""
 DTYPES = ("float32", "bfloat16")
 _SIZES: Mapping[str, Mapping[str, int]] = {
     "": {"prompt": 100, "inputs": 128, "targets": 8},
@@ -48,12 +48,12 @@ _MEANINGS = {
     "targets": "target tokens of every example",
 }
 CACHE = "~/.cache/prompt_tuning"
-"""Where runs keep compiled programs and tokenised tasks."""
+"""Where runs keep compiled programs and tokenized tasks."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case:
-    """Says what is timed.
+    """What is timed.
 
     Attributes:
         model: A name of `MODELS`; all but `t5_mini` have random weights.
@@ -78,7 +78,7 @@ class Case:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
-    """Says what a worker does; see `our_worker`.
+    """The work of a worker; see `our_worker`.
 
     Attributes:
         case: What is timed.
@@ -102,7 +102,7 @@ class Task:
 
 
 def add_flags(parser: Parser, model: str, sizes: Sequence[str] = tuple(_MEANINGS)) -> None:
-    """Adds the flags of a case, with a model by default, and with those of `sizes` alone."""
+    """Adds the flags of a case: a default model, and the sizes named in `sizes`."""
     names = ", ".join(name for name in MODELS if name != "tiny")
     parser.add_argument("--model", default=model, metavar="NAME", help=f"{names} (default {model})")
     parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="of all but the prompt")
@@ -142,12 +142,12 @@ def from_flags(flags: argparse.Namespace) -> Case:
 
 
 def described(case: Case) -> dict[str, Any]:
-    """Returns what a report says of a case."""
+    """Returns a case's settings for a report."""
     return {name: value for name, value in dataclasses.asdict(case).items() if name != "cache_dir"}
 
 
 def answered_together(case: Case) -> int:
-    """Returns how many examples a run decodes together."""
+    """Returns the number of examples that a run decodes together."""
     return configured(case)[1].eval_batch_size
 
 
@@ -157,7 +157,7 @@ def shapes_of(case: Case, splits: Sequence[CachedSplit]) -> list[tuple[int, int]
 
 
 def configured(case: Case) -> tuple[Setup, TuneConfig]:
-    """Returns the settings of a run as gin files have them, but for what the case sets."""
+    """Returns the settings of a run from gin files, changed by the case."""
     changes = [
         *(_TINY if case.model == "tiny" else ()),
         f"COMPUTE_DTYPE = {case.dtype!r}",

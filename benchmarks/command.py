@@ -1,4 +1,4 @@
-"""The command line of a benchmark: flags, a report, and errors in one line."""
+"""The command line of a benchmark: flags, a report, and one-line errors."""
 
 import argparse
 import math
@@ -61,7 +61,7 @@ def run(
     try:
         flags = parser.parse_args(words)
         if flags.output is not None and not flags.output.parent.is_dir():
-            raise UserError(f"--output: {flags.output.parent} is no directory; make it first")
+            raise UserError(f"--output: {flags.output.parent} is not a directory; make it first")
         report = measure(flags)
         report.show(Console())
         if flags.output is not None:
@@ -77,7 +77,7 @@ def run(
 def positive(text: str) -> int:
     """Reads a positive whole number."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
 
 
@@ -87,5 +87,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
     return value

@@ -1,10 +1,10 @@
-"""Training on the real lengths of tasks: padded to 512, to the longest of a batch, and as runs do.
+"""Times training on real lengths: padded to 512, to the longest of a batch, and as runs pad them.
 
     python -m benchmarks.lengths --data_dir ../shared/data
     python -m benchmarks.lengths --tasks glue_cola --no_peer
 
-Every way is timed on batches that stand for all batches of an epoch: these are sorted by length and
-cut into equal parts, and the middle one of each part is taken.
+A few batches stand for an epoch: batches are sorted by length and cut into equal parts, and the
+middle one of each part is timed.
 """
 
 import argparse
@@ -40,7 +40,7 @@ _NOTE = (
     "to the longest: of a batch; ours / this: examples/s of ours, divided by those of the line; "
     "padding: of encoder positions, prompts counted"
 )
-_MOST_BATCHES = 512  # that a sample is taken of
+_MOST_BATCHES = 512  # to sample from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Way:
     """One way to batch the examples of a task.
 
     Attributes:
-        name: What tells it from the others.
+        name: Its name in the table.
         shapes: The (T, L) that batches are padded to; None pads each to its longest example.
         batches: Batches that stand for an epoch.
     """
@@ -78,7 +78,7 @@ def main(words: Sequence[str] | None = None) -> int:
         type=Path,
         default=DATA_DIR,
         metavar="DIRECTORY",
-        help="of published datasets as JSON lines (default ../shared/data beside the project)",
+        help="published datasets as JSON lines (default ../shared/data beside the project)",
     )
     parser.add_argument(
         "--vocabulary",
@@ -123,7 +123,7 @@ def measure(flags: argparse.Namespace) -> Report:
 
 
 def read(name: str, flags: argparse.Namespace, vocabulary: Vocabulary) -> list[CachedSplit]:
-    """Reads and tokenises a task: its training split, then its validation split.
+    """Reads and tokenizes a task: its training split, then its validation split.
 
     Raises:
         UserError: There is no such task, or its files are not there.
@@ -207,7 +207,7 @@ def _padded(
 def _measure_task(
     case: Case, flags: argparse.Namespace, of_task: Sequence[Way], python: Path | None
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """Returns the examples/s of every way, and what the workers said."""
+    """Returns the examples/s of every way, and the facts that workers reported."""
     with contextlib.ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         file = folder / "ways.json"
@@ -263,7 +263,9 @@ def _line(task: str, way: str, speed: float, own: float, positions: Positions) -
 
 def _vocabulary(flags: argparse.Namespace, case: Case) -> Vocabulary:
     if not flags.data_dir.is_dir():
-        raise UserError(f"--data_dir {flags.data_dir} is no directory; give one with the datasets")
+        raise UserError(
+            f"--data_dir {flags.data_dir} is not a directory; give one with the datasets"
+        )
     path = flags.vocabulary or flags.data_dir / "t5" / "spiece.model"
     return Vocabulary(path, check_vocabulary(path, backbones.model_config(case).vocab_size, None))
 

@@ -1,4 +1,4 @@
-"""This project's worker on real lengths: an activity for each way to batch a task's examples."""
+"""This project's worker on real lengths: one activity per way to batch a task's examples."""
 
 import functools
 import json
@@ -17,7 +17,7 @@ from prompt_tuning.data.batches.pipeline import HostBatch
 
 
 def main() -> None:
-    """Serves one activity for each way, which trains on all of its batches so many times."""
+    """Serves one activity per way, which trains on all batches of that way."""
     out = turns.own_stdout()
     settings = json.loads(sys.argv[1])
     case = Case(**settings["case"])

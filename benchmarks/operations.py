@@ -1,7 +1,7 @@
-"""How many floating-point operations the matrix products of T5 take, counted from shapes.
+"""Counts the floating-point operations of T5's matrix products from shapes.
 
-A product of [m, k] and [k, n] counts as 2 m k n. What is not a matrix product (softmax, norms,
-activations) is not counted; it takes time but next to none of the operations.
+A product of [m, k] and [k, n] counts as 2 m k n. Softmax, norms and activations are not counted:
+they take time, but hardly any operations.
 """
 
 import dataclasses
@@ -22,10 +22,10 @@ class Sizes:
 def training(config: T5Config, sizes: Sizes) -> int:
     """Returns the operations of one update of a soft prompt before the encoder's input.
 
-    Forward, every product once. Backward, each product with a frozen matrix once more (to its
-    input; a trained one would take another), each product of attention twice more, as both of its
-    sides carry gradients. The first decoder layer up to its cross-attention does not depend on the
-    prompt: its self-attention and its queries have no backward pass.
+    The forward pass has each product once. The backward pass has each product with a frozen matrix
+    once more (for the gradient of its input) and each product of attention twice more, because both
+    of its sides carry gradients. The first decoder layer does not depend on the prompt before its
+    cross-attention: its self-attention and its queries have no backward pass.
     """
     S, L = sizes.prompt + sizes.inputs, sizes.targets
     encoder = 2 * (_projections(config, S, 4) + _mlp(config, S)) + 3 * _attention(config, S, S)
@@ -45,7 +45,7 @@ def training(config: T5Config, sizes: Sizes) -> int:
 def greedy(config: T5Config, sizes: Sizes) -> int:
     """Returns the operations of encoding a batch and decoding L tokens greedily.
 
-    Each step attends to all L places of the cache, of which those not yet decoded are masked.
+    Each step attends to all L places of the cache; those not yet decoded are masked.
     """
     S, L = sizes.prompt + sizes.inputs, sizes.targets
     encoder = _projections(config, S, 4) + _mlp(config, S) + _attention(config, S, S)
@@ -65,12 +65,12 @@ def _projections(config: T5Config, tokens: int, count: int) -> int:
 
 
 def _attention(config: T5Config, queries: int, keys: int) -> int:
-    """Returns the operations of scores and of weighted values, half of the whole each."""
+    """Returns the operations of scores and of weighted values, half of the total each."""
     return 2 * 2 * queries * keys * config.num_heads * config.head_dim
 
 
 def _folds(config: T5Config, queries: int) -> bool:
-    """Says whether queries and mixtures take the projections of the input's keys and values."""
+    """Whether the projections of keys and values are applied on the side of the queries."""
     return queries < config.head_dim
 
 

@@ -1,4 +1,4 @@
-"""This project's worker: trains rows, and decodes; its argument is an `Task` as JSON."""
+"""This project's worker, which trains rows and decodes; its argument is a `Task` as JSON."""
 
 import sys
 
@@ -7,7 +7,7 @@ from benchmarks.cases import Task
 
 
 def main() -> None:
-    """Takes the first step, then serves `train`, of steps of every row, and `generate`."""
+    """Takes the first step, then serves `train` (steps of all rows) and `generate`."""
     out = turns.own_stdout()
     task = Task.from_json(sys.argv[1])
     case = task.case

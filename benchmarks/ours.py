@@ -1,4 +1,4 @@
-"""This project's side of the benchmarks: the step, the stepping and the decoding that users run."""
+"""This project's side of the benchmarks: training steps and decoding as in users' runs."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -28,10 +28,10 @@ from prompt_tuning.types import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """Holds a model on its devices, with the settings of its training.
+    """A model on its devices, with its training settings.
 
     Attributes:
-        config: What a run would train with.
+        config: The training settings of a run.
         model: The model.
         layouts: Where forward passes run.
     """
@@ -42,7 +42,7 @@ class Opened:
 
 
 def open_case(case: Case, rows: int) -> Opened:
-    """Opens a case's model for the training of rows that run at the same time."""
+    """Opens a case's model to train `rows` rows at once."""
     setup, config = cases.configured(case)
     partitioning.use_cpu_cores(rows)
     setup.keep_compiled_programs()
@@ -51,7 +51,7 @@ def open_case(case: Case, rows: int) -> Opened:
 
 
 def examples(case: Case, count: int, seed: int = 0) -> CachedSplit:
-    """Returns random examples, all as long as the case says."""
+    """Returns random examples, all of the case's lengths."""
     random = np.random.default_rng(seed)
     top = backbones.model_config(case).vocab_size
     inputs = random.integers(3, top, (count, case.inputs - 1), np.int32)
@@ -60,7 +60,7 @@ def examples(case: Case, count: int, seed: int = 0) -> CachedSplit:
 
 
 class Training:
-    """Rows in training, stepped as the loop of a run steps them.
+    """Rows in training, stepped as in the loop of a run.
 
     Args:
         opened: The model.
@@ -93,7 +93,7 @@ def train(steps: Iterable[tuple[Training, Sequence[HostBatch]]]) -> None:
     """Takes steps, reads the metrics of each one step late, and waits for the last.
 
     Args:
-        steps: For each step what to train, and a batch for each of its rows.
+        steps: The training and a batch per row, for each step.
     """
     unread: list[StepMetrics] = []
     for training, batches in steps:
@@ -114,11 +114,11 @@ def count(
 
 
 class Generation:
-    """Greedy decoding of examples with one prompt, as an evaluation does it.
+    """Greedy decoding of examples with one prompt, as in an evaluation.
 
     Args:
         opened: The model.
-        case: The prompt's length and the targets'.
+        case: The lengths of the prompt and the targets.
     """
 
     def __init__(self, opened: Opened, case: Case):
@@ -163,7 +163,7 @@ def card() -> str | None:
 
 
 def peak_bytes() -> int | None:
-    """Returns the most memory of the accelerator in use so far; None on a CPU."""
+    """Returns the accelerator's peak memory in bytes; None on a CPU."""
     if card() is None:
         return None
     stats = jax.devices()[0].memory_stats()

@@ -1,10 +1,9 @@
-"""Makes the environment of the peer, PEFT, apart from that of this project.
+"""Makes the environment of the peer, PEFT, apart from this project's.
 
     python -m benchmarks.peer
     python -m benchmarks.peer --peer_env /tmp/peft
 
-Packages are fetched by name from wherever pip is configured to look. Where that has builds of
-torch for CPUs alone, these are much smaller.
+pip installs the packages from its configured index. CPU-only builds of torch are much smaller.
 """
 
 import argparse
@@ -30,23 +29,21 @@ print(version("torch"), version("transformers"), version("peft"))
 
 
 def add_flags(parser: command.Parser) -> None:
-    """Adds the flags that say where the peer is."""
+    """Adds the flags that choose the peer's environment."""
     place = parser.add_mutually_exclusive_group()
-    place.add_argument("--peer_python", type=Path, metavar="PATH", help="a Python that has PEFT")
+    place.add_argument("--peer_python", type=Path, metavar="PATH", help="a Python with PEFT")
     place.add_argument(
         "--peer_env",
         type=Path,
         default=Path(DEFAULT),
         metavar="DIRECTORY",
-        help=f"where PEFT's environment is, made if it is not there (default {DEFAULT})",
+        help=f"PEFT's environment, made if it is missing (default {DEFAULT})",
     )
-    place.add_argument(
-        "--no_peer", action="store_true", help="leave PEFT out, and measure this project alone"
-    )
+    place.add_argument("--no_peer", action="store_true", help="measure this project alone")
 
 
 def find(flags: argparse.Namespace) -> Path | None:
-    """Returns the Python of the peer that flags ask for; None where they leave it out.
+    """Returns the peer's Python that flags choose; None with `--no_peer`.
 
     Raises:
         UserError: It has no PEFT, or its environment cannot be made.
@@ -58,13 +55,13 @@ def find(flags: argparse.Namespace) -> Path | None:
     if not has_peft(flags.peer_python):
         raise UserError(
             f"--peer_python {flags.peer_python} has no torch, transformers and peft 0.21; "
-            "give another, or leave it out to have an environment made"
+            "give another, or omit --peer_python to make an environment"
         )
     return flags.peer_python
 
 
 def ensure(folder: Path) -> Path:
-    """Returns the Python of the peer's environment, which is made where there is none.
+    """Returns the Python of the peer's environment, and makes it if it is missing.
 
     Raises:
         UserError: It cannot be made.
@@ -100,7 +97,7 @@ def start(
         python: The peer's Python.
         case: What is timed.
         generated: Examples of a generation.
-        answered_together: How many of these at a time.
+        answered_together: Examples per batch of a generation.
         batches_file: Padded batches to train on; None for random ones.
     """
     shape = backbones.model_config(case)
@@ -122,7 +119,7 @@ def start(
         "answered_together": answered_together,
         "batches_file": None if batches_file is None else str(batches_file),
     }
-    # What the peer would say on stderr of hubs and devices is no part of the measurement.
+    # Silences messages about hubs and devices.
     return Worker("PEFT", "benchmarks.peft_worker", settings, python=python, environment=_QUIET)
 
 
@@ -144,7 +141,7 @@ def _do(words: Sequence[str], folder: Path) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Makes the environment and says where its Python is; returns the exit status."""
+    """Makes the environment and prints the path of its Python; returns the exit status."""
     parser = command.Parser("peer", __doc__)
     add_flags(parser)
     try:

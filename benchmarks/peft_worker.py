@@ -1,9 +1,9 @@
 """The peer's worker: PEFT's prompt tuning of a T5, in an environment that has PEFT.
 
-Of this project it imports the clock alone (`turns`, plain Python). Its argument is JSON: the sizes
-of a T5 1.1 (`emb_dim`, `mlp_dim`, ...), what `Case` has, `generated` examples to answer
-`answered_together` at a time, and `batches_file`, padded batches to train on, or null for random
-ones.
+From this project it imports only the clock (`turns`, plain Python). Its argument is JSON: the sizes
+of a T5 1.1 (`emb_dim`, `mlp_dim`, ...), the fields of `Case`, `generated` examples to answer
+`answered_together` at a time, and `batches_file` with padded batches to train on (null for random
+ones).
 """
 
 import importlib.metadata
@@ -25,7 +25,7 @@ from benchmarks import turns
 
 
 def main() -> None:
-    """Takes the first step, then serves `train`, of steps, and `generate`."""
+    """Takes the first step, then serves `train` and `generate`."""
     out = turns.own_stdout()
     settings = json.loads(sys.argv[1])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -123,7 +123,7 @@ def answer(model: Any, inputs: Any, length: int) -> None:
 
 
 def make_batches(settings: dict[str, Any], device: Any) -> list[tuple[Any, Any]]:
-    """Returns the batches to train on, each of input and target ids."""
+    """Returns the batches to train on: pairs of input and target ids."""
     if settings["batches_file"] is None:
         return [random_examples(settings, settings["batch"], device) for _ in range(8)]
     read = json.loads(Path(settings["batches_file"]).read_text(encoding="utf-8"))
@@ -141,7 +141,7 @@ def random_examples(settings: dict[str, Any], count: int, device: Any) -> tuple[
 
 
 def wait(device: Any) -> None:
-    """Waits until the device has done what it was given."""
+    """Waits until the device is idle."""
     if device.type == "cuda":
         torch.cuda.synchronize()
 

@@ -1,4 +1,4 @@
-"""SentencePiece files for models that read no text of their own, here and in tests."""
+"""SentencePiece files of numbers, for benchmarks and tests that read no real text."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from sentencepiece import sentencepiece_model_pb2
 
 
 def write_vocabulary(path: Path, pieces: int, sentinels: int = 0) -> Path:
-    """Writes a SentencePiece model of so many pieces, with sentinels at its end."""
+    """Writes a SentencePiece model with `pieces` pieces, the last `sentinels` of them sentinels."""
     special = [("<pad>", 3), ("</s>", 3), ("<unk>", 2)]  # control, control, unknown
     plain = [(f"▁{i}", 1) for i in range(pieces - sentinels - 3)]
     extra = [(f"▁<extra_id_{i}>", 4) for i in reversed(range(sentinels))]  # defined by the user

@@ -1,4 +1,4 @@
-"""What a benchmark found: a table with the machine under it, and the same as JSON."""
+"""Reports of benchmarks: a table with the machine under it, and the same as JSON."""
 
 import dataclasses
 import datetime
@@ -39,7 +39,7 @@ class Machine:
     versions: Mapping[str, str]
 
     def __str__(self) -> str:
-        """Writes all of it in a line."""
+        """Returns all of it in one line."""
         where = self.card or f"{self.processor}, {self.cores} cores"
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return f"{where}; {self.date}; {versions}"
@@ -47,13 +47,13 @@ class Machine:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Holds what a benchmark found.
+    """The results of a benchmark.
 
     Attributes:
         name: The benchmark.
         machine: Where it ran.
         settings: What was measured.
-        lines: Lines of the table by column; all have the same columns.
+        lines: Lines of the table: cells by column, the same columns in each.
         note: A line below the table.
     """
 
@@ -81,7 +81,7 @@ class Report:
         return f"{self.name}: {settings}"
 
     def write(self, path: Path) -> None:
-        """Writes all of it as JSON, numbers whole.
+        """Writes all of it as JSON, with unrounded numbers.
 
         Raises:
             UserError: The file cannot be written.
@@ -94,7 +94,7 @@ class Report:
 
 
 def machine(card: str | None = None, versions: Mapping[str, str] | None = None) -> Machine:
-    """Returns where this process runs.
+    """Describes the machine of this process.
 
     Args:
         card: The accelerator, as a worker names it.

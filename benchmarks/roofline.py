@@ -1,10 +1,10 @@
-"""How much of this machine's matrix-multiply limit a training step and an evaluation reach.
+"""Measures how much of the matrix-multiply limit a training step and an evaluation reach.
 
     python -m benchmarks.roofline
     python -m benchmarks.roofline --model base --dtype bfloat16
 
-The limit is the best rate that JAX multiplies two matrices at here, over several shapes and turns.
-Operations are counted from shapes (`benchmarks/operations.py`); padding counts, as it is computed.
+The limit is the best rate of a matrix product in JAX on this machine, over several shapes and
+turns. Operations are counted from shapes (`benchmarks/operations.py`); padding counts.
 """
 
 import argparse
@@ -42,13 +42,13 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = command.Parser("roofline", __doc__)
     cases.add_flags(parser, "small")
     parser.number("--generated", 64, "examples of an evaluation")
-    parser.seconds("--seconds", 3, "of a turn of each activity, about")
+    parser.seconds("--seconds", 3, "of a turn of each activity, roughly")
     parser.number("--turns", 5, "turns of every measurement")
     parser.add_argument(
         "--squares",
         type=_sizes,
         metavar="N,N",
-        help="sizes of the square matrices that are multiplied (by default as the device has them)",
+        help="sizes of the square matrices to multiply (the default depends on the device)",
     )
     return command.run(parser, measure, words)
 
@@ -111,7 +111,7 @@ def _activities(case: Case, opened: ours.Opened, generated: int) -> dict[str, Ac
 
 
 def _count(activity: Activity, seconds: float) -> int:
-    """Returns how often an activity fits into so many seconds, once it is warm."""
+    """Returns how many times a warm activity fits into `seconds`."""
     activity(1)
     return max(1, round(seconds / _seconds(activity, 1)))
 
@@ -119,7 +119,7 @@ def _count(activity: Activity, seconds: float) -> int:
 def _products(
     squares: Sequence[int], sizes: operations.Sizes, width: int, mlp: int
 ) -> Iterator[Product]:
-    """Yields the products to look for the limit among: squares, and those of the step's MLP."""
+    """Yields the products among which the limit is sought: squares, and those of the MLP."""
     yield from ((size, size, size) for size in squares)
     tokens = sizes.batch * (sizes.prompt + sizes.inputs)
     yield tokens, width, mlp
@@ -127,7 +127,7 @@ def _products(
 
 
 def _limit(shapes: Sequence[Product], dtype: str) -> Limit:
-    """Returns the best rate over the products, each done once warm and then once or more."""
+    """Returns the best rate over the products, each measured once or more when warm."""
     return max((_rate(shape, dtype) for shape in shapes), key=lambda limit: limit.rate)
 
 

@@ -1,10 +1,10 @@
-"""From the start of a process to its first finished training step, here and in PEFT.
+"""Times a process from its start to its first finished training step, here and in PEFT.
 
     python -m benchmarks.start
     python -m benchmarks.start --model t5_mini --no_peer
 
-Our side is the command `prompt-tuning train` in a fresh process, on weights in a file and data in a
-CSV file. It is run once before, so that compiled programs are where a second run finds them.
+Our side is the command `prompt-tuning train` in a fresh process, with weights in a file and data in
+a CSV file. It runs once beforehand, so that its compiled programs are cached.
 """
 
 import argparse
@@ -127,7 +127,7 @@ def _has_stepped(metrics: Path) -> bool:
     """Returns whether a run's metrics have those of its first step."""
     if not metrics.exists():
         return False
-    lines = metrics.read_text(encoding="utf-8").split("\n")[:-1]  # the last one may not be whole
+    lines = metrics.read_text(encoding="utf-8").split("\n")[:-1]  # the last may be incomplete
     return any(json.loads(line)["kind"] == "train" for line in lines)
 
 
@@ -138,7 +138,7 @@ def _start_peer(case: Case, python: Path) -> float:
 
 
 def _timed(side: Callable[[], float]) -> tuple[float, float]:
-    """Returns the seconds that a side says it took, and the CPU seconds of its process."""
+    """Returns the seconds that a side reports, and the CPU seconds of its process."""
     before = _cpu_seconds_of_children()
     return side(), _cpu_seconds_of_children() - before
 

@@ -1,6 +1,6 @@
-"""A worker's side of taking turns: do what a line of stdin asks, and say how long it took.
+"""The worker's side of taking turns: does what a line of stdin asks, and reports the time.
 
-The peer's worker runs in an environment of its own, so this module needs Python alone.
+It imports only the standard library, because the peer's worker has its own environment.
 """
 
 import json
@@ -12,18 +12,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 Activity = Callable[[int], None]
-"""Does something so many times, and returns when all of it is finished."""
+"""Does something a number of times, and returns when all of it is finished."""
 
 
 def own_stdout() -> TextIO:
-    """Keeps stdout for the messages of this module; what libraries print goes to stderr."""
+    """Reserves stdout for the messages of this module; output of libraries goes to stderr."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return out
 
 
 def host_peak() -> int:
-    """Returns the most memory this process has held, in bytes."""
+    """Returns the peak memory of this process in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -36,14 +36,14 @@ def serve(
 ) -> None:
     """Reports `facts`, then does one activity after another until stdin ends.
 
-    A line of stdin is `{"activity": NAME, "count": K}`. The answer, a line too, has `seconds` of
-    wall time, `cpu_seconds` of all threads, and `peak_bytes`, the most memory held so far.
+    A line of stdin is `{"activity": NAME, "count": K}`. The reply is one line with `seconds` of
+    wall time, `cpu_seconds` over all threads, and `peak_bytes`, the peak memory so far.
 
     Args:
         out: Where answers go, from `own_stdout`.
-        activities: What can be asked for.
-        facts: What is said first, when the worker is ready.
-        peak: Reads the most memory held so far, in bytes.
+        activities: The activities by name.
+        facts: Sent first, when the worker is ready.
+        peak: Returns the peak memory so far, in bytes.
     """
     _send(out, facts)
     for line in sys.stdin:

@@ -1,10 +1,10 @@
-"""Prompt tuning here and in PEFT: a training step, the start, memory, and greedy generation.
+"""Compares this project with PEFT: a training step, start-up, memory and greedy generation.
 
     python -m benchmarks.vs_peft
     python -m benchmarks.vs_peft --dtype bfloat16 --dropout 0.1
 
 Both sides have a T5 1.1 of the same shape with random weights, a soft prompt before the encoder's
-input, Adafactor, and the same padded shapes. Each is a process of its own; they take turns.
+input, Adafactor, and the same padded shapes. Each is a separate process; they take turns.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit status."""
     parser = command.Parser("vs_peft", __doc__)
     cases.add_flags(parser, "small")
-    parser.seconds("--seconds", 4, "of a turn, about")
+    parser.seconds("--seconds", 4, "of a turn, roughly")
     parser.number("--turns", 5, "turns of each side")
     parser.number("--starts", 2, "starts of each side; the last is reported")
     parser.number("--generated", 64, "examples of a generation")
@@ -102,8 +102,8 @@ def _line(measure: str, values: Iterable[float], of_turns: float | None = None) 
 
     Args:
         measure: What was measured, and its unit.
-        values: Ours, then PEFT's unless it is left out.
-        of_turns: The ratio, where it is known turn by turn.
+        values: Ours, then PEFT's if it was measured.
+        of_turns: The median ratio over turns, if it was measured by turns.
     """
     found = list(values)
     of_medians = found[0] / found[1] if len(found) == 2 else None

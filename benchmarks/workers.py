@@ -18,18 +18,18 @@ from prompt_tuning.types import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 _PYTHON = Path(sys.executable)
-_LAST_LINES = 3  # of a worker's errors that a message repeats
+_LAST_LINES = 3  # of a worker's stderr, shown in the error message
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """What one turn took.
+    """The cost of one turn.
 
     Attributes:
-        count: How often the activity was done.
+        count: Repetitions of the activity.
         seconds: Wall time.
-        cpu_seconds: Time of all threads on all cores.
-        peak_bytes: The most memory the worker has held since it began.
+        cpu_seconds: CPU time of all threads.
+        peak_bytes: Peak memory of the worker so far.
     """
 
     count: int
@@ -42,9 +42,9 @@ class Worker:
     """A process that waits for its turns; see `turns.serve`.
 
     Attributes:
-        name: Tells workers apart in messages.
+        name: Its name in messages.
         start_seconds: From the start of the process until it was ready.
-        facts: What it said then.
+        facts: What it reported when it was ready.
     """
 
     def __init__(
@@ -59,18 +59,18 @@ class Worker:
         """Starts the process and waits until it is ready.
 
         Args:
-            name: Tells workers apart in messages.
+            name: Its name in messages.
             module: The module to run, which ends in `turns.serve`.
-            settings: What it reads from its only argument, as JSON.
+            settings: Its only argument, as JSON.
             python: The interpreter.
-            environment: Variables beside those of this process.
+            environment: Variables to add to those of this process.
 
         Raises:
             UserError: The process ended before it was ready.
         """
         self.name = name
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        # On a GPU several workers share the memory; each takes what it needs.
+        # Several workers share a GPU's memory, so none may preallocate it.
         shared = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "2"}
         began = time.perf_counter()
         self._process = subprocess.Popen(
@@ -90,13 +90,13 @@ class Worker:
         self.start_seconds = time.perf_counter() - began
 
     def turn(self, activity: str, count: int) -> Timing:
-        """Has the worker do an activity so many times, and waits for it.
+        """Has the worker do an activity `count` times, and waits for it.
 
         Raises:
             UserError: The worker failed.
         """
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended, which the next line tells
+        with contextlib.suppress(BrokenPipeError):  # it has ended, as _receive reports
             self._process.stdin.write(json.dumps({"activity": activity, "count": count}) + "\n")
             self._process.stdin.flush()
         return Timing(count, **self._receive())
@@ -138,12 +138,12 @@ class Worker:
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """What a worker does in its turns.
+    """A worker's part in the turns.
 
     Attributes:
-        worker: Who.
-        activity: What.
-        count: How often in one turn.
+        worker: The worker.
+        activity: The activity it does.
+        count: Repetitions in one turn.
     """
 
     worker: Worker
@@ -151,19 +151,19 @@ class Side:
     count: int
 
     def turn(self) -> Timing:
-        """Has the worker do it, and waits."""
+        """Takes one turn, and waits for it."""
         return self.worker.turn(self.activity, self.count)
 
 
 def alternate(sides: Sequence[Side], turns: int) -> list[list[Timing]]:
-    """Has sides take turns, so that all meet the same machine.
+    """Has sides take turns, so that a slow minute slows all of them.
 
     Returns:
         The timings of each side, in the order of its turns.
     """
     timings: list[list[Timing]] = [[] for _ in sides]
     for turn in range(turns):
-        # The order changes, so that no side always comes after the other.
+        # The order alternates, so that no side always comes second.
         order = range(len(sides)) if turn % 2 == 0 else reversed(range(len(sides)))
         for index in order:
             timings[index].append(sides[index].turn())
@@ -171,9 +171,9 @@ def alternate(sides: Sequence[Side], turns: int) -> list[list[Timing]]:
 
 
 def warmed_up(worker: Worker, activity: str, seconds: float) -> Side:
-    """Returns a side whose turns take about so many seconds.
+    """Returns a side whose turns take roughly `seconds`.
 
-    The activity is done once to warm up, which may compile, and once more to see how long it takes.
+    Does the activity once to warm up and compile, and once more to time it.
     """
     worker.turn(activity, 1)
     once = worker.turn(activity, 1).seconds
@@ -181,12 +181,12 @@ def warmed_up(worker: Worker, activity: str, seconds: float) -> Side:
 
 
 def seconds_each(timings: Sequence[Timing]) -> float:
-    """Returns the median over turns of the seconds that the activity took once."""
+    """Returns the median over turns of the seconds per repetition."""
     return statistics.median(timing.seconds / timing.count for timing in timings)
 
 
 def cpu_seconds_each(timings: Sequence[Timing]) -> float:
-    """Returns the median over turns of the CPU seconds that the activity took once."""
+    """Returns the median over turns of the CPU seconds per repetition."""
     return statistics.median(timing.cpu_seconds / timing.count for timing in timings)
 
 
@@ -194,7 +194,7 @@ def ratio(timings: Sequence[Sequence[Timing]]) -> float | None:
     """Returns the median over turns of the first worker's seconds divided by the second's.
 
     Args:
-        timings: Of each of two workers; of one alone there is no ratio.
+        timings: Those of two workers; with one, the ratio is None.
     """
     if len(timings) == 1:
         return None

@@ -130,7 +130,7 @@ def test_three_seeds_give_what_the_command_gives_bit_for_bit(
             key for key in kept.metadata if kept.metadata[key] != result.prompts[name].metadata[key]
         }
         assert differ <= {"created"}
-    rows = results.read(tmp_path / "run" / "results.json")
+    rows = results.read_records(tmp_path / "run" / "results.json")
     assert [{**row, "seconds": 0} for row in rows] == [{**r, "seconds": 0} for r in result.results]
     # A file of examples is the same task, and the run of the command is finished here too.
     of_file = pt.open_task(str(data), model)
@@ -143,7 +143,7 @@ def test_a_directory_holds_the_run_and_an_ended_one_is_not_run_again(
 ):
     first = pt.tune(model, task, seeds=SEEDS, directory=tmp_path, **SHORT)
     assert first.scores == result.scores and first.curves == result.curves
-    assert results.read(tmp_path / "results.json") == first.results
+    assert results.read_records(tmp_path / "results.json") == first.results
     assert "TRAIN_STEPS = 8" in (tmp_path / "operative_config.gin").read_text()
     again = pt.tune(model, task, seeds=SEEDS, directory=tmp_path, **SHORT)
     assert again.results == first.results

@@ -1,9 +1,15 @@
 """Settings of every test: virtual devices, strict types and ranks, and the shared data folder."""
 
+import os
 from pathlib import Path
 
 import jax
 import pytest
+
+# The default makes the cache directory's path part of a program's key, so that tests which link to
+# the session's compiled programs would not find them. Processes that tests start inherit this.
+os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
+jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 
 # Before any test makes an array: several CPU devices, so that sharding is tested everywhere.
 jax.config.update("jax_num_cpu_devices", 2)

@@ -11,13 +11,17 @@ from pathlib import Path
 from prompt_tuning.cli import command_config, configuration, gin_config
 from prompt_tuning.cli.commands import COMMANDS, PLAIN_COMMANDS
 
-_COMMAND = re.compile(r"^    (?:\.venv/bin/)?(prompt-tuning (?:.*\\\n)*.*)$", re.MULTILINE)
+_COMMAND = re.compile(
+    r"^    (?:\.venv/bin/)?((?:prompt-tuning|python|scripts/\w+)(?= |$)(?:.*\\\n)*.*)$",
+    re.MULTILINE,
+)
 _FILE = re.compile(r"^```\w+\n# (\S+\.(?:py|gin))\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def commands(text: str) -> list[str]:
-    """Returns the commands of a document, each in one line."""
-    return [command.replace("\\\n", " ") for command in _COMMAND.findall(text)]
+def commands(text: str, program: str = "prompt-tuning") -> list[str]:
+    """Returns the commands of a document that run a program, each in one line."""
+    shown = [command.replace("\\\n", " ") for command in _COMMAND.findall(text)]
+    return [command for command in shown if command.split()[0].startswith(program)]
 
 
 def write_files(text: str, folder: Path) -> list[Path]:

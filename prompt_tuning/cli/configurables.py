@@ -7,8 +7,8 @@ import gin
 
 from prompt_tuning.data.task_file import TaskFile
 from prompt_tuning.models.decoding import Greedy
+from prompt_tuning.models.family import FAMILIES
 from prompt_tuning.models.scoring import Rank
-from prompt_tuning.models.t5.config import T5Config
 from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.parameterizations.whole_model import WholeModel
 from prompt_tuning.prompts.initializers import (
@@ -39,10 +39,10 @@ for configurable in (
     Setup,
     SourceStage,
     StepConfig,
-    T5Config,
     TaskFile,
     TuneConfig,
     Uniform,
     WholeModel,
+    *(family.config for family in FAMILIES.values()),
 ):
     gin.external_configurable(configurable)

@@ -59,7 +59,7 @@ def train(
     from prompt_tuning.analysis.report.by_task import summary_table
 
     scored = [outcome.result() for outcome in outcomes]
-    results.write(opened.directory.results, scored)
+    results.write_records(opened.directory.results, scored)
     console.print(summary_table(scored, "Scores at the checkpoints best on validation"))
     kept = "Models" if plan.tunes_model else "Prompts"
     console.out(f"{kept}, metrics and results are in {opened.directory.path}")

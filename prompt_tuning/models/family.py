@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from prompt_tuning.models.prompted import Batch, DecodeState, Dropout, Encoded
 from prompt_tuning.models.t5.architecture import check_parameters
 from prompt_tuning.models.t5.axes import logical_axes as t5_axes
+from prompt_tuning.models.t5.config import T5Config
 from prompt_tuning.models.t5.prompted import PromptedT5
 from prompt_tuning.models.t5.shapes import EMBEDDING
 from prompt_tuning.models.t5.shapes import parameter_shapes as t5_shapes
@@ -113,6 +114,7 @@ class Family(NamedTuple):
     """What a family says of its models.
 
     Attributes:
+        config: The class of its configs.
         prompted: Makes the prompted model: `(config, placement, remat, positions)`.
         parameter_shapes: Gives the shape of every parameter by name.
         logical_axes: Gives the logical axes of every parameter by name, as T5X calls them.
@@ -120,6 +122,7 @@ class Family(NamedTuple):
         embedding: The name of the embedding table.
     """
 
+    config: type[ModelConfig]
     prompted: Callable[..., PromptedModel]
     parameter_shapes: Callable[[Any], Shapes]
     logical_axes: Callable[[Any], dict[str, tuple[str, ...]]]
@@ -127,7 +130,7 @@ class Family(NamedTuple):
     embedding: str
 
 
-FAMILIES = {"t5": Family(PromptedT5, t5_shapes, t5_axes, check_parameters, EMBEDDING)}
+FAMILIES = {"t5": Family(T5Config, PromptedT5, t5_shapes, t5_axes, check_parameters, EMBEDDING)}
 """The families by the name that configs have."""
 
 

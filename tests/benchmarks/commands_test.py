@@ -1,9 +1,12 @@
 """Every benchmark runs from its flags to its table and JSON, on a model of a few numbers."""
 
+import argparse
 import ast
 import importlib
 import json
 import os
+import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,20 @@ import pytest
 
 import benchmarks
 from benchmarks.pieces import write_vocabulary
+from prompt_tuning.types import UserError
 
 PEER = os.environ.get("PEER_PYTHON")
 PROMPT = ("--model=tiny", "--batch=4", "--prompt=3", "--turns=1")
 TINY = (*PROMPT, "--inputs=8", "--targets=3")
 FOLDER = Path(benchmarks.__file__).parent
+SHOWN = sorted(
+    {
+        command
+        for path in (FOLDER / "README.md", *FOLDER.glob("*.py"))
+        for command in re.findall(r"python -m benchmarks\.(\w+[^`\n]*)", path.read_text("utf-8"))
+        if "{" not in command
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -170,18 +182,18 @@ def test_a_start_that_fails_is_one_line(tmp_path, capsys):
     ("name", "words", "message"),
     [
         ("vs_peft", ("--model=smal",), "no model 'smal' (did you mean small?)"),
-        ("vs_peft", ("--batch=0",), "'0' is no positive whole number"),
+        ("vs_peft", ("--batch=0",), "'0' is not a positive whole number"),
         ("vs_peft", ("--dropout=2",), "--dropout: 2.0 is not in [0, 1)"),
         ("vs_peft", ("--targets=1",), "use 2 or more"),
-        ("vs_peft", ("--seconds=soon",), "'soon' is no positive number of seconds"),
+        ("vs_peft", ("--seconds=soon",), "'soon' is not a positive number of seconds"),
         ("vs_peft", ("--step=3",), "unknown argument '--step'"),
-        ("vs_peft", ("--no_peer", "--output=/no/such/folder/x"), "is no directory"),
+        ("vs_peft", ("--no_peer", "--output=/no/such/folder/x"), "is not a directory"),
         ("vs_peft", (f"--peer_python={sys.executable}",), "has no torch, transformers and peft"),
         ("vs_peft", ("--peer_python=/no/python",), "has no torch, transformers and peft"),
-        ("bank", ("--rows=1,x",), "--rows: 'x' is no positive whole number"),
-        ("roofline", ("--squares=0",), "'0' is no positive whole number"),
+        ("bank", ("--rows=1,x",), "--rows: 'x' is not a positive whole number"),
+        ("roofline", ("--squares=0",), "'0' is not a positive whole number"),
         ("lengths", ("--inputs=8",), "see python -m benchmarks.lengths --help"),
-        ("lengths", ("--data_dir=/no/data",), "--data_dir /no/data is no directory"),
+        ("lengths", ("--data_dir=/no/data",), "--data_dir /no/data is not a directory"),
     ],
 )
 def test_bad_input_is_one_line(name, words, message, capsys):
@@ -214,6 +226,21 @@ def test_help_teaches(name, capsys):
     text = capsys.readouterr().out
     assert f"python -m benchmarks.{name}" in text
     assert ("--output" in text) == (name != "peer")
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_a_documented_command_parses(command, monkeypatch):
+    name, *words = shlex.split(command)
+    parsed: list[argparse.Namespace] = []
+
+    def keep(flags: argparse.Namespace) -> None:
+        parsed.append(flags)
+        raise UserError("only the flags are read here")
+
+    module = importlib.import_module(f"benchmarks.{name}")
+    monkeypatch.setattr(module, "find" if name == "peer" else "measure", keep)
+    assert main(name, *words) == 2
+    assert len(parsed) == 1
 
 
 def test_an_environment_that_cannot_be_made_is_one_line(tmp_path, capsys):

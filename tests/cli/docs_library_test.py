@@ -11,6 +11,7 @@ import pytest
 from prompt_tuning.prompts import files
 from prompt_tuning.prompts.formats import forms
 from prompt_tuning.transfer.library.library import Library
+from tests.documented import commands
 
 TEXT = (Path(__file__).parents[2] / "docs" / "library.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    prompt-tuning (library .*)$", TEXT, re.MULTILINE)
@@ -51,3 +52,8 @@ def test_every_command_runs(folder: Path, here: Callable[..., int], capsys: pyte
     np.testing.assert_array_equal(again.array, known.array)
     assert (folder / "report/index.html").exists()
     assert len(Library(folder / "published").entries()) == 2
+    reviews = [f"it was {('good', 'bad')[i % 2]} {i},{('good', 'bad')[i % 2]}" for i in range(40)]
+    (folder / "reviews.csv").write_text("\n".join(["text,label", *reviews]))
+    (spot,) = (command for command in commands(TEXT) if " spot " in command)
+    words = [*shlex.split(spot)[1:], "--gin.PROMPT_LENGTH=10", "--dry_run"]
+    assert here(*words) == 0, capsys.readouterr().err
