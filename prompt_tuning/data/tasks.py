@@ -39,7 +39,7 @@ def _add_dataset(dataset: Dataset, name: str, source: DatasetSource, feature: se
         source=source,
         preprocessors=[
             seqio.preprocessors.tokenize,
-            *([prefix_lm] if dataset.unlabelled else []),
+            *([prefix_lm] if dataset.unlabeled else []),
             seqio.preprocessors.append_eos_after_trim,
         ],
         output_features={"inputs": feature, "targets": feature},

@@ -39,7 +39,7 @@ class Fact:
     quality: str = ""
     place: str = ""
 
-    def told(self, template: int) -> str:
+    def sentence(self, template: int) -> str:
         """Returns the fact as a sentence, leaving out empty slots."""
         text = STATEMENTS[template]
         if not self.place:

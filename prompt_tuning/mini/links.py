@@ -68,7 +68,7 @@ def different_links(draw: Draw, words: Words) -> tuple[Link, Link]:
     return one, two
 
 
-def told(draw: Draw, words: Words, templates: Sequence[int], links: Sequence[Link]) -> str:
+def state_links(draw: Draw, words: Words, templates: Sequence[int], links: Sequence[Link]) -> str:
     """Returns a sentence that states two links, in the given order."""
     person = links[0].person
     ways = 4 if 4 in templates else 3

@@ -34,7 +34,7 @@ from prompt_tuning.mini.lexicon import (
     TAKER_TRAITS,
     Words,
 )
-from prompt_tuning.mini.links import Link, different_links, told
+from prompt_tuning.mini.links import Link, different_links, state_links
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def kind(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item
         return Item((f"the {thing} .",), name)
     fact = some_fact(draw, words, quality=draw.chance(0.5), place=draw.chance(0.5))
     fact = replace(fact, thing=thing)
-    return Item((fact.told(_template(draw, templates, fact)),), name)
+    return Item((fact.sentence(_template(draw, templates, fact)),), name)
 
 
 def sentiment(domains: Sequence[str]) -> Skill:
@@ -102,7 +102,7 @@ def paraphrase(draw: Draw, words: Words, templates: Sequence[int], level: int) -
         other = changed(draw, words, other, draw.one(slots(fact)))
     one = _template(draw, templates, fact)
     two = one if level == 1 or draw.chance(0.3) else _template(draw, templates, fact)
-    return Item((fact.told(one), other.told(two)), answer)
+    return Item((fact.sentence(one), other.sentence(two)), answer)
 
 
 def inference(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
@@ -150,7 +150,7 @@ def similarity(draw: Draw, words: Words, templates: Sequence[int], level: int) -
         )
     one = _template(draw, templates, fact)
     two = one if level == 1 else _template(draw, templates, other)
-    return Item((fact.told(one), other.told(two)), answer)
+    return Item((fact.sentence(one), other.sentence(two)), answer)
 
 
 def senses(keys: Sequence[str]) -> Skill:
@@ -206,7 +206,7 @@ def acceptability(draw: Draw, words: Words, templates: Sequence[int], level: int
             return Item((" ".join(text.replace(f" {verb} ", f" {wrong} ").split()),), 1)
     else:
         fact = some_fact(draw, words, quality=draw.chance(0.5), place=draw.chance(0.6))
-        text = fact.told(0 if level == 2 else _template(draw, templates, fact))
+        text = fact.sentence(0 if level == 2 else _template(draw, templates, fact))
     tokens = text.split()
     if answer and (level == 1 or draw.chance(0.25)):
         at = draw.below(len(tokens) - 1)
@@ -222,7 +222,7 @@ def acceptability(draw: Draw, words: Words, templates: Sequence[int], level: int
 def misplaced(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
     """Asks for the word of a plain sentence that was moved one place to the right."""
     fact = some_fact(draw, words, quality=draw.chance(0.5), place=draw.chance(0.6))
-    tokens = fact.told(0).split()
+    tokens = fact.sentence(0).split()
     at = draw.below(len(tokens) - 2)
     tokens[at], tokens[at + 1] = tokens[at + 1], tokens[at]
     return Item((" ".join(tokens),), tokens[at + 1])
@@ -316,10 +316,10 @@ def continuation(draw: Draw, words: Words, templates: Sequence[int], level: int)
     choices = [here[at], there[1 + draw.below(3)]]
     if answer:
         choices.reverse()
-    told = f"{who} {here[at - 1]} ."
+    text = f"{who} {here[at - 1]} ."
     if at > 1 and draw.chance(0.5):
-        told = f"{who} {here[at - 2]} . {pronoun} {here[at - 1]} ."
-    return Item((told, *(f"{pronoun} {choice}" for choice in choices)), answer)
+        text = f"{who} {here[at - 2]} . {pronoun} {here[at - 1]} ."
+    return Item((text, *(f"{pronoun} {choice}" for choice in choices)), answer)
 
 
 def story(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
@@ -388,7 +388,7 @@ def _pair(
         shown = generalized(words, shown)
     one = _template(draw, templates, known)
     two = one if level == 1 and shown.place else _template(draw, templates, shown)
-    return known.told(one), shown.told(0 if level == 1 else two)
+    return known.sentence(one), shown.sentence(0 if level == 1 else two)
 
 
 def _passage(
@@ -396,7 +396,7 @@ def _passage(
 ) -> tuple[Link, Link, str]:
     """Returns two links and a sentence that states them."""
     links = different_links(draw, words)
-    return *links, told(draw, words, templates, draw.shuffled(links))
+    return *links, state_links(draw, words, templates, draw.shuffled(links))
 
 
 def _apart(link: Link, text: str) -> bool:

@@ -15,13 +15,13 @@ from prompt_tuning.data.datasets import (
     summarization,
     super_glue,
     translation,
-    unlabelled,
+    unlabeled,
 )
 from prompt_tuning.data.datasets.dataset import LEADERBOARD, UNPREFIXED, Dataset, Mixture
 from prompt_tuning.data.declarations import CAP, Declaration
 
 _FAMILIES = (
-    unlabelled,
+    unlabeled,
     glue,
     super_glue,
     nli,
@@ -45,7 +45,7 @@ _OF_FAMILIES: Mapping[str, Mixture] = {
 
 
 def _all_of_spot() -> Mixture:
-    """Declares C4 with the 55 labelled datasets of all other mixtures (Vu et al. 2022, Table 1).
+    """Declares C4 with the 55 labeled datasets of all other mixtures (Vu et al. 2022, Table 1).
 
     Datasets in several mixtures count once, and the three rounds of ANLI count as one. RTE is in
     both GLUE and SuperGLUE; the second is left out. GEM's XSum and WikiLingua have other examples

@@ -56,7 +56,7 @@ class Dataset:
         limits: The most examples to read of a split, if not all.
         streamed: Whether the training split is too large to hold and is read during training; each
             record is then one example.
-        unlabelled: Whether `targets` is running text, to be cut in two for the prefix LM objective.
+        unlabeled: Whether `targets` is running text, to be cut in two for the prefix LM objective.
         obtain: Where to get the files of a dataset that TensorFlow Datasets cannot download.
         version: The version of its examples. Raise it when they change; caches are then rebuilt.
             Scoring is not part of it.
@@ -79,7 +79,7 @@ class Dataset:
     metrics: tuple[Callable[..., dict[str, float]], ...]
     limits: Mapping[str, int] = field(default_factory=dict)
     streamed: bool = False
-    unlabelled: bool = False
+    unlabeled: bool = False
     obtain: str = ""
     version: int = 1
 

@@ -111,19 +111,19 @@ class Reader:
 
     def _all(self, split: str) -> Iterator[Example]:
         names = self._names(split)
-        count = unlabelled = 0
+        count = unlabeled = 0
         for name in names:
             for number, (where, record) in enumerate(self._records(name), start=1):
                 if self._is_elsewhere(split, number):
                     continue
                 if split != HELD_BACK and record.get("label") == -1:
-                    unlabelled += 1
+                    unlabeled += 1
                     continue
                 examples = self._formatted(name, where, record)
                 count += len(examples)
                 yield from examples
         if count == 0:
-            raise self._empty(names, unlabelled)
+            raise self._empty(names, unlabeled)
 
     def _formatted(self, name: str, where: str, record: Record) -> list[Example]:
         """Formats a record of a split of the source as examples."""
@@ -141,10 +141,10 @@ class Reader:
                 f"({type(error).__name__}: {error})"
             ) from error
 
-    def _empty(self, names: Sequence[str], unlabelled: int = 0) -> UserError:
+    def _empty(self, names: Sequence[str], unlabeled: int = 0) -> UserError:
         return UserError(
             f"dataset {self._dataset.name}: split {'+'.join(names)} has no examples"
-            + (f" but {unlabelled} records labelled -1, which are left out" if unlabelled else "")
+            + (f" but {unlabeled} records labeled -1, which are left out" if unlabeled else "")
             + (f"; fill {self._file(names[0])}" if self._folder else "")
         )
 
@@ -185,7 +185,7 @@ class Reader:
         """Returns the splits with files; `test` may be a held-back split whose file has labels."""
         splits = self._declared_splits()
         held_back = self._dataset.leaderboard
-        if held_back and "test" not in splits and self._is_labelled(held_back):
+        if held_back and "test" not in splits and self._is_labeled(held_back):
             splits["test"] = held_back
         for split in ("train", "validation"):
             for name in splits.get(split, ()):
@@ -193,7 +193,7 @@ class Reader:
                     raise UserError(f"{self._file(name)} is missing; {self._remedy()}")
         return {k: v for k, v in splits.items() if all(map(self._has_file, v))}
 
-    def _is_labelled(self, names: Sequence[str]) -> bool:
+    def _is_labeled(self, names: Sequence[str]) -> bool:
         if not all(self._has_file(name) for name in names):
             return False
         firsts = [next(self._records(name), ("", {})) for name in names]

@@ -109,7 +109,7 @@ class DatasetSource(seqio.DataSource):
         """Returns the examples that `read` yields, numbered from `start`."""
 
         def complete(number: int, example: Example) -> Example:
-            draw = {DRAW: [seed, number]} if self.dataset.unlabelled else {}
+            draw = {DRAW: [seed, number]} if self.dataset.unlabeled else {}
             return {**example, "inputs": self._prefix + example["inputs"], **draw}
 
         first = complete(start, next(self._examples(split)))

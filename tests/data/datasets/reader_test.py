@@ -133,7 +133,7 @@ def test_a_missing_or_empty_split_is_said(tmp_path, write):
         list(reader(tmp_path).examples("validation"))
     write("matched", {"text": "a", "label": -1})
     write("mismatched")
-    with pytest.raises(UserError, match=r"no examples but 1 records labelled -1"):
+    with pytest.raises(UserError, match=r"no examples but 1 records labeled -1"):
         list(reader(tmp_path).examples("validation"))
     (tmp_path / "shop_reviews" / "matched.jsonl").unlink()
     with pytest.raises(UserError, match=r"matched.jsonl is missing; put train.jsonl"):

@@ -1,4 +1,4 @@
-"""C4 (Raffel et al. 2020) as unlabelled text for the prefix LM objective."""
+"""C4 (Raffel et al. 2020) as unlabeled text for the prefix LM objective."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ DATASETS = (
         sizes={"train": 364868892, "validation": 2048},
         limits={"validation": 2048},
         streamed=True,
-        unlabelled=True,
+        unlabeled=True,
         fields=("text",),
         format=_text,
         postprocess=postprocessors.target_tokens,
