@@ -80,9 +80,8 @@ def tokenize_missing(cache: Cache, names: Sequence[str], report: Callable[[str],
 def main() -> int:
     """Serves one request; returns the exit status."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(
-        sys.stderr.fileno(), sys.stdout.fileno()
-    )  # keeps what a task prints out of the messages
+    # Keeps what a task prints out of the messages.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     def send(kind: str, text: str) -> None:
         out.write(json.dumps({kind: " ".join(text.split())}) + "\n")

@@ -53,9 +53,8 @@ def main() -> int:
     """Serves one request; returns the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles it
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(
-        sys.stderr.fileno(), sys.stdout.fileno()
-    )  # keeps what libraries print out of the blocks
+    # Keeps what libraries print out of the blocks.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     request = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_input, daemon=True).start()
     try:
