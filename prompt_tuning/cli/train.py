@@ -9,7 +9,6 @@ from rich.console import Console
 from prompt_tuning.cli.flags import RunFlags
 from prompt_tuning.cli.run import RunSettings, open_run
 from prompt_tuning.prompts.initializers import Initializer
-from prompt_tuning.training.loop import tune
 from prompt_tuning.training.plan import TrainPlan
 from prompt_tuning.training.schedule import Schedule, SourceStage
 
@@ -52,8 +51,10 @@ def train(
     opened = open_run(plan, run, flags, console)
     if opened is None:
         return
+    # Imported late: a dry run needs neither the loop nor, like training itself, the analysis.
+    from prompt_tuning.training.loop import tune
+
     outcomes = plan.run(functools.partial(tune, run=opened), opened.directory)
-    # Imported late: a dry run does not need them, nor does training.
     from prompt_tuning.analysis import results
     from prompt_tuning.analysis.report.by_task import summary_table
 

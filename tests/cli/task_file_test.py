@@ -193,7 +193,7 @@ def test_a_file_is_a_target_of_soft_prompt_transfer(
     ("content", "bindings", "message"),
     [
         ("text,label\na,x\nb,y,z\n", {}, "reviews.csv:3: 3 columns where the header names 2 (text"),
-        ("text,label\na,x\n,y\n", {}, "reviews.csv:3: 'text' is empty; mend or remove it"),
+        ("text,label\na,x\n,y\n", {}, "reviews.csv:3: 'text' is empty; fix or remove it"),
         (REVIEWS_CSV, {"TASK_FILE": "review.csv"}, "review.csv: cannot read it (No such file"),
         (REVIEWS_CSV, {"TaskFile.lable": "x"}, "TaskFile has no parameter 'lable' (did you mean l"),
         (REVIEWS_CSV, {"TaskFile.label": "lable"}, "no column 'lable' (TaskFile.label) (did you"),
