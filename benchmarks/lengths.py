@@ -28,7 +28,7 @@ from prompt_tuning.data.batches.padding import Positions
 from prompt_tuning.data.batches.pipeline import HostBatch
 from prompt_tuning.data.cached_task import CachedSplit, in_memory
 from prompt_tuning.data.datasets.catalog import DATASETS
-from prompt_tuning.data.datasets.rows import Reader
+from prompt_tuning.data.datasets.reader import Reader
 from prompt_tuning.data.vocabulary import EOS_ID, Vocabulary
 from prompt_tuning.models.vocabulary_file import check_vocabulary
 from prompt_tuning.types import UserError, nearest

@@ -17,7 +17,7 @@ import prompt_tuning as pt
 from prompt_tuning.analysis import results
 from prompt_tuning.cli.main import main
 from prompt_tuning.data.user_task.reading import FileTask
-from prompt_tuning.data.user_task.tokens import tokenize
+from prompt_tuning.data.user_task.tokens import tokenize_file_task
 from prompt_tuning.models.scoring import Rank
 from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.prompts import files
@@ -90,7 +90,7 @@ def test_importing_the_package_loads_nothing_and_its_names_are_there():
 
 
 def test_gold_answers_score_100(model: pt.Model, task: FileTask):
-    cached = tokenize(task, model.opened.vocabulary, model.setup.feature_lengths).task
+    cached = tokenize_file_task(task, model.opened.vocabulary, model.setup.feature_lengths).task
     assert {name: len(split) for name, split in cached.splits.items()} == {
         "train": 38,
         "validation": 5,
@@ -130,7 +130,7 @@ def test_three_seeds_give_what_the_command_gives_bit_for_bit(
             key for key in kept.metadata if kept.metadata[key] != result.prompts[name].metadata[key]
         }
         assert differ <= {"created"}
-    rows = results.read(tmp_path / "run" / "results.json")
+    rows = results.read_records(tmp_path / "run" / "results.json")
     assert [{**row, "seconds": 0} for row in rows] == [{**r, "seconds": 0} for r in result.results]
     # A file of examples is the same task, and the run of the command is finished here too.
     of_file = pt.open_task(str(data), model)
@@ -143,7 +143,7 @@ def test_a_directory_holds_the_run_and_an_ended_one_is_not_run_again(
 ):
     first = pt.tune(model, task, seeds=SEEDS, directory=tmp_path, **SHORT)
     assert first.scores == result.scores and first.curves == result.curves
-    assert results.read(tmp_path / "results.json") == first.results
+    assert results.read_records(tmp_path / "results.json") == first.results
     assert "TRAIN_STEPS = 8" in (tmp_path / "operative_config.gin").read_text()
     again = pt.tune(model, task, seeds=SEEDS, directory=tmp_path, **SHORT)
     assert again.results == first.results
@@ -242,7 +242,7 @@ def test_targets_begin_as_the_prompt_was_tuned(task: pt.Task, cache_dir: str, mo
         (["a film", "a plot"], ["up"], {}, "2 texts and 1 labels"),
         (["a film", "a plot"], ["up", ""], {}, "item 1"),
         (["a film", "a plot"], ["up", float("nan")], {}, "item 1"),
-        (TEXTS, ["up"] * len(TEXTS), {}, "every row has the label 'up'"),
+        (TEXTS, ["up"] * len(TEXTS), {}, "every example has the label 'up'"),
         (["a film", "a plot"], ["up", "down"], {"answers": "labels"}, "is left for"),
         (TEXTS, LABELS, {"metric": "accuracy"}, "did you mean metrics"),
         (TEXTS, LABELS, {"metrics": "acuracy"}, "did you mean accuracy"),

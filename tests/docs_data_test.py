@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prompt_tuning.cli.main import main
 from prompt_tuning.data.datasets.catalog import DATASETS
-from prompt_tuning.data.datasets.rows import Reader
+from prompt_tuning.data.datasets.reader import Reader
 
 TEXT = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
 BLOCKS = [

@@ -1,4 +1,4 @@
-"""Figures: how they are set up, drawn as mean lines with bands or bars, and written."""
+"""Figures: set-up, mean lines with bands or error bars, and PNG files."""
 
 import dataclasses
 import io
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: color-blind readers can tell it apart.
+# Okabe and Ito's palette, which color-blind readers can tell apart.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 MARKERS = "osD^vPX"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Curve:
-    """A line of means, with what surrounds it.
+    """A line of means, with a band or error bars.
 
     Attributes:
-        means: By place along the x axis.
-        style: Matplotlib's properties of the line; it has a `color`.
-        label: Its name in the legend; None leaves it out.
-        band: Lowest and highest value at each place; empty for no band.
-        bars: Standard deviation at each place; empty for no error bars.
+        means: Values by position on the x axis.
+        style: Matplotlib's properties of the line, with a `color`.
+        label: Label in the legend; None for no entry.
+        band: Lowest and highest value at each position; empty for no band.
+        bars: Standard deviation at each position; empty for no error bars.
     """
 
     means: Mapping[int, float] | Mapping[float, float]
@@ -45,8 +45,8 @@ def seed_curve(
     """Returns the mean over seeds at each step, with their range as its band.
 
     Args:
-        by_seed: Score by step, of each seed; a step counts with the seeds that reached it.
-        label: Name of the curve.
+        by_seed: Score by step for each seed; a step averages the seeds that reached it.
+        label: Label of the curve.
         style: Properties of its line.
     """
     steps = sorted({step for scores in by_seed for step in scores})
@@ -57,7 +57,7 @@ def seed_curve(
 
 
 def draw_curves(axes: "Axes", curves: Sequence[Curve]) -> None:
-    """Draws each curve's line, with its band or its error bars."""
+    """Draws each curve's line, with its band or error bars."""
     for curve in curves:
         x, y = list(curve.means), list(curve.means.values())
         if curve.band:
@@ -71,14 +71,14 @@ def draw_curves(axes: "Axes", curves: Sequence[Curve]) -> None:
 
 
 def numbered_style(index: int) -> dict[str, Any]:
-    """Returns color and marker of the line with an index; markers change once colors repeat."""
+    """Returns color and marker of the index-th line; the marker changes when colors repeat."""
     marker = MARKERS[index // len(PALETTE) % len(MARKERS)]
     return {"color": PALETTE[index % len(PALETTE)], "marker": marker}
 
 
 def new_figure(width: float, height: float) -> "Figure":
     """Returns an empty figure; sizes are in inches, of 100 pixels."""
-    # Matplotlib takes most of a second to import, which a run should not wait for at its start.
+    # Matplotlib takes most of a second to import, which would delay the start of a run.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -88,20 +88,20 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def thin_frame(axes: "Axes") -> None:
-    """Leaves the axes their left and lower edges, and a light horizontal grid."""
+    """Hides the top and right edges, and adds a light horizontal grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="0.9", linewidth=0.8)
 
 
 def label_axes(axes: "Axes", *, title: str, x: str, y: str) -> None:
-    """Writes a title above the axes, and their names along them."""
+    """Sets the title of the axes and their labels."""
     axes.set_title(title, fontsize=12, fontweight="bold")
     axes.set_xlabel(x, fontsize=11)
     axes.set_ylabel(y, fontsize=11)
 
 
 def label_learning_curves(axes: "Axes", title: str) -> None:
-    """Writes a title above learning curves of `seed_curve`, and what their axes are."""
+    """Sets the title and the axis labels of learning curves from `seed_curve`."""
     label_axes(
         axes,
         title=title,
@@ -111,7 +111,7 @@ def label_learning_curves(axes: "Axes", title: str) -> None:
 
 
 def save_png(figure: "Figure", path: Path) -> None:
-    """Writes the figure as PNG; the same figure gives the same bytes."""
+    """Writes the figure as PNG; equal figures give equal bytes."""
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})
     write_bytes(path, content.getvalue())
@@ -119,7 +119,7 @@ def save_png(figure: "Figure", path: Path) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """Scores by the value that was varied; a published one is drawn dashed, with open marks."""
+    """Scores by the varied value; published series are dashed, with open markers."""
 
     label: str
     scores: Mapping[str, Spread]
@@ -132,11 +132,11 @@ def line_chart(
     """Draws each series' mean, with its standard deviation as bars, and writes a PNG.
 
     Args:
-        series: What to draw. Published ones share the color of ours of the same label.
-        values: Values along the axis, in order; to scale where all of them are numbers.
-        path: The file.
-        title: What the scores are of.
-        axis: What was varied.
+        series: The series; ours and published ones of the same label share a color.
+        values: Values along the x axis, in order; to scale if all of them are numbers.
+        path: The PNG file.
+        title: Title of the chart.
+        axis: Label of the x axis.
     """
     figure = new_figure(9, 6)
     axes = figure.add_subplot()
@@ -155,10 +155,10 @@ def line_chart(
 
 
 def positions(values: Sequence[str]) -> tuple[dict[str, float], bool]:
-    """Returns where each value stands along the axis, and whether that is logarithmic.
+    """Returns the position of each value on the x axis, and whether the axis is logarithmic.
 
-    Numbers stand where they are, on a logarithmic axis where they span a factor of ten; other
-    values stand side by side.
+    Numbers are drawn to scale, on a logarithmic axis if they span a factor of ten; other values
+    are evenly spaced.
     """
     numbers = as_numbers(values)
     if numbers is None or len(set(numbers)) < len(numbers):
@@ -168,7 +168,7 @@ def positions(values: Sequence[str]) -> tuple[dict[str, float], bool]:
 
 
 def as_numbers(values: Sequence[str]) -> list[float] | None:
-    """Returns the values as numbers, None where one of them is none."""
+    """Returns the values as numbers; None if one of them is not a number."""
     try:
         return [float(value) for value in values]
     except ValueError:

@@ -1,4 +1,4 @@
-"""Files for the GLUE and SuperGLUE leaderboards: their names, their contents, and writing them.
+"""Submission files for the GLUE and SuperGLUE leaderboards.
 
 Names and formats are those of gluebenchmark.com and super.gluebenchmark.com.
 """
@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 Answer = tuple[Mapping[str, Any], Any]
-"""The fields of an example, and its answer: a class, a number or a text."""
+"""The fields of an example, and the answer: a class, a number or a text."""
 
 UNLABELED = -1
-"""The answer for a text that is no label of its task."""
+"""The answer when the predicted text is not a label of the task."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Submission:
-    """One file of a leaderboard.
+    """One file of a submission.
 
     Attributes:
-        name: Its name in the zip.
-        task: The task whose rows without labels it answers.
-        prompted_by: The task whose prompt answers them; a diagnostic set has none of its own.
-        count: How many answers it has.
-        labels: What stands for each class; none for numbers and texts.
-        kind: How answers are written.
-        index: The fields of an example that say which one it is.
-        where: Fields an example must have to be in this file.
+        name: Name in the zip.
+        task: The task whose unlabeled examples it answers.
+        prompted_by: The task whose prompt answers them; diagnostic sets have none of their own.
+        count: Number of answers.
+        labels: The written label of each class; none for numbers and texts.
+        kind: The format of the answers.
+        index: The fields of an example that identify it.
+        where: Values of fields that select the examples of this file.
     """
 
     name: str
@@ -91,19 +91,19 @@ LEADERBOARDS: Mapping[str, tuple[Submission, ...]] = {
         _super_glue("AX-g", "axg", 356, _ENTAILMENT, prompted_by="super_glue_rte"),
     ),
 }
-"""The files that each leaderboard wants, all of them."""
+"""All files of each leaderboard."""
 
 CONSTANT = {"WNLI.tsv": 0}
-"""Files that may be written without a prompt, with one answer throughout: that of no entailment.
+"""Files that may be written without a prompt, with one constant answer (no entailment).
 
-GLUE asks for WNLI and its papers leave it out; most of its test set has this answer.
+GLUE requires WNLI although papers leave it out; this is the majority class of its test set.
 """
 
 TSV_HEADER = "index\tprediction"
 
 
-def rows_of(file: Submission, answers: Iterable[Answer]) -> list[Answer]:
-    """Returns the answers that belong in a file, in the order of their indices."""
+def answers_of(file: Submission, answers: Iterable[Answer]) -> list[Answer]:
+    """Returns the answers that belong in a file, sorted by index."""
     belonging = [
         answer
         for answer in answers
@@ -112,17 +112,17 @@ def rows_of(file: Submission, answers: Iterable[Answer]) -> list[Answer]:
     return sorted(belonging, key=lambda answer: _index(file, answer[0]))
 
 
-def constant_rows(file: Submission) -> list[Answer]:
-    """Returns the rows of a file that has one answer throughout."""
+def constant_answers(file: Submission) -> list[Answer]:
+    """Returns the constant answers of a file in `CONSTANT`."""
     return [({"idx": index}, CONSTANT[file.name]) for index in range(file.count)]
 
 
 def remark(file: Submission, answers: Sequence[Answer]) -> str:
-    """Says how many answers are no label of their task, and what stands for them; else nothing."""
+    """Returns a remark on answers that are not labels, if there are any, else an empty text."""
     if file.kind == "text":
         return ""
     wrong = sum(value == UNLABELED for _, value in answers)
-    return f"{wrong:,} are no label and stand as {_shown(file, UNLABELED)}" if wrong else ""
+    return f"{wrong:,} are not labels, written as {_shown(file, UNLABELED)}" if wrong else ""
 
 
 def content(file: Submission, answers: Sequence[Answer]) -> str:
@@ -142,8 +142,8 @@ def content(file: Submission, answers: Sequence[Answer]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(file: Path | BinaryIO, contents: Mapping[str, str]) -> None:
-    """Writes files as a zip; equal contents give equal bytes."""
+def write_zip(file: Path | BinaryIO, contents: Mapping[str, str]) -> None:
+    """Writes a zip of texts by file name; equal contents give equal bytes."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in contents.items():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
@@ -154,7 +154,7 @@ def _index(file: Submission, fields: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _shown(file: Submission, value: Any) -> str | int:
-    """Returns what stands in the file for an answer."""
+    """Returns an answer as the file has it."""
     if file.kind == "text":
         return str(value)
     if file.kind == "similarity":
@@ -163,7 +163,7 @@ def _shown(file: Submission, value: Any) -> str | int:
 
 
 def _nested_lines(file: Submission, answers: Sequence[Answer]) -> list[str]:
-    """Returns a line for each paragraph, with its questions and their answers."""
+    """Returns a JSON line for each paragraph, with its questions and their answers."""
     paragraphs: dict[int, dict[int, list[dict[str, Any]]]] = {}
     for fields, value in answers:
         paragraph, question, answer = _index(file, fields)

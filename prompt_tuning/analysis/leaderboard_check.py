@@ -11,14 +11,14 @@ from typing import Any
 from prompt_tuning.analysis.leaderboard import TSV_HEADER, Submission
 
 MOST_FAULTS = 3
-"""The most faults that are reported of one file."""
+"""Faults reported per file, at most."""
 
 
 def faults(path: Path, files: Sequence[Submission]) -> list[str]:
-    """Returns what is wrong with a zip as a submission of `files`, a line each, or none.
+    """Returns the faults of a zip as a submission of `files`, one line each.
 
-    A right zip holds each file once, at its top, with every index from 0 to its count once and
-    each answer among its labels.
+    A valid zip holds each file once, at its top level, with every index below the file's count
+    exactly once and every answer among its labels.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -34,7 +34,7 @@ def faults(path: Path, files: Sequence[Submission]) -> list[str]:
     wanted = {file.name for file in files}
     problems = [f"{name} is missing" for name in sorted(wanted - set(names))]
     problems += [f"{name} does not belong in the zip" for name in sorted(set(names) - wanted)]
-    problems += [f"{name} is there twice" for name in sorted(set(names)) if names.count(name) > 1]
+    problems += [f"{name} appears twice" for name in sorted(set(names)) if names.count(name) > 1]
     for file in files:
         if file.name in texts:
             problems += [f"{file.name}{fault}" for fault in _of_file(file, texts[file.name])]
@@ -61,7 +61,7 @@ def _of_file(file: Submission, data: bytes) -> list[str]:
 
 
 Parsed = Iterator[tuple[int, Any, str | None]]
-"""Line number, index, and what is wrong there."""
+"""Line number, index, and fault or None."""
 
 
 def _tsv(file: Submission, lines: Sequence[str]) -> Parsed:
@@ -74,7 +74,7 @@ def _tsv(file: Submission, lines: Sequence[str]) -> Parsed:
         if not tab or "\t" in prediction:
             yield number, None, f"{line!r} is not an index and a prediction with a tab between"
         elif not index.isdecimal():
-            yield number, None, f"the index {index!r} is no whole number"
+            yield number, None, f"the index {index!r} is not an integer"
         elif file.kind == "similarity":
             yield number, int(index), _similarity_fault(prediction)
         else:
@@ -102,14 +102,14 @@ def _entry(file: Submission, entry: Any) -> tuple[Any, str | None]:
         return None, f'{json.dumps(entry)} is not {{"idx": ..., "label": ...}}'
     index, label = entry["idx"], entry["label"]
     if type(index) is not int:
-        return None, f"the idx {json.dumps(index)} is no whole number"
+        return None, f"the idx {json.dumps(index)} is not an integer"
     if file.kind == "text":
-        return index, None if isinstance(label, str) else f"{json.dumps(label)} is no text"
+        return index, None if isinstance(label, str) else f"{json.dumps(label)} is not a text"
     return index, _label_fault(label, file.labels)
 
 
 def _nested(file: Submission, entry: Any) -> Iterator[tuple[Any, str | None]]:
-    """Yields index and fault of every answer of a paragraph's questions."""
+    """Yields index and fault of every answer in a paragraph."""
     try:
         places = [
             (entry["idx"], question["idx"], answer)
@@ -123,7 +123,7 @@ def _nested(file: Submission, entry: Any) -> Iterator[tuple[Any, str | None]]:
     for paragraph, question, answer in places:
         index, fault = _entry(file, answer)
         if type(paragraph) is not int or type(question) is not int:
-            fault = fault or "the idx of a passage or a question is no whole number"
+            fault = fault or "the idx of a passage or a question is not an integer"
         yield (paragraph, question, index), fault
 
 
@@ -138,19 +138,19 @@ def _similarity_fault(text: str) -> str | None:
         value = float(text)
     except ValueError:
         value = math.nan
-    return None if 0 <= value <= 5 else f"{text!r} is no number from 0 to 5"
+    return None if 0 <= value <= 5 else f"{text!r} is not a number from 0 to 5"
 
 
 def _of_indices(file: Submission, seen: Sequence[Any]) -> Iterator[str]:
-    """Yields faults of the indices of a file: how many, which twice, which not at all."""
+    """Yields faults of a file's indices: their number, duplicates and gaps."""
     if len(seen) != file.count:
         yield f"{len(seen)} answers, not {file.count}"
-    # Answers of MultiRC are numbered through, whatever paragraph and question they belong to.
+    # Answers of MultiRC are numbered across paragraphs and questions.
     numbers = [index[-1] for index in seen] if file.kind == "nested" else list(seen)
     distinct = set(numbers)
     if len(distinct) < len(numbers):
         ((again, times),) = collections.Counter(numbers).most_common(1)
-        yield f"the index {again} is there {times} times"
+        yield f"the index {again} appears {times} times"
     missing = next((n for n in range(file.count) if n not in distinct), None)
     if missing is not None:
         yield f"the index {missing} is missing"

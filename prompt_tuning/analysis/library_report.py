@@ -8,7 +8,7 @@ from prompt_tuning.analysis import figures
 from prompt_tuning.analysis import table as rendering
 from prompt_tuning.analysis.statistics import (
     PairedDifference,
-    Row,
+    Record,
     Spread,
     mean_curve,
     mean_difference,
@@ -18,58 +18,58 @@ from prompt_tuning.analysis.table import Column, Line, Score, Table
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StartRows:
-    """The rows of one start, which differ in their seed.
+class Start:
+    """One start and the records tuned from it, which differ in their seed.
 
     Attributes:
-        name: What it starts from: for a retrieved prompt, the task it was tuned on.
-        similarity: Of its prompt to the target; None for vanilla prompt tuning.
-        rows: Rows of `results.json`.
+        name: Name of the start: for a retrieved prompt, the task it was tuned on.
+        similarity: Similarity of the prompt to the target; None for vanilla prompt tuning.
+        records: The records.
     """
 
     name: str
     similarity: float | None
-    rows: Sequence[Row]
+    records: Sequence[Record]
 
     @property
     def validation(self) -> Spread:
         """The best validation scores."""
-        return _spread([max(score for _, score in row["curve"]) for row in self.rows])
+        return _spread([max(score for _, score in r["curve"]) for r in self.records])
 
     @property
     def score(self) -> Spread:
-        """The scores, on the split that is scored, of the checkpoints best on validation."""
-        return _spread([row["score"] for row in self.rows])
+        """The scores of the checkpoints best on validation."""
+        return _spread([r["score"] for r in self.records])
 
     @property
     def curve(self) -> Mapping[int, float]:
-        """Mean validation score over seeds, by step, where all of them have one."""
-        return mean_curve(dict(row["curve"]) for row in self.rows)
+        """Mean validation score over seeds, by step, at the steps that all seeds share."""
+        return mean_curve(dict(r["curve"]) for r in self.records)
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """The starts of a run, and which of them are compared.
+    """The starts of a run, compared.
 
     Attributes:
-        starts: All of them.
-        best: The one that is best on validation: the one that is kept.
-        vanilla: The one of vanilla prompt tuning that is best on validation.
+        starts: All starts.
+        best: The best start on validation, whose prompt is kept.
+        vanilla: The best start without transfer, on validation.
     """
 
-    starts: Sequence[StartRows]
-    best: StartRows
-    vanilla: StartRows
+    starts: Sequence[Start]
+    best: Start
+    vanilla: Start
 
     @property
     def split(self) -> str:
-        """The split that is scored."""
-        return self.vanilla.rows[0]["split"]
+        """The scored split."""
+        return self.vanilla.records[0]["split"]
 
-    def gain(self, start: StartRows) -> PairedDifference:
-        """Returns the score of a start minus that of vanilla prompt tuning, over seeds."""
-        baseline = {row["seed"]: row["score"] for row in self.vanilla.rows}
-        gain = mean_difference([row["score"] - baseline[row["seed"]] for row in start.rows])
+    def gain(self, start: Start) -> PairedDifference:
+        """Returns the score of a start minus that of vanilla prompt tuning, paired by seed."""
+        baseline = {r["seed"]: r["score"] for r in self.vanilla.records}
+        gain = mean_difference([r["score"] - baseline[r["seed"]] for r in start.records])
         assert gain is not None
         return gain
 
@@ -79,80 +79,84 @@ class Comparison:
         curve = self.vanilla.curve
         return max(curve, key=lambda step: curve[step])
 
-    def steps_to_match(self, start: StartRows) -> int | None:
-        """Returns the steps after which a start first scores what vanilla does at best.
+    def steps_to_match(self, start: Start) -> int | None:
+        """Returns the first step at which a start scores as well as vanilla at its best.
 
-        Both by the means over seeds, on validation; None where it never does.
+        Compares means over seeds on validation; None where the start never does.
         """
         wanted = self.vanilla.curve[self.vanilla_steps]
         return next((step for step, score in start.curve.items() if score >= wanted), None)
 
-    def speed_up(self, start: StartRows) -> float | None:
+    def speed_up(self, start: Start) -> float | None:
         """Returns the comparable-result speed-up (Su et al. 2022): vanilla's steps by the start's.
 
-        None where the start never matches vanilla, or does before its first step.
+        None where the start never matches vanilla, or matches it before its first step.
         """
         steps = self.steps_to_match(start)
         return self.vanilla_steps / steps if steps else None
 
 
-def compare(starts: Sequence[StartRows]) -> Comparison:
-    """Compares starts, of which some are retrieved prompts and some vanilla prompt tuning.
+def compare(starts: Sequence[Start]) -> Comparison:
+    """Compares starts; some are retrieved prompts, at least one is vanilla prompt tuning.
 
-    The best is that with the highest validation score, mean over seeds; of equal ones the first.
+    The best has the highest validation score, mean over seeds; the first of equals wins.
     """
     vanilla = [start for start in starts if start.similarity is None]
     return Comparison(starts, _best(starts), _best(vanilla))
 
 
 def library_table(comparison: Comparison, task: str) -> Table:
-    """Returns a line for each start; a star marks the one that is kept."""
-    columns = [Column("start")]
+    """Returns a line for each start, with a star for the one that is kept."""
     names = ("similarity", "validation", comparison.split, "over vanilla", "steps to match")
-    columns += [Column(name, numeric=True) for name in names]
+    columns = [Column("start"), *(Column(name, numeric=True) for name in names)]
     lines = []
     for start in comparison.starts:
+        is_vanilla = start is comparison.vanilla
         cells = [
             f"{'* ' if start is comparison.best else ''}{start.name}",
             None if start.similarity is None else f"{start.similarity:.2f}",
             Score(start.validation),
             Score(start.score),
-            None if start is comparison.vanilla else signed(comparison.gain(start)),
-            _steps(comparison, start),
+            None if is_vanilla else comparison.gain(start).text(1),
+            None if is_vanilla else _steps(comparison, start),
         ]
         lines.append(Line(cells))
     note = (
-        "* is kept: best on validation. ± is the standard deviation over seeds, and the standard "
-        f"error of a difference. Vanilla is {comparison.vanilla.name}, the better without transfer "
-        "on validation; steps to match are those until the mean validation score is what vanilla "
-        f"has at best, after {comparison.vanilla_steps} steps, and how many times fewer they are."
+        "* is kept: the best on validation. ± is the standard deviation over seeds, and the "
+        f"standard error of a difference. Vanilla is {comparison.vanilla.name}, the best start "
+        "without transfer on validation. Steps to match: steps until the mean validation score "
+        f"reaches vanilla's best, which takes vanilla {comparison.vanilla_steps} steps, and the "
+        "speed-up."
     )
     return Table(columns, lines, f"Starts of {task}", note)
 
 
 def comma_separated(comparison: Comparison) -> str:
     """Returns the table as CSV, numbers unrounded."""
-    names = ("start", "similarity", "validation", "score", "std", "n", "split")
-    names += ("gain", "gain_standard_error", "steps_to_match", "speed_up", "kept")
     lines = []
     for start in comparison.starts:
-        gain = comparison.gain(start)
-        cells = [
-            *(start.name, start.similarity, start.validation.mean),
-            *(start.score.mean, start.score.std, start.score.n, comparison.split),
-            *(gain.mean, gain.standard_error),
-            *(
-                comparison.steps_to_match(start),
-                comparison.speed_up(start),
-                start is comparison.best,
-            ),
-        ]
-        lines.append(Line(cells))
-    return rendering.comma_separated(Table([Column(name) for name in names], lines))
+        score, gain = start.score, comparison.gain(start)
+        cells = {
+            "start": start.name,
+            "similarity": start.similarity,
+            "validation": start.validation.mean,
+            "score": score.mean,
+            "std": score.std,
+            "n": score.n,
+            "split": comparison.split,
+            "gain": gain.mean,
+            "gain_standard_error": gain.standard_error,
+            "steps_to_match": comparison.steps_to_match(start),
+            "speed_up": comparison.speed_up(start),
+            "kept": start is comparison.best,
+        }
+        lines.append(cells)
+    columns = [Column(name) for name in lines[0]]
+    return rendering.comma_separated(Table(columns, [Line(list(x.values())) for x in lines]))
 
 
 def verdict(comparison: Comparison) -> str:
-    """Says in a sentence whether retrieval helped."""
+    """Returns a sentence on whether retrieval helped."""
     best, vanilla = comparison.best, comparison.vanilla
     if best is vanilla:
         closest = _best([start for start in comparison.starts if start.similarity is not None])
@@ -162,11 +166,11 @@ def verdict(comparison: Comparison) -> str:
         )
     gain = comparison.gain(best)
     if comparison.split == "validation":
-        doubt = "; this split chose it, so expect less on new data"
+        doubt = "; it was chosen on this split, so expect less on new data"
     elif gain.mean <= 0:
-        doubt = ": no better there, though it is on validation"
+        doubt = ": no better there, although best on validation"
     elif gain.standard_error is None:
-        doubt = "; one seed does not tell that from luck"
+        doubt = "; with one seed, this may be luck"
     elif gain.mean < 2 * gain.standard_error:
         doubt = "; less than two standard errors, so it may be luck"
     else:
@@ -174,11 +178,11 @@ def verdict(comparison: Comparison) -> str:
     return f"{best.name} is best on validation, and scores {_scored(comparison, best)}{doubt}."
 
 
-def curves_plot(comparison: Comparison, path: Path, *, title: str) -> None:
-    """Draws validation score against step for each start, and writes a PNG 1200 pixels wide.
+def draw_learning_curves(comparison: Comparison, path: Path, *, title: str) -> None:
+    """Draws validation score against step for each start, as a PNG 1200 pixels wide.
 
-    A line is the mean over seeds, its band the range over seeds; lines of starts without transfer
-    are dashed, that of the start that is kept is thick.
+    A line is the mean over seeds, its band the range over seeds. Starts without transfer are
+    dashed, and the start that is kept is thick.
     """
     figure = figures.new_figure(12, 6)
     axes = figure.add_subplot()
@@ -191,29 +195,22 @@ def curves_plot(comparison: Comparison, path: Path, *, title: str) -> None:
     figures.save_png(figure, path)
 
 
-def signed(difference: PairedDifference) -> str:
-    """Returns a difference with its sign, and its standard error where there is one."""
-    error = difference.standard_error
-    return f"{difference.mean:+.1f}" + ("" if error is None else f" ± {error:.1f}")
-
-
-def _scored(comparison: Comparison, start: StartRows) -> str:
+def _scored(comparison: Comparison, start: Start) -> str:
     gain = comparison.gain(start)
-    seeds = f"{gain.n} seed{'s' if gain.n > 1 else ''}"
     return (
-        f"{start.score.mean:.1f} on {comparison.split}, {signed(gain)} over "
-        f"{comparison.vanilla.name} ({seeds})"
+        f"{start.score.mean:.1f} on {comparison.split}, {gain.text(1)} over "
+        f"{comparison.vanilla.name} ({gain.n} seed{'s' if gain.n > 1 else ''})"
     )
 
 
-def _steps(comparison: Comparison, start: StartRows) -> str | None:
+def _steps(comparison: Comparison, start: Start) -> str | None:
     steps, speed_up = comparison.steps_to_match(start), comparison.speed_up(start)
-    if steps is None or start is comparison.vanilla:
+    if steps is None:
         return None
     return str(steps) if speed_up is None else f"{steps} ({speed_up:.1f}x)"
 
 
-def _best(starts: Sequence[StartRows]) -> StartRows:
+def _best(starts: Sequence[Start]) -> Start:
     return max(starts, key=lambda start: start.validation.mean)
 
 
@@ -223,7 +220,7 @@ def _spread(values: Sequence[float]) -> Spread:
     return of_seeds
 
 
-def _curve(comparison: Comparison, start: StartRows, index: int) -> figures.Curve:
+def _curve(comparison: Comparison, start: Start, index: int) -> figures.Curve:
     best = start is comparison.best
     style = {
         **figures.numbered_style(index),
@@ -233,7 +230,6 @@ def _curve(comparison: Comparison, start: StartRows, index: int) -> figures.Curv
     }
     similarity = "" if start.similarity is None else f" ({start.similarity:.2f})"
     label = f"{start.name}{similarity}{' - kept' if best else ''}"
-    steps = list(start.curve)
-    by_seed = [dict(row["curve"]) for row in start.rows]
-    reached = [{step: scores[step] for step in steps} for scores in by_seed]
-    return figures.seed_curve(reached, label=label, style=style)
+    by_seed = [dict(r["curve"]) for r in start.records]
+    shared = [{step: scores[step] for step in start.curve} for scores in by_seed]
+    return figures.seed_curve(shared, label=label, style=style)

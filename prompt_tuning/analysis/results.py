@@ -1,4 +1,4 @@
-"""The file `results.json`: one row for each training run, and their summary over seeds."""
+"""The file `results.json`: one record per row, and a summary over seeds."""
 
 import json
 import math
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from prompt_tuning import storage
-from prompt_tuning.analysis.statistics import Row, summarize
+from prompt_tuning.analysis.statistics import Record, summarize
 from prompt_tuning.types import UserError
 
-COLUMNS: Mapping[str, tuple[type, ...]] = {
+FIELDS: Mapping[str, tuple[type, ...]] = {
     "backbone": (str,),
     "method": (str,),
     "init": (str, type(None)),
@@ -25,28 +25,28 @@ COLUMNS: Mapping[str, tuple[type, ...]] = {
     "curve": (list, tuple, type(None)),
     "seconds": (float, int, type(None)),
 }
-"""What a row has; None is for what does not apply."""
+"""The fields of a record and their types; None where a field does not apply."""
 
 
-def write(path: Path, rows: Sequence[Row]) -> None:
-    """Writes rows and their summary as JSON, at once or not at all.
+def write_records(path: Path, records: Sequence[Record]) -> None:
+    """Writes records and their summary as JSON, atomically.
 
     Raises:
-        ValueError: for a row that is not of the format; that is a mistake of the program.
+        ValueError: A record is malformed, which is a bug in the caller.
     """
-    for index, row in enumerate(rows):
-        problem = _problem(row)
+    for index, record in enumerate(records):
+        problem = _problem(record)
         if problem:
             raise ValueError(f"row {index}: {problem}")
-    content = {"rows": list(rows), "summary": summarize(rows)}
+    content = {"rows": list(records), "summary": summarize(records)}
     storage.write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def read(path: Path) -> list[Row]:
-    """Returns the rows of a results file.
+def read_records(path: Path) -> list[Record]:
+    """Reads the records of a results file.
 
     Raises:
-        UserError: when the file is missing, damaged or of another format.
+        UserError: The file is missing, damaged or of another format.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -54,27 +54,27 @@ def read(path: Path) -> list[Row]:
         raise UserError(f"{path}: no results here; name the MODEL_DIR of a finished run") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a results file: {error}; run the command again") from None
-    rows = content.get("rows") if isinstance(content, dict) else None
-    if not isinstance(rows, list):
+    records = content.get("rows") if isinstance(content, dict) else None
+    if not isinstance(records, list):
         raise UserError(f"{path}: not a results file, it has no rows; run the command again")
-    for index, row in enumerate(rows):
-        problem = _problem(row)
+    for index, record in enumerate(records):
+        problem = _problem(record)
         if problem:
             raise UserError(f"{path}: row {index}: {problem}; run the command again")
-    return rows
+    return records
 
 
-def _problem(row: Any) -> str | None:
-    if not isinstance(row, Mapping):
+def _problem(record: Any) -> str | None:
+    if not isinstance(record, Mapping):
         return "it is not an object"
-    if set(row) != set(COLUMNS):
-        missing, extra = sorted(set(COLUMNS) - set(row)), sorted(set(row) - set(COLUMNS))
+    if set(record) != set(FIELDS):
+        missing, extra = sorted(set(FIELDS) - set(record)), sorted(set(record) - set(FIELDS))
         return f"missing {missing}, unknown {extra}"
-    for name, kinds in COLUMNS.items():
-        if not isinstance(row[name], kinds) or isinstance(row[name], bool):
-            return f"{name} is {row[name]!r}"
-    numbers = [number for number in (row["score"], row["seconds"]) if number is not None]
-    for point in row["curve"] or []:
+    for name, kinds in FIELDS.items():
+        if not isinstance(record[name], kinds) or isinstance(record[name], bool):
+            return f"{name} is {record[name]!r}"
+    numbers = [number for number in (record["score"], record["seconds"]) if number is not None]
+    for point in record["curve"] or []:
         if not isinstance(point, list | tuple) or len(point) != 2:
             return f"curve has {point!r} where [step, score] belongs"
         numbers += point

@@ -1,4 +1,4 @@
-"""The report of a transfer run: transfer beside prompt tuning without it, as table and curves."""
+"""The report of a SPoT run: tables and learning curves, with and without transfer."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -14,16 +14,16 @@ from prompt_tuning.analysis.statistics import (
     SAMPLED_VOCABULARY,
     SPOT,
     Condition,
-    PairedDifference,
-    Row,
+    Record,
     Spread,
     at_fraction,
+    group_by,
     mean_curve,
     paired_difference,
     spread,
-    target_rows,
+    target_records,
 )
-from prompt_tuning.analysis.table import Cell, Column, Score, Table
+from prompt_tuning.analysis.table import Cell, Column, Line, Score, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,9 +33,10 @@ STARTS: Mapping[Condition, str] = {
     SAMPLED_VOCABULARY: "sampled vocab",
     SPOT: "SPoT",
 }
-"""The starts that are compared, with their names in tables and figures."""
+"""The compared starts, with their names in tables and figures."""
 
 _CAPTION = "score (0-100), mean ± standard deviation over seeds"
+_WORDS_NOTE = 'words: "shared" if target and source have a label word in common, else "other"'
 _COMPARISON_CAPTION = (
     "SPoT minus another start, mean ± standard error over pairs of target and seed"
 )
@@ -50,114 +51,90 @@ _Curves = Mapping[int, Mapping[int, float]]  # score by step, by seed
 
 
 @dataclasses.dataclass(frozen=True)
-class TargetLine:
-    """One target: its scores by start, and SPoT's mean minus that of class labels."""
+class SpotTables:
+    """The tables of a transfer run.
 
-    target: str
-    source: str
-    scores: Mapping[Condition, Spread | None]
-    shares_words: bool | None
+    Attributes:
+        scores: A line for each target and their mean, a column for each start.
+        comparisons: A line for each other start: SPoT minus it, at two moments of training.
+        by_start: The scores, with a line for each target and start; for CSV.
+    """
 
-    @property
-    def difference(self) -> float | None:
-        """Returns mean(SPoT) - mean(class labels), None where one of them is missing."""
-        spot, labels = self.scores[SPOT], self.scores[CLASS_LABELS]
-        return spot.mean - labels.mean if spot and labels else None
+    scores: Table
+    comparisons: Table
+    by_start: Table
 
+    def rendered(self) -> rich.console.Group:
+        """Returns scores and comparisons for rich's console, at most 100 columns wide."""
+        tables = rendering.rendered(self.scores), rendering.rendered(self.comparisons)
+        return rich.console.Group(tables[0], "", tables[1])
 
-@dataclasses.dataclass(frozen=True)
-class StartDifference:
-    """SPoT minus another start, over all pairs of target and seed, in scores of one moment."""
+    def markdown(self) -> str:
+        """Returns scores and comparisons in Markdown."""
+        return f"{rendering.markdown(self.scores)}\n{rendering.markdown(self.comparisons)}"
 
-    other: Condition
-    moment: str
-    difference: PairedDifference
-
-    def __str__(self) -> str:
-        mean, error = self.difference.mean, self.difference.standard_error
-        return f"{mean:+.2f}" + ("" if error is None else f" ± {error:.2f}")
-
-
-@dataclasses.dataclass(frozen=True)
-class SpotTable:
-    """The lines of the targets, of their mean, the paired comparisons, and what is scored."""
-
-    lines: tuple[TargetLine, ...]
-    mean: TargetLine
-    comparisons: tuple[StartDifference, ...]
-    split: str
+    def comma_separated(self) -> str:
+        """Returns the scores as CSV, one line for each target and start, numbers unrounded."""
+        return rendering.comma_separated(self.by_start)
 
 
-def spot_table(rows: Sequence[Row], shares_words: Mapping[str, bool] | None = None) -> SpotTable:
+def spot_tables(
+    records: Sequence[Record], shares_words: Mapping[str, bool] | None = None
+) -> SpotTables:
     """Compares the three starts on every target of transfer.
 
     A score is a mean over seeds with its sample standard deviation; the deviation of the last line
     is that, over seeds, of the mean over targets.
 
     Args:
-        rows: rows of `results.json`; those that tuned source prompts are left out.
-        shares_words: for each target, whether its label words are among its source's.
+        records: The records of the run; those of source prompts are left out.
+        shares_words: By target, whether it has a label word in common with its source.
     """
-    rows = target_rows(rows)
-    spot_rows = [row for row in rows if SPOT.matches(row)]
-    sources: dict[str, dict[str, None]] = {}
-    for row in spot_rows:
-        sources.setdefault(row["target"], {})[row["source"] or "?"] = None
-    lines = tuple(
-        TargetLine(
-            target,
-            ", ".join(names),
-            {start: _scores(rows, start, target) for start in STARTS},
-            (shares_words or {}).get(target),
-        )
-        for target, names in sources.items()
-    )
-    mean = TargetLine("mean", "", {start: _mean_scores(rows, start) for start in STARTS}, None)
-    split = " or ".join(sorted({row["split"] for row in spot_rows}))
-    return SpotTable(lines, mean, tuple(_comparisons(rows, split)), split)
-
-
-def rendered(table: SpotTable) -> rich.console.Group:
-    """Returns the table for the terminal, at most 100 columns wide; rich's console prints it."""
-    return rich.console.Group(
-        rendering.rendered(_score_table(table)), "", rendering.rendered(_comparison_table(table))
-    )
-
-
-def markdown(table: SpotTable) -> str:
-    """Returns the table and its comparisons in Markdown."""
-    scores, comparisons = _score_table(table), _comparison_table(table)
-    return f"{rendering.markdown(scores)}\n{rendering.markdown(comparisons)}"
-
-
-def comma_separated(table: SpotTable) -> str:
-    """Returns the table as CSV, one line for each target and start, numbers unrounded."""
-    lines = []
-    for line in (*table.lines, table.mean):
-        for start, name in STARTS.items():
-            score = line.scores[start]
+    records = target_records(records)
+    by_target = group_by(filter(SPOT.matches, records), lambda record: record["target"])
+    split = " or ".join(sorted({r["split"] for group in by_target.values() for r in group}))
+    words = {target: (shares_words or {}).get(target) for target in by_target}
+    has_words = any(shared is not None for shared in words.values())
+    lines, by_start = [], []
+    for target in (*by_target, None):  # None for the mean over targets.
+        sources = dict.fromkeys(r["source"] or "?" for r in by_target.get(target, ()))
+        scores = {
+            start: _score(records, start, target) if target else _mean_score(records, start)
+            for start in STARTS
+        }
+        cells: list[Cell] = [target or "mean", ", ".join(sources), *map(Score, scores.values())]
+        spot, labels = scores[SPOT], scores[CLASS_LABELS]
+        cells.append(f"{spot.mean - labels.mean:+.1f}" if spot and labels else None)
+        if has_words:
+            cells.append({True: "shared", False: "other", None: ""}[words.get(target)])
+        lines.append(Line(cells, strong=target is None))
+        for start, score in scores.items():
             numbers = [score.mean, score.std, score.n] if score else [None, None, 0]
-            cells = [line.target, line.source, name, *numbers, line.shares_words]
-            lines.append(rendering.Line(cells))
+            by_start.append(Line([*cells[:2], STARTS[start], *numbers, words.get(target)]))
+    numeric = [*STARTS.values(), "SPoT - labels", *(["words"] if has_words else [])]
+    columns = [Column("target"), Column("source"), *(Column(name, True) for name in numeric)]
     names = ("target", "source", "start", "mean", "std", "n", "shares_words")
-    return rendering.comma_separated(Table([Column(name) for name in names], lines))
+    return SpotTables(
+        Table(columns, lines, f"{split.capitalize()} {_CAPTION}", _WORDS_NOTE if has_words else ""),
+        _comparison_table(records, split),
+        Table([Column(name) for name in names], by_start),
+    )
 
 
-def curves_plot(rows: Sequence[Row], path: Path) -> None:
+def draw_learning_curves(records: Sequence[Record], path: Path) -> None:
     """Draws validation score against step: the mean over targets, and a panel for each target.
 
     A line is the mean over seeds, its band the range over seeds. The picture is 1200 pixels wide.
     """
-    rows = target_rows(rows)
-    targets = list(dict.fromkeys(row["target"] for row in rows))
-    by_target = {target: [row for row in rows if row["target"] == target] for target in targets}
-    heights = -(-(len(targets) + 4) // _COLUMNS)
+    records = target_records(records)
+    by_target = group_by(records, lambda record: record["target"])
+    heights = -(-(len(by_target) + 4) // _COLUMNS)
     figure = figures.new_figure(12, 0.7 + 2.1 * heights)
     grid = figure.add_gridspec(heights, _COLUMNS)
     overall = figure.add_subplot(grid[0:2, 0:2])
-    _draw(overall, {start: _mean_over_targets(by_target, start) for start in _STYLES}, large=True)
-    figures.label_learning_curves(overall, f"mean over {len(targets)} targets")
-    _mark_quarter(overall, rows)
+    _draw(overall, {start: _mean_curves(by_target, start) for start in _STYLES}, large=True)
+    figures.label_learning_curves(overall, f"mean over {len(by_target)} targets")
+    _mark_quarter(overall, records)
     cells = [(r, c) for r in range(heights) for c in range(_COLUMNS) if r > 1 or c > 1]
     for (target, of_target), cell in zip(by_target.items(), cells, strict=False):
         axes = figure.add_subplot(grid[cell])
@@ -170,76 +147,47 @@ def curves_plot(rows: Sequence[Row], path: Path) -> None:
     figures.save_png(figure, path)
 
 
-def _scores(rows: Sequence[Row], start: Condition, target: str) -> Spread | None:
-    of_target = [row for row in rows if start.matches(row) and row["target"] == target]
-    return spread([row["score"] for row in of_target if row["score"] is not None])
+def _scored(records: Sequence[Record], start: Condition) -> list[Record]:
+    return [r for r in records if start.matches(r) and r["score"] is not None]
 
 
-def _mean_scores(rows: Sequence[Row], start: Condition) -> Spread | None:
+def _score(records: Sequence[Record], start: Condition, target: str) -> Spread | None:
+    return spread([r["score"] for r in _scored(records, start) if r["target"] == target])
+
+
+def _mean_score(records: Sequence[Record], start: Condition) -> Spread | None:
     """Returns the spread, over seeds, of the mean over targets."""
-    by_seed: dict[int, list[float]] = {}
-    for row in filter(start.matches, rows):
-        if row["score"] is not None:
-            by_seed.setdefault(row["seed"], []).append(row["score"])
-    return spread([sum(scores) / len(scores) for scores in by_seed.values()])
+    by_seed = group_by(_scored(records, start), lambda record: record["seed"])
+    return spread([sum(r["score"] for r in group) / len(group) for group in by_seed.values()])
 
 
-def _comparisons(rows: Sequence[Row], split: str) -> list[StartDifference]:
-    moments = {
-        split: rows,
-        "validation, 1/4 of the steps": at_fraction(rows, 0.25),
+def _comparison_table(records: Sequence[Record], split: str) -> Table:
+    moments = {split: records, "validation, 1/4 of the steps": at_fraction(records, 0.25)}
+    differences = {
+        (other, moment): difference
+        for moment, scored in moments.items()
+        for other in (CLASS_LABELS, SAMPLED_VOCABULARY)
+        if (difference := paired_difference(scored, SPOT, other))
     }
-    comparisons = []
-    for name, scored in moments.items():
-        for other in (CLASS_LABELS, SAMPLED_VOCABULARY):
-            difference = paired_difference(scored, SPOT, other)
-            if difference:
-                comparisons.append(StartDifference(other, name, difference))
-    return comparisons
-
-
-def _comparison_table(table: SpotTable) -> Table:
-    """Returns a line for each other start, a column for each moment."""
-    moments = list(dict.fromkeys(c.moment for c in table.comparisons))
-    others = list(dict.fromkeys(c.other for c in table.comparisons))
-    cells = {(c.other, c.moment): c for c in table.comparisons}
+    columns = dict.fromkeys(moment for _, moment in differences)
     lines = []
-    for other in others:
-        of_moments = [cells.get((other, moment)) for moment in moments]
-        pairs = max(c.difference.n for c in of_moments if c)
-        differences = [str(c) if c else None for c in of_moments]
-        lines.append(rendering.Line([STARTS[other], *differences, pairs]))
-    columns = [Column("SPoT -"), *(Column(name, numeric=True) for name in (*moments, "pairs"))]
-    return Table(columns, lines, _COMPARISON_CAPTION)
+    for other in dict.fromkeys(other for other, _ in differences):
+        cells = [differences.get((other, moment)) for moment in columns]
+        pairs = max(cell.n for cell in cells if cell)
+        lines.append(Line([STARTS[other], *(cell and cell.text(2) for cell in cells), pairs]))
+    headings = [Column("SPoT -"), *(Column(name, numeric=True) for name in (*columns, "pairs"))]
+    return Table(headings, lines, _COMPARISON_CAPTION)
 
 
-def _score_table(table: SpotTable) -> Table:
-    words = any(line.shares_words is not None for line in table.lines)
-    numeric = [*STARTS.values(), "SPoT - labels", *(["words"] if words else [])]
-    columns = [Column("target"), Column("source"), *(Column(n, numeric=True) for n in numeric)]
-    lines = [rendering.Line(_cells(line, words)) for line in table.lines]
-    lines.append(rendering.Line(_cells(table.mean, words), strong=True))
-    return Table(columns, lines, f"{table.split.capitalize()} {_CAPTION}")
+def _curves(records: Sequence[Record], start: Condition) -> _Curves:
+    return {r["seed"]: dict(r["curve"] or []) for r in filter(start.matches, records)}
 
 
-def _cells(line: TargetLine, words: bool) -> list[Cell]:
-    difference = None if line.difference is None else f"{line.difference:+.1f}"
-    scores = [Score(score) for score in line.scores.values()]
-    shared = {True: "shared", False: "other", None: ""}[line.shares_words]
-    return [line.target, line.source, *scores, difference, *([shared] if words else [])]
-
-
-def _curves(rows: Sequence[Row], start: Condition) -> _Curves:
-    return {row["seed"]: dict(row["curve"] or []) for row in filter(start.matches, rows)}
-
-
-def _mean_over_targets(by_target: Mapping[str, Sequence[Row]], start: Condition) -> _Curves:
+def _mean_curves(by_target: Mapping[str, Sequence[Record]], start: Condition) -> _Curves:
     """Returns, for each seed, the mean over targets at the steps that all of them have."""
-    by_seed: dict[int, list[Mapping[int, float]]] = {}
-    for rows in by_target.values():
-        for seed, curve in _curves(rows, start).items():
-            by_seed.setdefault(seed, []).append(curve)
-    return {seed: mean_curve(curves) for seed, curves in by_seed.items()}
+    curves = [pair for records in by_target.values() for pair in _curves(records, start).items()]
+    by_seed = group_by(curves, lambda pair: pair[0])
+    return {seed: mean_curve(curve for _, curve in pairs) for seed, pairs in by_seed.items()}
 
 
 def _draw(axes: "Axes", curves: Mapping[Condition, _Curves], *, large: bool) -> None:
@@ -257,9 +205,9 @@ def _draw(axes: "Axes", curves: Mapping[Condition, _Curves], *, large: bool) -> 
     axes.set_xlim(left=0)
 
 
-def _mark_quarter(axes: "Axes", rows: Sequence[Row]) -> None:
-    """Marks the moment of the second comparison."""
-    quarter = max((row["steps"] or 0 for row in rows), default=0) / 4
+def _mark_quarter(axes: "Axes", records: Sequence[Record]) -> None:
+    """Marks a quarter of the steps, the second moment of the comparison table."""
+    quarter = max((record["steps"] or 0 for record in records), default=0) / 4
     axes.axvline(quarter, color="0.6", linewidth=1, linestyle=(0, (1, 2)))
     axes.annotate(
         "a quarter of the steps",

@@ -1,25 +1,28 @@
 """Means over seeds, paired differences, and scores part of the way through training."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
-Row = Mapping[str, Any]
-"""One training run: the columns of `results.COLUMNS`."""
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
+
+Record = Mapping[str, Any]
+"""The result of one row: an entry of `results.json`, with the fields of `results.FIELDS`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """How a row began: its method and its initialization."""
+    """How a row started: its method and its initialization."""
 
     method: str
     init: str
 
-    def matches(self, row: Row) -> bool:
-        """Returns whether `row` began this way."""
-        return (row["method"], row["init"]) == (self.method, self.init)
+    def matches(self, record: Record) -> bool:
+        """Returns whether the record's row started this way."""
+        return (record["method"], record["init"]) == (self.method, self.init)
 
 
 CLASS_LABELS = Condition("prompt_tuning", "class_labels")
@@ -44,9 +47,22 @@ class PairedDifference:
     standard_error: float | None
     n: int
 
+    def text(self, digits: int) -> str:
+        """Returns `+1.2 ± 0.3`, or `+1.2` where there is no standard error."""
+        error = self.standard_error
+        return f"{self.mean:+.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
+
+
+def group_by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Returns the items of each key; keys are in order of first appearance."""
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """Returns mean and sample standard deviation, None for no values."""
+    """Returns mean and sample standard deviation; None for no values."""
     if not values:
         return None
     std = float(np.std(values, ddof=1)) if len(values) > 1 else None
@@ -54,9 +70,9 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def mean_difference(differences: Sequence[float]) -> PairedDifference | None:
-    """Returns the mean of paired differences with its standard error, None for no pairs.
+    """Returns the mean of paired differences with its standard error; None for no pairs.
 
-    That is s / sqrt(n), with s the sample standard deviation of the n differences.
+    The standard error is s / sqrt(n), where s is the sample standard deviation of n differences.
     """
     pairs = spread(differences)
     if pairs is None:
@@ -66,7 +82,7 @@ def mean_difference(differences: Sequence[float]) -> PairedDifference | None:
 
 
 def finite_mean(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
-    """Returns the mean along axes over what is finite, NaN where nothing is."""
+    """Returns the mean of the finite values along the axes; NaN where there are none."""
     finite = np.isfinite(values)
     count = finite.sum(axis=axis)
     total = np.where(finite, values, 0.0).sum(axis=axis)
@@ -74,67 +90,68 @@ def finite_mean(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
 
 
 def mean_curve(curves: Iterable[Mapping[int, float]]) -> dict[int, float]:
-    """Returns the mean score by step, at the steps that all curves have; empty without curves."""
+    """Returns the mean score by step, at the steps that all curves share; empty without curves."""
     curves = list(curves)
     steps = sorted(set.intersection(*map(set, curves))) if curves else []
     return {step: float(np.mean([curve[step] for curve in curves])) for step in steps}
 
 
-def summarize(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Returns mean, std and n of the score over the rows that differ in their seed alone."""
-    columns = ("method", "init", "source", "target", "metric", "split")
-    groups: dict[tuple[Any, ...], list[float]] = {}
-    for row in rows:
-        if row["score"] is not None:
-            groups.setdefault(tuple(row[c] for c in columns), []).append(row["score"])
+def summarize(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Returns mean, std and n of the scores of records that differ only in their seed."""
+    fields = ("method", "init", "source", "target", "metric", "split")
+    scored = [record for record in records if record["score"] is not None]
+    groups = group_by(scored, lambda record: tuple(record[field] for field in fields))
     summary = []
-    for group, scores in groups.items():
-        of_group = spread(scores)
-        assert of_group is not None
-        summary.append(dict(zip(columns, group, strict=True)) | dataclasses.asdict(of_group))
+    for values, group in groups.items():
+        scores = spread([record["score"] for record in group])
+        assert scores is not None
+        summary.append(dict(zip(fields, values, strict=True)) | dataclasses.asdict(scores))
     return summary
 
 
-def target_rows(rows: Sequence[Row]) -> list[Row]:
-    """Returns the rows on the targets of transfer: without those that tuned the source prompts.
+def target_records(records: Sequence[Record]) -> list[Record]:
+    """Returns the records on transfer targets, without those of the source prompts.
 
-    A row belongs when a transferred row has the same target and number of steps.
+    A record counts when a SPoT record has the same target and number of steps.
     """
-    targets = {(row["target"], row["steps"]) for row in rows if row["method"] == "spot"}
-    return [row for row in rows if (row["target"], row["steps"]) in targets]
+    targets = {(r["target"], r["steps"]) for r in records if r["method"] == "spot"}
+    return [record for record in records if (record["target"], record["steps"]) in targets]
 
 
-def paired_difference(rows: Sequence[Row], a: Condition, b: Condition) -> PairedDifference | None:
+def paired_difference(
+    records: Sequence[Record], a: Condition, b: Condition
+) -> PairedDifference | None:
     """Returns the mean of score(a) - score(b) over pairs of the same target and seed.
 
     Returns None where there is no pair.
 
     Raises:
-        ValueError: when `b` has several rows for one target and seed.
+        ValueError: `b` has several records for one target and seed.
     """
     baseline: dict[tuple[str, int], float] = {}
-    for row in filter(b.matches, rows):
-        pair = (row["target"], row["seed"])
+    for record in filter(b.matches, records):
+        pair = (record["target"], record["seed"])
         if pair in baseline:
-            raise ValueError(f"two rows of {b} for target and seed {pair}")
-        if row["score"] is not None:
-            baseline[pair] = row["score"]
+            raise ValueError(f"two records of {b} for target and seed {pair}")
+        if record["score"] is not None:
+            baseline[pair] = record["score"]
     differences = [
-        row["score"] - baseline[row["target"], row["seed"]]
-        for row in filter(a.matches, rows)
-        if row["score"] is not None and (row["target"], row["seed"]) in baseline
+        record["score"] - baseline[record["target"], record["seed"]]
+        for record in filter(a.matches, records)
+        if record["score"] is not None and (record["target"], record["seed"]) in baseline
     ]
     return mean_difference(differences)
 
 
-def at_fraction(rows: Sequence[Row], fraction: float) -> list[Row]:
-    """Returns the rows with the validation score at a fraction of their steps as their score.
+def at_fraction(records: Sequence[Record], fraction: float) -> list[Record]:
+    """Returns the records, each scored by validation at a fraction of its steps.
 
-    That is the last point of the curve at or before `fraction * steps`; None where there is none.
+    The score is that of the last point of the curve at or before `fraction * steps`; None where
+    there is no such point.
     """
-    return [{**row, "score": _score_at(row, fraction * (row["steps"] or 0))} for row in rows]
+    return [{**r, "score": _score_at(r, fraction * (r["steps"] or 0))} for r in records]
 
 
-def _score_at(row: Row, step: float) -> float | None:
-    reached = [score for at, score in row["curve"] or [] if at <= step]
+def _score_at(record: Record, step: float) -> float | None:
+    reached = [score for at, score in record["curve"] or [] if at <= step]
     return reached[-1] if reached else None

@@ -1,4 +1,4 @@
-"""A table, and its renderings: for the terminal, Markdown, HTML, CSV and LaTeX."""
+"""Tables, and their renderings: for the terminal, Markdown, HTML, CSV and LaTeX."""
 
 import csv
 import dataclasses
@@ -15,25 +15,25 @@ import rich.text
 from prompt_tuning.analysis.statistics import Spread
 
 MISSING = "-"
-_WHOLE = 32  # letters of a line's name that are never broken
-_FOLDED = 16  # letters of another text that stay together where there is room for them
+_WHOLE = 32  # a first column up to this width is never folded
+_FOLDED = 16  # width that other text columns keep if there is room
 
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """Our score, None where it is missing, beside the published one, None where there is none."""
+    """Our score and the published one; None where missing."""
 
     ours: Spread | None
     published: float | None = None
 
     def __str__(self) -> str:
-        """Writes `82.0 ± 0.3 [82.8]`: mean, standard deviation, and the published score."""
+        """Returns `82.0 ± 0.3 [82.8]`: mean, standard deviation, and the published score."""
         return " ".join(_parts(self))
 
 
 @dataclasses.dataclass(frozen=True)
 class Decimal:
-    """A number that is shown with `digits` decimals, and kept whole in CSV."""
+    """A number that is shown with `digits` decimals, but unrounded in CSV."""
 
     value: float
     digits: int
@@ -44,7 +44,7 @@ class Decimal:
 
 @dataclasses.dataclass(frozen=True)
 class Probability(Decimal):
-    """A p value, shown as `<0.001` where it is too small for three decimals."""
+    """A p value; shown as `<0.001` where it is too small for three decimals."""
 
     digits: int = 3
 
@@ -53,12 +53,12 @@ class Probability(Decimal):
 
 
 Cell = str | int | float | bool | Decimal | Score | None
-"""A cell: None is missing; a float is shown with one decimal, and kept whole in CSV."""
+"""A cell; None is missing, and a float is shown with one decimal but unrounded in CSV."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column's heading; numbers are aligned at the right and never wrapped."""
+    """A column's heading; numbers are right-aligned and never wrapped."""
 
     name: str
     numeric: bool = False
@@ -66,7 +66,7 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A line of cells; a strong one, such as a mean, is set off from those before it."""
+    """A line of cells; a strong one, such as a mean, is set off from the lines above."""
 
     cells: Sequence[Cell]
     strong: bool = False
@@ -83,13 +83,13 @@ class Table:
 
 
 def rendered(table: Table) -> rich.console.Group:
-    """Returns the table for rich's console, which folds texts where the terminal is narrow.
+    """Returns the table for rich's console, which folds text on a narrow terminal.
 
-    The first column, which names the lines, stays whole.
+    The first column, which names the lines, is not folded.
     """
     plain = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for index, column in enumerate(table.columns):
-        # Text, as rich would take what stands in brackets in a string for markup.
+        # Text, because rich would read brackets in a string as markup.
         if column.numeric:
             heading = rich.text.Text(_heading(column.name))
             plain.add_column(heading, justify="right", no_wrap=True)
@@ -106,7 +106,7 @@ def rendered(table: Table) -> rich.console.Group:
 
 
 def table_width(table: Table) -> int:
-    """Returns how wide a terminal must be to show the table without folding."""
+    """Returns the terminal width that shows the table without folding."""
     return sum(_widest(table, index) + 2 for index in range(len(table.columns)))
 
 
@@ -138,7 +138,7 @@ def markdown(table: Table) -> str:
 
 
 def html(table: Table) -> str:
-    """Returns the table as HTML, in a box of its own that scrolls where the page is narrow."""
+    """Returns the table as HTML, in a box that scrolls where the page is narrow."""
     heads = "".join(
         f'<th scope="col"{_number(column)}>{escape(column.name)}</th>' for column in table.columns
     )
@@ -153,7 +153,7 @@ def html(table: Table) -> str:
 
 
 def comma_separated(table: Table) -> str:
-    """Returns the table as CSV, numbers unrounded, missing ones empty.
+    """Returns the table as CSV, with numbers unrounded and missing cells empty.
 
     A column of scores becomes several: the mean under its name, `std`, `n`, and `published` where
     the column has a published score.
@@ -175,7 +175,7 @@ def comma_separated(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """Returns the table in LaTeX, for the package booktabs."""
+    """Returns the table in LaTeX, with booktabs rules."""
     header = " & ".join(_latex_text(column.name) for column in table.columns)
     lines = [
         r"% needs \usepackage{booktabs}",
@@ -194,7 +194,7 @@ def latex(table: Table) -> str:
         plain_before = not line.strong
         cells = [_latex_text(" ".join(_parts(cell))) for cell in line.cells]
         cells = [rf"\textbf{{{cell}}}" if line.strong and cell else cell for cell in cells]
-        # After a line's end, LaTeX would read an opening bracket as the end's argument.
+        # LaTeX would read an opening bracket as the argument of the `\\` before it.
         guard = "{}" if cells[0].startswith("[") else ""
         lines.append(rf"{guard}{' & '.join(cells)} \\")
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
@@ -211,14 +211,14 @@ _LATEX = {
 
 
 def _widest(table: Table, index: int) -> int:
-    """Returns how many letters the widest part of a column has, its heading included."""
+    """Returns the width of a column in letters, with its heading."""
     parts = [part for line in table.lines for part in _parts(line.cells[index])]
     lines = [line for part in parts for line in part.split("\n")]
     return max(map(len, [*_heading(table.columns[index].name).split("\n"), *lines]))
 
 
 def _parts(cell: Cell) -> list[str]:
-    """Returns what is shown of a cell; a published score is a part of its own."""
+    """Returns the parts of a cell's text; a published score is a part of its own."""
     if cell is None:
         return [MISSING]
     if isinstance(cell, float):

@@ -12,9 +12,9 @@ from prompt_tuning.data.cached_task import MixtureOrTask
 from prompt_tuning.data.target_prefix import with_target_prefix
 from prompt_tuning.data.task_file import TaskFile
 from prompt_tuning.data.user_task import summary
-from prompt_tuning.data.user_task.reading import FileTask, divide
-from prompt_tuning.data.user_task.table import Row, Table
-from prompt_tuning.data.user_task.tokens import tokenize
+from prompt_tuning.data.user_task.reading import FileTask, make_file_task
+from prompt_tuning.data.user_task.table import Record, Table
+from prompt_tuning.data.user_task.tokens import tokenize_file_task
 from prompt_tuning.types import UserError, nearest
 
 Task = FileTask | MixtureOrTask
@@ -61,7 +61,7 @@ def make_task(
         configuration_of("train", ("defaults.gin",), {}), "TaskFile"
     )
     own = {"path": name, "name": name, "inputs": "text", "label": "label"}
-    return divide(TaskFile(**{**defaults, **own, **settings}), tables)
+    return make_file_task(TaskFile(**{**defaults, **own, **settings}), tables)
 
 
 def open_task(name: str, model: Model) -> MixtureOrTask:
@@ -102,7 +102,7 @@ def tokenized(model: Model, task: Task, target_prefix: str | None = None) -> Mix
         target_prefix = model.setup.target_prefix or ""
     vocabulary = model.opened.vocabulary
     if isinstance(task, FileTask):
-        file = tokenize(task, vocabulary, model.setup.feature_lengths)
+        file = tokenize_file_task(task, vocabulary, model.setup.feature_lengths)
         for line in summary.warnings(file):
             warn(line)
         task = file.task
@@ -128,11 +128,11 @@ def _table(split: str, texts: Sequence[str], labels: Sequence[str | float]) -> T
         text = isinstance(label, str) and label.strip()
         if not text and (not isinstance(label, numbers.Real) or label != label):
             raise UserError(f"{place} labels: item {i} is {label!r}; give a word or a number")
-    rows = [
-        Row(i, {"text": text, "label": str(label)})
+    records = [
+        Record(i, {"text": text, "label": str(label)})
         for i, (text, label) in enumerate(zip(texts, labels, strict=True))
     ]
-    return Table(Path("make_task"), ("text", "label"), rows)
+    return Table(Path("make_task"), ("text", "label"), records)
 
 
 def checked_texts(place: str, texts: Sequence[str]) -> list[str]:

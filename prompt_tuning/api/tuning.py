@@ -170,7 +170,7 @@ def tune(
             console=console(),
         )
         outcomes = loop.tune(plan.outline, run=run)
-        results.write(run_directory.results, [outcome.result() for outcome in outcomes])
+        results.write_records(run_directory.results, [outcome.result() for outcome in outcomes])
         folders = {row.name: run_directory.row(row.name) for row in plan.outline}
         prompts = {name: files.load(path / "best.safetensors") for name, path in folders.items()}
     return Result(outcomes=outcomes, prompts=prompts)

@@ -100,7 +100,7 @@ def evaluate(
         }
         for (i, name), metrics in zip(pairs, scores, strict=True)
     ]
-    results.write(directory.results, rows)
+    results.write_records(directory.results, rows)
     write_text(directory.path / "operative_config.gin", operative_config)
     console.print(summary_table(rows, "Scores"))
     console.out(f"Results are in {directory.results}")

@@ -11,7 +11,7 @@ from rich.console import Console
 from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.prompts import PromptSettings, open_prompts
 from prompt_tuning.data.user_task.columns import Template, parse_template
-from prompt_tuning.data.user_task.table import BadValueError, Row
+from prompt_tuning.data.user_task.table import BadValueError, Record
 from prompt_tuning.storage import write_text
 from prompt_tuning.types import UserError, nearest
 
@@ -110,7 +110,7 @@ def _text(entry: dict[str, Any], number: int, template: Template | None, place: 
     """
     if template is not None and ("inputs" in template.columns or "inputs" not in entry):
         try:
-            return template.fill(Row(number, entry))
+            return template.fill(Record(number, entry))
         except BadValueError as error:
             raise UserError(
                 f"{place}: {error}; the prompt was tuned on '{template}', so write "

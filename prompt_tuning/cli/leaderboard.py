@@ -13,11 +13,11 @@ from prompt_tuning.analysis.leaderboard import (
     LEADERBOARDS,
     Answer,
     Submission,
-    constant_rows,
+    answers_of,
+    constant_answers,
     content,
     remark,
-    rows_of,
-    write,
+    write_zip,
 )
 from prompt_tuning.analysis.leaderboard_check import faults
 from prompt_tuning.cli import configurables  # noqa: F401
@@ -95,17 +95,17 @@ def _write_zip(
     contents = {}
     for file in submissions:
         if file.task in answers:
-            rows = rows_of(file, answers[file.task])
+            rows = answers_of(file, answers[file.task])
             note = remark(file, rows)
         else:
-            rows = constant_rows(file)
+            rows = constant_answers(file)
             note = f"all {CONSTANT[file.name]!r}, as there is no prompt for {file.task}"
         contents[file.name] = content(file, rows)
         line = f"{file.name}: {len(rows):,} answers" + (f"; {note}" if note else "")
         console.out(line)
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_file(path) as file:
-        write(file, contents)
+        write_zip(file, contents)
         file.flush()
         problems = faults(Path(file.name), submissions)
         if problems:

@@ -40,7 +40,7 @@ def compare_prompts(flags: argparse.Namespace) -> None:
         UserError: The matrix is malformed, one of its tasks has no prompt, or the prompts are of
             different backbones; then no report is written.
     """
-    matrix = score_matrix.read(Path(flags.matrix).expanduser())
+    matrix = score_matrix.read_matrix(Path(flags.matrix).expanduser())
     if flags.targets:
         matrix = matrix.restricted([name.strip() for name in flags.targets.split(",")])
     ks = _parse_ks(flags.k, len(matrix.sources))
@@ -91,7 +91,7 @@ def build_study(library: Library, matrix: ScoreMatrix, ks: Sequence[int], name: 
         task_similarities=similarities,
         ks=ks,
         methods=(),
-        rows=(),
+        records=(),
         settings="",
         facts={
             "prompts": f"{len(entries)} of {len(prompts)} tasks",

@@ -9,7 +9,7 @@ import gin
 from rich.console import Console
 
 from prompt_tuning.analysis import library_report, results, table
-from prompt_tuning.analysis.library_report import Comparison, StartRows
+from prompt_tuning.analysis.library_report import Comparison, Start
 from prompt_tuning.cli.flags import RunFlags
 from prompt_tuning.cli.run import RunSettings, open_run
 from prompt_tuning.storage import write_text
@@ -20,7 +20,7 @@ from prompt_tuning.training.setup import Setup
 from prompt_tuning.transfer.library.candidates import find_candidates
 from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.transfer.library.retrieval import Ranked
-from prompt_tuning.transfer.library_spot import LibrarySpot, LibrarySpotPlan, Started, keep
+from prompt_tuning.transfer.library_spot import LibrarySpot, LibrarySpotPlan, Started, keep_best
 from prompt_tuning.types import UserError
 
 gin.external_configurable(LibrarySpotPlan)
@@ -68,9 +68,9 @@ def library_spot(
         return
     directory = opened.directory
     starts = transfer.run(functools.partial(tune, run=opened), directory)
-    comparison = library_report.compare(_start_rows(starts))
+    comparison = library_report.compare(_starts(starts))
     best = starts[comparison.starts.index(comparison.best)]
-    kept, path = keep(best, plan, name, directory)
+    kept, path = keep_best(best, plan, name, directory)
     _write_report(comparison, name, directory, console)
     console.out(library_report.verdict(comparison))
     console.out(
@@ -85,12 +85,13 @@ def _write_report(
     comparison: Comparison, task: str, directory: RunDirectory, console: Console
 ) -> None:
     """Writes `results.json` and `report/`, and prints the table."""
-    results.write(directory.results, [row for start in comparison.starts for row in start.rows])
+    records = [record for start in comparison.starts for record in start.records]
+    results.write_records(directory.results, records)
     shown = library_report.library_table(comparison, task)
     write_text(directory.report / "library.md", table.markdown(shown))
     write_text(directory.report / "library.csv", library_report.comma_separated(comparison))
     title = f"{task}: starts from a library, and without one"
-    library_report.curves_plot(comparison, directory.report / "curves.png", title=title)
+    library_report.draw_learning_curves(comparison, directory.report / "curves.png", title=title)
     console.out(table.text(shown, console.width))
 
 
@@ -131,17 +132,17 @@ def _origin(best: Started, kept: RowResult) -> str:
     )
 
 
-def _start_rows(starts: Sequence[Started]) -> list[StartRows]:
-    """Returns the results rows of each start; retrieved prompts are named for their tasks."""
+def _starts(starts: Sequence[Started]) -> list[Start]:
+    """Returns the records of each start; retrieved prompts are named for their tasks."""
     names = start_names([started.prompt for started in starts if started.prompt])
     named = []
     for started in starts:
-        rows = [outcome.result() for outcome in started.outcomes]
+        records = [outcome.result() for outcome in started.outcomes]
         if started.prompt is None:
-            init: str = rows[0]["init"]
-            named.append(StartRows(_VANILLA.get(init, init), None, rows))
+            init: str = records[0]["init"]
+            named.append(Start(_VANILLA.get(init, init), None, records))
         else:
             name = names[started.prompt.id]
-            rows = [row | {"source": name} for row in rows]
-            named.append(StartRows(name, started.prompt.similarity, rows))
+            records = [record | {"source": name} for record in records]
+            named.append(Start(name, started.prompt.similarity, records))
     return named

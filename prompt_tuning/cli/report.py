@@ -18,8 +18,8 @@ from prompt_tuning.analysis.report.glue import (
     size_table,
     source_table,
 )
-from prompt_tuning.analysis.report.result_files import read_runs
-from prompt_tuning.analysis.report.result_groups import Run, whole
+from prompt_tuning.analysis.report.result_files import read_results
+from prompt_tuning.analysis.report.result_groups import Result, without_sweeps
 from prompt_tuning.analysis.report.sweeps import find_sweeps
 from prompt_tuning.analysis.table import Table
 from prompt_tuning.storage import write_text
@@ -47,10 +47,10 @@ def report(
         if name not in TABLES:
             known = f"{nearest(name, TABLES)}; the tables are {', '.join(TABLES)}"
             raise UserError(f"REPORT_TABLES: no table is called {name!r}{known}")
-    runs = read_runs(directories)
-    plain = whole(runs)
+    results = read_results(directories)
+    plain = without_sweeps(results)
     pages = {
-        name: list(TABLES[name](runs if name == SWEEPS else plain)) for name in names or TABLES
+        name: list(TABLES[name](results if name == SWEEPS else plain)) for name in names or TABLES
     }
     empty = [name for name, of_table in pages.items() if not of_table]
     if names and empty:
@@ -60,8 +60,8 @@ def report(
     for page in (page for of_table in pages.values() for page in of_table):
         console.out(rendering.text(page.table, console.width))
         page.write(folder)
-    files = len({run.file for run in runs})
-    console.out(f"{len(runs)} rows of {files} results files; tables and charts are in {folder}")
+    files = len({result.file for result in results})
+    console.out(f"{len(results)} rows of {files} results files; tables and charts are in {folder}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,37 +82,37 @@ class Page:
             self.draw(folder / f"{self.name}.png")
 
 
-def _tasks(runs: Sequence[Run]) -> Iterator[Page]:
-    if runs:
-        yield Page("tasks", task_table(runs, "Scores by task", ("method", "init", "split")))
+def _tasks(results: Sequence[Result]) -> Iterator[Page]:
+    if results:
+        yield Page("tasks", task_table(results, "Scores by task", ("method", "init", "split")))
 
 
-def _glue(runs: Sequence[Run]) -> Iterator[Page]:
-    if table := benchmark_table(runs, GLUE):
+def _glue(results: Sequence[Result]) -> Iterator[Page]:
+    if table := benchmark_table(results, GLUE):
         yield Page("glue", table)
 
 
-def _super_glue(runs: Sequence[Run]) -> Iterator[Page]:
-    if table := benchmark_table(runs, SUPER_GLUE):
+def _super_glue(results: Sequence[Result]) -> Iterator[Page]:
+    if table := benchmark_table(results, SUPER_GLUE):
         yield Page("super_glue", table)
 
 
-def _sources(runs: Sequence[Run]) -> Iterator[Page]:
-    if table := source_table(runs):
+def _sources(results: Sequence[Result]) -> Iterator[Page]:
+    if table := source_table(results):
         yield Page("sources", table)
 
 
-def _sizes(runs: Sequence[Run]) -> Iterator[Page]:
-    if table := size_table(runs):
-        yield Page("sizes", table, functools.partial(size_chart, runs))
+def _sizes(results: Sequence[Result]) -> Iterator[Page]:
+    if table := size_table(results):
+        yield Page("sizes", table, functools.partial(size_chart, results))
 
 
-def _sweeps(runs: Sequence[Run]) -> Iterator[Page]:
-    for sweep in find_sweeps(runs):
+def _sweeps(results: Sequence[Result]) -> Iterator[Page]:
+    for sweep in find_sweeps(results):
         yield Page(f"sweep_{sweep.name}", sweep.table(), sweep.chart)
 
 
-TABLES: Mapping[str, Callable[[Sequence[Run]], Iterator[Page]]] = {
+TABLES: Mapping[str, Callable[[Sequence[Result]], Iterator[Page]]] = {
     "tasks": _tasks,
     "glue": _glue,
     "super_glue": _super_glue,

@@ -10,7 +10,6 @@ from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.flags import RunFlags
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import TuneConfig
-from prompt_tuning.training.kept_models import check_model_starts
 from prompt_tuning.training.needs import describe, describe_shapes, listed_shapes
 from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.plan import Plan
@@ -77,6 +76,8 @@ def _print_needs(plan: Plan, settings: RunSettings, console: Console) -> None:
     setup, tuning, rows = settings.setup, settings.tuning, plan.outline
     outline = setup.outline()
     if tuning.parameterization.tunes_model:
+        from prompt_tuning.training.kept_models import check_model_starts
+
         check_model_starts(rows, outline.param_dtype)
     tasks = setup.preview_tasks(plan.tasks, console)
     lengths = setup.feature_lengths

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from prompt_tuning.analysis import results, spot_report
 from prompt_tuning.analysis.report.by_task import summary_table
-from prompt_tuning.analysis.statistics import target_rows
+from prompt_tuning.analysis.statistics import target_records
 from prompt_tuning.cli.flags import RunFlags
 from prompt_tuning.cli.run import RunSettings, open_run
 from prompt_tuning.storage import write_text
@@ -43,23 +43,23 @@ def _write_report(
     console: Console,
 ) -> None:
     """Writes `results.json` and `report/`, and prints the table; `labels` are each task's."""
-    rows = [outcome.result() for outcome in outcomes]
-    results.write(directory.results, rows)
-    on_targets = target_rows(rows)
-    sources = [row for row in rows if row not in on_targets]
+    records = [outcome.result() for outcome in outcomes]
+    results.write_records(directory.results, records)
+    on_targets = target_records(records)
+    sources = [record for record in records if record not in on_targets]
     shares = {
-        row["target"]: bool(set(labels[row["target"]]) & set(labels[row["source"]]))
-        for row in rows
-        if row["source"] is not None
+        record["target"]: bool(set(labels[record["target"]]) & set(labels[record["source"]]))
+        for record in records
+        if record["source"] is not None
     }
-    table = spot_report.spot_table(rows, shares)
+    tables = spot_report.spot_tables(records, shares)
     directory.report.mkdir(parents=True, exist_ok=True)
-    write_text(directory.report / "spot.md", spot_report.markdown(table))
-    write_text(directory.report / "spot.csv", spot_report.comma_separated(table))
-    spot_report.curves_plot(rows, directory.report / "curves.png")
+    write_text(directory.report / "spot.md", tables.markdown())
+    write_text(directory.report / "spot.csv", tables.comma_separated())
+    spot_report.draw_learning_curves(records, directory.report / "curves.png")
     if sources:
         console.print(summary_table(sources, "Source prompt tuning"))
-    console.print(spot_report.rendered(table))
+    console.print(tables.rendered())
     console.out(
         f"\nLearning curves: {directory.report / 'curves.png'}\n"
         f"Tables: {directory.report}; scores: {directory.results}; prompts: {directory.prompts}"

@@ -9,7 +9,7 @@ from prompt_tuning.analysis import results
 from prompt_tuning.analysis import table as rendering
 from prompt_tuning.analysis.study.chance import top_minus_random_table
 from prompt_tuning.analysis.study.findings import findings
-from prompt_tuning.analysis.study.gathering import gather, result_rows
+from prompt_tuning.analysis.study.gathering import gather, study_records
 from prompt_tuning.analysis.study.retrieval_table import retrieval_table
 from prompt_tuning.analysis.study.sections import write_report
 from prompt_tuning.cli.flags import RunFlags
@@ -43,7 +43,7 @@ def study(
         return
     outcomes, retrieval = plan.run(functools.partial(tune, run=opened), directory)
     prompts.add(library_prompts(plan, outcomes, directory))
-    results.write(directory.results, result_rows(plan, outcomes))
+    results.write_records(directory.results, study_records(plan, outcomes))
     gathered = gather(plan, outcomes, retrieval, title=title, settings=flags.operative_config)
     write_report(gathered, directory.report)
     for table in (retrieval_table(gathered), top_minus_random_table(gathered)):

@@ -230,7 +230,7 @@ def _summary(points: Sequence[Point], model_dir: Path) -> "Table":
     columns += [Column(name, numeric=True) for name in ("score", "runs")]
     lines = []
     for point in points:
-        for line in summarize(results.read(model_dir / point.name / "results.json")):
+        for line in summarize(results.read_records(model_dir / point.name / "results.json")):
             score = Score(Spread(line["mean"], line["std"], line["n"]))
             texts = (line["target"], line["method"], line["metric"])
             lines.append(Line((point.name, *texts, score, line["n"])))

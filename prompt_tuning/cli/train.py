@@ -9,7 +9,6 @@ from rich.console import Console
 from prompt_tuning.cli.flags import RunFlags
 from prompt_tuning.cli.run import RunSettings, open_run
 from prompt_tuning.prompts.initializers import Initializer
-from prompt_tuning.training.loop import tune
 from prompt_tuning.training.plan import TrainPlan
 from prompt_tuning.training.schedule import Schedule, SourceStage
 
@@ -52,13 +51,15 @@ def train(
     opened = open_run(plan, run, flags, console)
     if opened is None:
         return
+    # Imported late: a dry run needs neither the loop nor, like training itself, the analysis.
+    from prompt_tuning.training.loop import tune
+
     outcomes = plan.run(functools.partial(tune, run=opened), opened.directory)
-    # Imported late: a dry run does not need them, nor does training.
     from prompt_tuning.analysis import results
     from prompt_tuning.analysis.report.by_task import summary_table
 
     scored = [outcome.result() for outcome in outcomes]
-    results.write(opened.directory.results, scored)
+    results.write_records(opened.directory.results, scored)
     console.print(summary_table(scored, "Scores at the checkpoints best on validation"))
     kept = "Models" if plan.tunes_model else "Prompts"
     console.out(f"{kept}, metrics and results are in {opened.directory.path}")

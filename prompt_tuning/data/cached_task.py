@@ -16,19 +16,18 @@ from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError, nearest
 
 Fields = Mapping[str, Any]
-"""What an example holds besides its tokens: its text, its label, its answers."""
+"""The fields of an example other than its tokens, such as its text, label and answers."""
 
 
 @dataclass(frozen=True, eq=False)
 class CachedSplit:
-    """Holds the tokenized examples of one split, in the order of the task.
+    """The tokenized examples of a split, in the order of the task.
 
     Attributes:
         inputs: Token ids of the inputs, ending in 1 (end of sequence).
         targets: Token ids of the targets, ending in 1.
-        fields_file: JSON lines with the other fields of each example.
-        fields_in_memory: The other fields, of a split that is in no cache. A training split has
-            neither.
+        fields_file: JSON lines with the other fields of each example. Training splits have none.
+        fields_in_memory: The other fields, for a split that is not cached on disk.
     """
 
     inputs: Ragged
@@ -41,12 +40,12 @@ class CachedSplit:
 
     @property
     def has_fields(self) -> bool:
-        """Whether there are the other fields, by which predictions are scored."""
+        """Whether the split has the fields that scoring needs."""
         return self.fields_file is not None or self.fields_in_memory is not None
 
     @cached_property
     def fields(self) -> Sequence[Fields]:
-        """The other fields of each example, `targets_pretokenized` (the target's text) included."""
+        """The other fields of each example; `targets_pretokenized` is the text of its target."""
         if self.fields_in_memory is not None:
             return self.fields_in_memory
         if self.fields_file is None:
@@ -61,7 +60,7 @@ class CachedSplit:
 
 
 class Block(NamedTuple):
-    """Holds consecutive examples.
+    """Consecutive examples of a split.
 
     Attributes:
         inputs: Token ids of the inputs.
@@ -74,14 +73,14 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StreamedSplit:
-    """Names a training split that is read while it is trained on.
+    """A training split that is too large to hold and is read during training.
 
     Attributes:
         task: The task of a published dataset.
-        vocabulary: What it is tokenized with.
-        lengths: The most tokens kept of each feature.
-        data_dir: Where published datasets are as JSON lines, or None.
-        tfds_data_dir: Where TensorFlow Datasets keeps its data, or None for its default.
+        vocabulary: Tokenizes it.
+        lengths: The most tokens kept, by feature.
+        data_dir: Directory of published datasets as JSON lines, or None.
+        tfds_data_dir: Data directory of TensorFlow Datasets, or None for its default.
     """
 
     task: str
@@ -91,7 +90,7 @@ class StreamedSplit:
     tfds_data_dir: str | None = None
 
     def request(self, seed: int, start: int) -> dict[str, Any]:
-        """Returns what the process has to know to write examples from number `start` on."""
+        """Returns the request to the process that tokenizes examples from number `start` on."""
         return {
             "task": self.task,
             "vocabulary": str(self.vocabulary.path),
@@ -106,20 +105,20 @@ class StreamedSplit:
 
 @dataclass(frozen=True, eq=False)
 class CachedTask:
-    """Holds a tokenized task.
+    """A tokenized task.
 
     Attributes:
         name: The SeqIO task.
-        digest: SHA-256 of everything that was tokenized.
+        digest: SHA-256 of its tokens and scoring.
         splits: Its splits by name.
-        labels: The label words by class; empty where answers are open.
-        metric_functions: References of its metrics.
-        postprocessor: Reference of its postprocessor, if it has one.
-        lengths: The most tokens kept of each feature.
-        target_prefix: Text that all targets begin with and that is no part of the answers.
-        stream: Its training split, where that is too large to be among `splits`.
-        template: How columns of the user's own file became inputs, as `TaskFile.template` has it;
-            None for a task of no such file.
+        labels: The label words by class; empty for open answers.
+        metric_functions: References to its metrics.
+        postprocessor: Reference to its postprocessor, if it has one.
+        lengths: The most tokens kept, by feature.
+        target_prefix: Text that all targets begin with, and that is not part of the answers.
+        stream: Its training split, if that is too large to be among `splits`.
+        template: The `TaskFile.template` that wrote the columns of a user's file into inputs; None
+            for any other task.
     """
 
     name: str
@@ -144,7 +143,7 @@ class CachedTask:
 
     @property
     def parts(self) -> tuple[tuple["CachedTask", float], ...]:
-        """The tasks to draw training examples from, with their rates: this one alone."""
+        """The task itself with rate 1, as the only part of a mixture."""
         return ((self, 1.0),)
 
     @property
@@ -154,24 +153,24 @@ class CachedTask:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The targets of its labels: the label words, behind the prefix of the targets."""
+        """The target text of each label: the label word after the target prefix, if any."""
         if not self.target_prefix:
             return self.labels
         return tuple(f"{self.target_prefix} {label}" for label in self.labels)
 
     @property
     def reads_answers(self) -> bool:
-        """Whether a metric looks at predicted texts."""
+        """Whether a metric compares predicted texts."""
         return any(not _of_scores(reference) for reference in self.metric_functions)
 
     @property
     def reads_scores(self) -> bool:
-        """Whether a metric looks at log-likelihoods of the targets."""
+        """Whether a metric uses the log-likelihoods of the targets."""
         return any(map(_of_scores, self.metric_functions))
 
     @property
     def scored_split(self) -> str:
-        """The split that final scores are of: `validation` where test labels are not public."""
+        """The split for final scores: `test`, or `validation` if test labels are not public."""
         return "test" if "test" in self.splits else "validation"
 
     def split(self, name: str) -> CachedSplit:
@@ -188,14 +187,14 @@ class CachedTask:
         return self.splits[name]
 
     def check_trainable(self) -> None:
-        """Raises for a task that can be scored alone.
+        """Checks that the task can be trained on, not only scored.
 
         Raises:
             UserError: It has no training or no validation split.
         """
-        there = {*self.splits, *(["train"] if self.stream is not None else [])}
+        available = {*self.splits, *(["train"] if self.stream is not None else [])}
         for name in ("train", "validation"):
-            if name not in there:
+            if name not in available:
                 raise UserError(
                     f"task {self.name} cannot be trained on: it has no split {name!r}, "
                     f"only {', '.join(self.splits)}; name another, or score it with eval"
@@ -212,9 +211,10 @@ class CachedTask:
 
         Args:
             targets: The text of each target (`CachedSplit.target_texts`).
-            predictions: The text predicted for each example; any where no metric `reads_answers`.
-            examples: The other fields of each example, for postprocessors that look at them.
-            scores: The log-likelihood of each target in nats, where a metric `reads_scores`.
+            predictions: The text predicted for each example; ignored unless a metric
+                `reads_answers`.
+            examples: The other fields of each example, for postprocessors that use them.
+            scores: The log-likelihood of each target in nats, if a metric `reads_scores`.
 
         Returns:
             The values of the task's metrics by name, 0 to 100.
@@ -238,12 +238,12 @@ class CachedTask:
     def evaluate(
         self, split: str, predictions: Sequence[str], scores: Sequence[float] | None = None
     ) -> dict[str, float]:
-        """Scores every example of a split, in the split's order; see `metrics`."""
+        """Scores predictions for all examples of a split, in its order; see `metrics`."""
         cached = self.split(split)
         return self.metrics(cached.target_texts, predictions, cached.fields, scores)
 
     def answers(self, split: str, predictions: Sequence[str]) -> list[Any]:
-        """Returns what the metrics would compare of the predicted text of every example."""
+        """Returns the postprocessed prediction of each example, as the metrics compare it."""
         return self._postprocessed(predictions, self.split(split).fields, is_target=False)
 
     def _postprocessed(
@@ -262,7 +262,7 @@ class CachedTask:
 
 @dataclass(frozen=True, eq=False)
 class CachedMixture:
-    """Holds a mixture: tokenized tasks and the rates at which to draw from them.
+    """Tokenized tasks and the rates at which to draw from them.
 
     Attributes:
         name: The SeqIO mixture.
@@ -281,22 +281,22 @@ class CachedMixture:
 
     @property
     def scored_split(self) -> str:
-        """The split that final scores are of; `test+validation` where its tasks differ."""
+        """The split for final scores; `test+validation` if its tasks differ."""
         return "+".join(sorted({task.scored_split for task in self.tasks}))
 
 
 MixtureOrTask = CachedTask | CachedMixture
-"""What a prompt is tuned on. Both have `name`, `digest`, `parts`, `tasks` and `scored_split`."""
+"""Anything a prompt is tuned on, with `name`, `digest`, `parts`, `tasks` and `scored_split`."""
 
 
 def mixture_digest(parts: Iterable[tuple[CachedTask, float]]) -> str:
-    """Returns the SHA-256 that identifies a mixture: of its tasks' digests and their rates."""
-    what = [(part.digest, rate) for part, rate in parts]
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+    """Returns the SHA-256 of the digests and rates of a mixture's tasks."""
+    content = [(task.digest, rate) for task, rate in parts]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def labels_of(task: CachedTask | CachedMixture) -> tuple[str, ...]:
-    """Returns the label words of a task, or the different ones of a mixture's tasks."""
+def labels_of(task: MixtureOrTask) -> tuple[str, ...]:
+    """Returns the label words of a task, or the distinct ones of a mixture's tasks."""
     return tuple(dict.fromkeys(label for part in task.tasks for label in part.labels))
 
 
@@ -305,14 +305,14 @@ def _of_scores(reference: references.Reference) -> bool:
 
 
 def in_memory(inputs: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> CachedSplit:
-    """Returns a split of token ids that are in no cache."""
+    """Returns a split of token ids, without a cache on disk."""
     if len(inputs) != len(targets):
         raise ValueError(f"{len(inputs)} inputs and {len(targets)} targets")
     return CachedSplit(ragged.from_sequences(inputs), ragged.from_sequences(targets))
 
 
 def longest(splits: Sequence[CachedSplit]) -> tuple[int, int]:
-    """Returns the largest number of input and of target tokens over the splits."""
+    """Returns the largest numbers of input and target tokens in the splits."""
     return (
         int(max(np.max(split.inputs.lengths, initial=1) for split in splits)),
         int(max(np.max(split.targets.lengths, initial=1) for split in splits)),

@@ -1,7 +1,7 @@
-"""What the package says of its own tasks without SeqIO: which version they are, how they score.
+"""Declarations of the package's own tasks, read without SeqIO: their versions and their scoring.
 
-The cache keeps the tokens of a task for as long as its version stays, and takes its metrics and
-postprocessor from here each time, because they are no part of the tokens.
+The cache keeps a task's tokens as long as its version is unchanged. It always takes metrics and
+postprocessors from the declaration, as they do not affect the tokens.
 """
 
 import importlib
@@ -12,18 +12,18 @@ REGISTRARS: Mapping[str, str] = {
     "prompt_tuning.mini.suite": "prompt_tuning.mini.tasks",
     "prompt_tuning.data.datasets.catalog": "prompt_tuning.data.tasks",
 }
-"""The modules that declare tasks (each has a function `declared`), and what registers them."""
+"""Maps each module with declarations, which has a function `declared`, to its registering one."""
 
 CAP = 2**19
-"""The most examples of a task that count towards its rate (Vu et al. 2022, section 2.1)."""
+"""The most examples of a task that count for its mixing rate (Vu et al. 2022, section 2.1)."""
 
 
 class Declaration(NamedTuple):
-    """Says what a task or mixture of the package is.
+    """The declaration of a task or mixture of the package.
 
     Attributes:
-        version: Of what it is tokenized to; of a mixture, what its rates come from.
-        metrics: Its metrics; none of a mixture.
+        version: The version of a task's tokens; for a mixture, what determines its rates.
+        metrics: Its metrics; empty for a mixture.
         postprocessor: Its postprocessor; None for a mixture.
     """
 
@@ -33,10 +33,10 @@ class Declaration(NamedTuple):
 
 
 def declaration(module: str, name: str) -> Declaration | None:
-    """Returns what a module of `REGISTRARS` declares by a name; None where there is no such name.
+    """Returns the declaration of a name in a module of `REGISTRARS`, or None if it has none.
 
     Raises:
-        KeyError: It is another module.
+        KeyError: The module is not in `REGISTRARS`.
     """
     if module not in REGISTRARS:
         raise KeyError(module)
@@ -44,5 +44,5 @@ def declaration(module: str, name: str) -> Declaration | None:
 
 
 def declaring_module(name: str) -> str | None:
-    """Returns which module declares a task or mixture; None for one of a user's own."""
+    """Returns the module that declares a task or mixture, or None for a user's own."""
     return next((module for module in REGISTRARS if declaration(module, name)), None)

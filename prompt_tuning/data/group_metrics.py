@@ -1,4 +1,4 @@
-"""Metrics of answers that belong together, each target a `postprocessors.Grouped`."""
+"""Metrics over groups of answers; each target is a `postprocessors.Grouped`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,9 +23,9 @@ def f1a(targets: Sequence[Grouped], predictions: Sequence[int]) -> dict[str, flo
 
 
 def exact_match(targets: Sequence[Grouped], predictions: Sequence[Any]) -> dict[str, float]:
-    """Computes the share of groups that have every answer right, exact match (MultiRC)."""
-    whole = [wanted == got for wanted, got in _by_group(targets, predictions).values()]
-    return {"exact_match": 100.0 * float(np.mean(whole))}
+    """Computes the share of groups with all answers right, exact match (MultiRC)."""
+    all_right = [wanted == got for wanted, got in _by_group(targets, predictions).values()]
+    return {"exact_match": 100.0 * float(np.mean(all_right))}
 
 
 def _by_group(

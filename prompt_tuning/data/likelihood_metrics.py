@@ -1,17 +1,17 @@
-"""Metrics of the likelihood of targets, with SeqIO's signature, on a scale of 0 to 100."""
+"""Metrics of target likelihood, with SeqIO's signature, on a scale of 0 to 100."""
 
 import math
 from collections.abc import Sequence
 
 
 def token_probability(targets: Sequence[int], scores: Sequence[float]) -> dict[str, float]:
-    """Computes the geometric mean of the probability of a target token, 100 / perplexity.
+    """Computes 100 / perplexity: the geometric mean probability of a target token.
 
-    It is 100 exp(sum of log p(target | input) / number of tokens), over all targets together.
+    This is 100 exp(sum of log p(target | input) / number of tokens), over all targets.
 
     Args:
-        targets: The tokens of each target, end of sequence included.
-        scores: log p(target | input) of each, in nats.
+        targets: The number of tokens in each target, end of sequence included.
+        scores: log p(target | input) of each target, in nats.
     """
     if len(targets) != len(scores) or sum(targets) == 0:
         raise ValueError(f"{len(targets)} targets of {sum(targets)} tokens, {len(scores)} scores")

@@ -1,8 +1,7 @@
 """Metric functions with SeqIO's signature, on the papers' scale of 0 to 100.
 
-Each takes the postprocessed targets and predictions of a split and returns its values by name.
-scikit-learn and SciPy are imported inside the functions that use them, because importing them takes
-a good part of the time a training job takes to start.
+Each maps the postprocessed targets and predictions of a split to values by name. scikit-learn and
+SciPy are imported inside functions, because their imports would slow down the start of training.
 """
 
 # The type stubs of scikit-learn and SciPy are wrong about the arguments and results used here.
@@ -18,17 +17,17 @@ import numpy as np
 
 
 def score(metrics: Mapping[str, float]) -> float:
-    """Returns the one number a task counts as: the mean of its metrics (Vu et al. 2022)."""
+    """Returns the score of a task, the mean of its metrics (Vu et al. 2022)."""
     return float(np.mean(list(metrics.values())))
 
 
 def metric_label(names: Iterable[str]) -> str:
-    """Names what a score is the mean of: `f1+accuracy`; a mixture's tasks are not repeated."""
+    """Names the metrics in a score, as in `f1+accuracy`; each once, over a mixture's tasks."""
     return "+".join(dict.fromkeys(name.rpartition("/")[2] for name in names))
 
 
 def accuracy(targets: Sequence[Any], predictions: Sequence[Any]) -> dict[str, float]:
-    """Computes the share of predictions equal to their target."""
+    """Computes the share of predictions equal to their targets."""
     check_lengths(targets, predictions)
     hits = [target == prediction for target, prediction in zip(targets, predictions, strict=True)]
     return {"accuracy": 100.0 * float(np.mean(hits))}
@@ -39,7 +38,7 @@ def f1(
 ) -> dict[str, float]:
     """Computes the F1 of class `positive` of two classes: 2 P R / (P + R).
 
-    A prediction that is neither class counts as the wrong one, as in the T5 evaluation of GLUE.
+    A prediction outside the two classes counts as the wrong class, as in T5's evaluation of GLUE.
     """
     from sklearn.metrics import f1_score
 
@@ -53,7 +52,7 @@ def f1(
 def macro_f1(
     targets: Sequence[int], predictions: Sequence[int], *, classes: int
 ) -> dict[str, float]:
-    """Computes the unweighted mean of the F1 of each of `classes` classes (CommitmentBank)."""
+    """Computes the unweighted mean F1 over classes `0` to `classes - 1` (CommitmentBank)."""
     from sklearn.metrics import f1_score
 
     check_lengths(targets, predictions)
@@ -70,15 +69,15 @@ def macro_f1(
 def macro_f1_of_sets(
     targets: Sequence[Sequence[int]], predictions: Sequence[Sequence[int]], *, classes: int
 ) -> dict[str, float]:
-    """Computes the unweighted mean of the F1 of each class, where an example may have several.
+    """Computes the unweighted mean F1 over classes, of which an example may have several.
 
-    A class that is in no target and no prediction is left out (GoEmotions).
+    Classes in no target and no prediction are left out (GoEmotions).
     """
     from sklearn.metrics import f1_score
 
     check_lengths(targets, predictions)
     wanted, got = (
-        np.array([[label in row for label in range(classes)] for row in labels])
+        np.array([[label in own for label in range(classes)] for own in labels])
         for labels in (targets, predictions)
     )
     value = f1_score(wanted, got, average="macro", zero_division=np.nan)
@@ -86,7 +85,7 @@ def macro_f1_of_sets(
 
 
 def matthews(targets: Sequence[int], predictions: Sequence[int]) -> dict[str, float]:
-    """Computes the Matthews correlation coefficient (CoLA); 0 where it is not defined."""
+    """Computes the Matthews correlation coefficient (CoLA); 0 if undefined."""
     from sklearn.metrics import matthews_corrcoef
 
     check_lengths(targets, predictions)
@@ -96,7 +95,7 @@ def matthews(targets: Sequence[int], predictions: Sequence[int]) -> dict[str, fl
 
 
 def pearson(targets: Sequence[float], predictions: Sequence[float]) -> dict[str, float]:
-    """Computes Pearson's r; 0 where it is not defined."""
+    """Computes Pearson's correlation coefficient r; 0 if undefined."""
     from scipy.stats import pearsonr
 
     check_lengths(targets, predictions)
@@ -106,7 +105,7 @@ def pearson(targets: Sequence[float], predictions: Sequence[float]) -> dict[str,
 
 
 def spearman(targets: Sequence[float], predictions: Sequence[float]) -> dict[str, float]:
-    """Computes Spearman's rank correlation; 0 where it is not defined."""
+    """Computes Spearman's rank correlation coefficient; 0 if undefined."""
     from scipy.stats import spearmanr
 
     check_lengths(targets, predictions)
@@ -116,11 +115,11 @@ def spearman(targets: Sequence[float], predictions: Sequence[float]) -> dict[str
 
 
 def exact_match(targets: Sequence[Any], predictions: Sequence[str]) -> dict[str, float]:
-    """Computes the share of answers equal to one of their targets after SQuAD's normalisation.
+    """Computes the share of answers equal to a correct answer after SQuAD's normalization.
 
     Args:
-        targets: For each example a string, or the strings that all count as right.
-        predictions: For each example the answer.
+        targets: The correct answer of each example, or several.
+        predictions: The predicted answer of each example.
     """
     check_lengths(targets, predictions)
     hits = [
@@ -131,7 +130,7 @@ def exact_match(targets: Sequence[Any], predictions: Sequence[str]) -> dict[str,
 
 
 def token_f1(targets: Sequence[Any], predictions: Sequence[str]) -> dict[str, float]:
-    """Computes SQuAD's F1 over words, the best of each example's right answers, averaged."""
+    """Computes SQuAD's mean F1 over words, against the best match of each example's answers."""
     check_lengths(targets, predictions)
     values = [
         max(_overlap(answer, prediction) for answer in _answers(target))
@@ -141,13 +140,17 @@ def token_f1(targets: Sequence[Any], predictions: Sequence[str]) -> dict[str, fl
 
 
 def normalize_answer(text: str) -> str:
-    """Lowers the case and drops punctuation, articles and surplus space (SQuAD's rule)."""
+    """Lower-cases text and drops punctuation, articles and extra space, as SQuAD does."""
     text = "".join(letter for letter in text.lower() if letter not in string.punctuation)
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
 
 
 def check_lengths(targets: Sequence[Any], predictions: Sequence[Any]) -> None:
-    """Raises ValueError unless there are as many predictions as targets, and some."""
+    """Checks that targets and predictions are equal in number and not empty.
+
+    Raises:
+        ValueError: They are not.
+    """
     if len(targets) != len(predictions) or len(targets) == 0:
         raise ValueError(f"{len(targets)} targets and {len(predictions)} predictions")
 

@@ -1,4 +1,4 @@
-"""Postprocessors with SeqIO's signature: decoded text to what a metric compares."""
+"""Postprocessors with SeqIO's signature, which map decoded text to what metrics compare."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ _DETERMINERS = frozenset(
 
 
 class Grouped(NamedTuple):
-    """A target together with the values that say which group it belongs to."""
+    """A target value with the key of its group."""
 
     group: tuple[Any, ...]
     value: Any
 
 
 def text(output: str, example: Example | None = None, is_target: bool = False) -> str:
-    """Returns the text without surrounding space."""
+    """Strips surrounding space."""
     del example, is_target
     return output.strip()
 
@@ -33,7 +33,7 @@ def label_index(
     *,
     labels: Sequence[str],
 ) -> int:
-    """Returns the position of the text among `labels`, or -1 where it is none of them."""
+    """Returns the position of the text among `labels`, or -1 if it is none of them."""
     del example, is_target
     output = output.strip()
     return list(labels).index(output) if output in labels else -1
@@ -46,7 +46,7 @@ def label_indices(
     *,
     words: Sequence[str],
 ) -> tuple[int, ...]:
-    """Returns the positions among `words` of those that the text lists with commas between."""
+    """Returns the positions among `words` of those in the comma-separated text."""
     del example, is_target
     parts = {part.strip() for part in output.split(",")}
     return tuple(index for index, word in enumerate(words) if word in parts)
@@ -60,7 +60,7 @@ def grouped_label_index(
     labels: Sequence[str],
     group: Sequence[str],
 ) -> int | Grouped:
-    """Returns `label_index`; for a target, with the example's fields `group`."""
+    """Returns `label_index`, and for a target also the example's fields named in `group`."""
     index = label_index(output, labels=labels)
     if not is_target:
         return index
@@ -69,11 +69,11 @@ def grouped_label_index(
 
 
 def is_referent(output: str, example: Example | None = None, is_target: bool = False) -> int:
-    """Returns whether the output names the noun that the example's target spells; -1 if empty.
+    """Returns 1 if the output names the noun in the example's target, 0 if not, -1 if empty.
 
-    For a target, whether that noun is what the pronoun stands for: the example's `label`. The two
-    name the same thing where the words of one, without determiners, are among those of the other,
-    and both or neither have an apostrophe: `hat` is not `Bob's hat` (Raffel et al. 2020, WSC).
+    For a target, returns whether the pronoun refers to that noun: the example's `label`. Two texts
+    name the same thing if the words of one, without determiners, are among those of the other, and
+    both or neither have an apostrophe: `hat` is not `Bob's hat` (Raffel et al. 2020, WSC).
     """
     assert example is not None
     if is_target:
@@ -86,7 +86,7 @@ def is_referent(output: str, example: Example | None = None, is_target: bool = F
 
 
 def number(output: str, example: Example | None = None, is_target: bool = False) -> float:
-    """Returns the number the text spells, or -1 where it spells none."""
+    """Parses a finite number; returns -1 if the text is not one."""
     del example, is_target
     try:
         value = float(output)
@@ -98,7 +98,7 @@ def number(output: str, example: Example | None = None, is_target: bool = False)
 def answers(
     output: str, example: Example | None = None, is_target: bool = False
 ) -> str | tuple[str, ...]:
-    """Returns the text, or for a target every right answer listed in the example's `answers`."""
+    """Returns the text; for a target, all correct answers in the example's `answers`."""
     if is_target and example is not None and "answers" in example:
         return tuple(str(answer) for answer in example["answers"])
     return output.strip()
@@ -109,14 +109,14 @@ def _bare_words(text: str) -> set[str]:
 
 
 def without_prefix(text: str, prefix: str) -> str:
-    """Returns an answer without the text that all targets begin with, if it begins with it."""
+    """Removes the target prefix from an answer that begins with it."""
     return text.removeprefix(prefix).lstrip() if prefix else text
 
 
 def target_tokens(
     output: str, example: Example | None = None, is_target: bool = False
 ) -> str | int:
-    """Returns the text, or for a target the number of its tokens, which the example has."""
+    """Returns the text; for a target, its number of tokens from the example."""
     if is_target and example is not None:
         return int(example["target_tokens"])
     return output

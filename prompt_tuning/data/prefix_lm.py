@@ -9,10 +9,10 @@ from typing import Any
 import tensorflow as tf
 
 DRAW = "draw"
-"""A feature with the seed and the number of an example, which decide what is drawn for it."""
+"""The feature with the seed and number of an example, which seed its random choices."""
 
 TARGET_TOKENS = "target_tokens"
-"""A feature with the number of target tokens, end of sequence included."""
+"""The feature with the number of target tokens, end of sequence included."""
 
 
 def prefix_lm(
@@ -20,10 +20,9 @@ def prefix_lm(
 ) -> tf.data.Dataset:
     """Cuts the tokens of `targets` into inputs and targets (Raffel et al. 2020, section 3.3.1).
 
-    A text longer than the inputs is cut into chunks of that length, of which one is drawn; a chunk
-    of n tokens is cut after its first 1 to n - 1, each as likely as the others. T5's own pipeline
-    goes on with every chunk of a text; one for each text makes example i one of text i. Targets
-    beyond their length are left out.
+    A text is cut into chunks of the input length, and one chunk is drawn. A chunk of n tokens is
+    split after 1 to n - 1 tokens, drawn uniformly. T5's own pipeline keeps all chunks of a text;
+    here example i comes from text i. Targets are truncated to their length.
 
     Args:
         dataset: Examples with `targets`, token ids `[n]`, and `draw`.
@@ -41,7 +40,7 @@ def prefix_lm(
         chunk = text[start : start + most]
         size = tf.size(chunk)
         prefix = 1 + _draw(tf.maximum(size - 1, 1), seeds[1])
-        prefix = tf.minimum(prefix, tf.maximum(size - 1, 0))  # one token is the targets'
+        prefix = tf.minimum(prefix, tf.maximum(size - 1, 0))  # a single token goes to the targets
         targets = chunk[prefix:][:kept]
         return {"inputs": chunk[:prefix], "targets": targets, TARGET_TOKENS: tf.size(targets) + 1}
 

@@ -1,6 +1,7 @@
-"""Prompt design: a written prompt with some examples in front of every input, and no training.
+"""Prompt design: a written prompt and a few examples in front of every input, without training.
 
-What Brown et al. (2020) do with GPT-3, and Lester et al. (2021, figure 1) compare with.
+This is the few-shot prompting of GPT-3 (Brown et al. 2020), a baseline of Lester et al. (2021,
+figure 1).
 """
 
 import dataclasses
@@ -16,13 +17,13 @@ from prompt_tuning.types import UserError
 
 
 class Cuts(NamedTuple):
-    """Counts the inputs that did not fit.
+    """Numbers of inputs whose prompt did not fit.
 
     Attributes:
         inputs: All inputs.
-        examples: Those with fewer examples than were asked for.
-        text: Those whose instruction is cut too.
-        query: Those that are cut themselves.
+        examples: Inputs with fewer examples than requested.
+        text: Inputs with a truncated instruction.
+        query: Inputs that are truncated themselves.
     """
 
     inputs: int
@@ -33,15 +34,15 @@ class Cuts(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PromptDesign:
-    """Describes a written prompt: `text (input answer target)* input answer`.
+    """A written prompt: `text (input answer target)* input answer`.
 
-    Every part is tokenized by itself, so that parts are always separate words.
+    Each part is tokenized separately, so tokens never span two parts.
 
     Attributes:
-        text: The instruction in front; may be empty.
-        shots: Training examples, the same for all inputs.
-        answer: What stands between an input and its target, such as `Answer:`; may be empty.
-        seed: Decides which examples; fewer shots take the last of the same ones.
+        text: The instruction; may be empty.
+        shots: The number of training examples, which are the same for all inputs.
+        answer: The text between an input and its target, such as `Answer:`; may be empty.
+        seed: Seeds the choice of examples; fewer shots keep the last of the same examples.
     """
 
     text: str
@@ -61,16 +62,16 @@ class PromptDesign:
     ) -> tuple[MixtureOrTask, Cuts]:
         """Puts the prompt in front of every input of a split.
 
-        What is longer than the task's inputs may be loses examples, those furthest from the input
-        first; then the end of the instruction; and only then its own end.
+        A prompt that is longer than the task's input length loses its examples, those furthest from
+        the input first; then the end of its instruction; and last the end of the input.
 
         Args:
             task: The tokenized task or mixture.
-            split: The split; None for the one that scores are of.
-            vocabulary: What it is tokenized with.
+            split: The split; None for `scored_split`.
+            vocabulary: The vocabulary it is tokenized with.
 
         Returns:
-            The task, or mixture, with that split alone, and how many of its inputs were cut.
+            The task or mixture with this split alone, and the numbers of inputs that were cut.
 
         Raises:
             UserError: A task has fewer training examples than shots, or no such split.
@@ -100,7 +101,7 @@ class PromptDesign:
         return dataclasses.replace(task, splits={split: changed}), Cuts(len(cached), *cuts.tolist())
 
     def _examples(self, task: CachedTask, answer: list[int]) -> list[list[int]]:
-        """Returns the tokens of the examples, in the order they stand in."""
+        """Returns the tokens of the examples, in the order of the prompt."""
         if not self.shots:
             return []
         train = task.split("train")
@@ -123,7 +124,7 @@ def _fit(
     answer: Sequence[int],
     room: int,
 ) -> tuple[list[int], tuple[bool, bool, bool]]:
-    """Returns at most `room` tokens, and whether examples, text and query were cut."""
+    """Joins at most `room` tokens; also returns whether examples, text and query were cut."""
     kept_query = query[: max(room - len(answer), 0)]
     room -= len(kept_query) + len(answer)
     kept_text = text[: max(room, 0)]

@@ -12,12 +12,12 @@ from prompt_tuning.data.declarations import CAP
 
 
 def proportional_mixture(name: str, tasks: Iterable[MixtureOrTask]) -> CachedMixture:
-    """Mixes tasks at rates of their numbers of training examples, each at most `CAP`.
+    """Mixes tasks in proportion to their numbers of training examples, each capped at `CAP`.
 
     Args:
-        name: Of the mixture.
-        tasks: Tasks, or mixtures whose tasks are meant; each task counts once. A streamed task is
-            too large to hold, and counts as `CAP`.
+        name: The name of the mixture.
+        tasks: Tasks, and mixtures whose tasks are included; each task counts once. A streamed task
+            counts as `CAP` examples.
     """
     members = {task.name: task for member in tasks for task in member.tasks}
     parts = tuple((part, _rate(part)) for part in members.values())

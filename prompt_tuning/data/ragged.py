@@ -8,11 +8,11 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
-    """Holds sequences end to end: sequence i is `tokens[offsets[i]:offsets[i + 1]]`.
+    """Sequences end to end: sequence i is `tokens[offsets[i]:offsets[i + 1]]`.
 
     Attributes:
         tokens: All token ids, int32, in memory or mapped from a file.
-        offsets: int64, one more than there are sequences, from 0 to `len(tokens)`.
+        offsets: `[n + 1]` int64 for n sequences, from 0 to `len(tokens)`.
     """
 
     tokens: np.ndarray
@@ -26,38 +26,38 @@ class Ragged:
 
     @property
     def lengths(self) -> np.ndarray:
-        """The tokens of each sequence, int64."""
+        """The number of tokens in each sequence, `[n]` int64."""
         return np.diff(self.offsets)
 
-    def rows(self, start: int, stop: int) -> "Ragged":
-        """Returns sequences `start .. stop`, without copying their tokens."""
+    def sequences(self, start: int, stop: int) -> "Ragged":
+        """Returns sequences `start` to `stop - 1`, without copying their tokens."""
         offsets = self.offsets[start : stop + 1]
         return Ragged(self.tokens[offsets[0] : offsets[-1]], offsets - offsets[0])
 
-    def padded(self, rows: np.ndarray, width: int) -> np.ndarray:
-        """Returns sequences `rows` side by side, `[len(rows), width]` int32, padded with 0.
+    def padded(self, indices: np.ndarray, width: int) -> np.ndarray:
+        """Returns the sequences at `indices` as `[len(indices), width]` int32, padded with 0.
 
-        Longer sequences would be cut, so callers choose a width that fits.
+        Sequences longer than `width` are cut.
         """
         if len(self.tokens) == 0:
-            return np.zeros((len(rows), width), np.int32)
-        starts = self.offsets[rows]
+            return np.zeros((len(indices), width), np.int32)
+        starts = self.offsets[indices]
         columns = np.arange(width)
-        inside = columns < (self.offsets[rows + 1] - starts)[:, None]
+        inside = columns < (self.offsets[indices + 1] - starts)[:, None]
         places = np.where(inside, starts[:, None] + columns, 0)
         return np.where(inside, self.tokens[places], np.int32(0))
 
 
 def from_sequences(sequences: Iterable[Sequence[int] | np.ndarray]) -> Ragged:
-    """Returns the sequences as one flat array."""
-    rows = [np.asarray(sequence, np.int32) for sequence in sequences]
-    offsets = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
-    return Ragged(np.concatenate([*rows, np.zeros(0, np.int32)]), offsets)
+    """Joins sequences of token ids."""
+    arrays = [np.asarray(sequence, np.int32) for sequence in sequences]
+    offsets = np.zeros(len(arrays) + 1, np.int64)
+    np.cumsum([len(array) for array in arrays], out=offsets[1:])
+    return Ragged(np.concatenate([*arrays, np.zeros(0, np.int32)]), offsets)
 
 
 def concatenate(parts: Sequence[Ragged]) -> Ragged:
-    """Returns the sequences of all parts, in order; a single part is not copied."""
+    """Joins the sequences of all parts, in order; a single part is not copied."""
     if not parts:
         return from_sequences([])
     if len(parts) == 1:
@@ -70,12 +70,12 @@ def concatenate(parts: Sequence[Ragged]) -> Ragged:
     )
 
 
-def padded(parts: Sequence[Ragged], rows: np.ndarray, width: int) -> np.ndarray:
-    """Returns sequences of parts, numbered from the first part to the last, as `Ragged.padded`."""
-    values = np.zeros((len(rows), width), np.int32)
+def padded(parts: Sequence[Ragged], indices: np.ndarray, width: int) -> np.ndarray:
+    """Returns `Ragged.padded` of several parts, whose sequences are numbered through."""
+    values = np.zeros((len(indices), width), np.int32)
     first = 0
     for part in parts:
-        inside = (rows >= first) & (rows < first + len(part))
-        values[inside] = part.padded(rows[inside] - first, width)
+        inside = (indices >= first) & (indices < first + len(part))
+        values[inside] = part.padded(indices[inside] - first, width)
         first += len(part)
     return values

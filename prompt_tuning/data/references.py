@@ -1,4 +1,4 @@
-"""Names for functions, so that a task's metrics can be called without importing its registry."""
+"""References to functions by name: a cached task's metrics are called without its registry."""
 
 import functools
 import importlib
@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 from prompt_tuning.types import UserError
 
 Reference = dict[str, Any]
-"""`{"fn": "module:qualified.name", "kwargs": {...}}`; a metric's says what it is `of`."""
+"""`{"fn": "module:qualified.name", "kwargs": {...}}`; for a metric, `of` names its 2nd argument."""
 
 SCORES = "scores"
-"""What a metric is of that takes log-likelihoods in place of predictions, as in SeqIO."""
+"""The `of` of a metric that takes log-likelihoods in place of predictions, as in SeqIO."""
 
 
 class Scoring(NamedTuple):
-    """Names how a task is scored.
+    """References to the functions that score a task.
 
     Attributes:
         metrics: Its metrics.
-        postprocessor: What turns decoded text into what the metrics compare, if there is one.
+        postprocessor: Maps decoded text to what the metrics compare, if not None.
     """
 
     metrics: tuple[Reference, ...]
@@ -29,7 +29,7 @@ class Scoring(NamedTuple):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The label words by class, which the postprocessor binds; empty for open answers."""
+        """The label words by class, as bound in the postprocessor; empty for open answers."""
         bound = self.postprocessor["kwargs"] if self.postprocessor else {}
         return tuple(bound.get("labels") or bound.get("label_classes") or ())
 
@@ -37,10 +37,15 @@ class Scoring(NamedTuple):
 def refer_scoring(
     metrics: Iterable[Callable[..., Any]], postprocessor: Callable[..., Any] | None, owner: str
 ) -> Scoring:
-    """Returns the references of a task's functions.
+    """Returns references to a task's metrics and postprocessor.
+
+    Args:
+        metrics: Functions of (targets, predictions) or (targets, scores).
+        postprocessor: The postprocessor, or None.
+        owner: The task, for error messages.
 
     Raises:
-        UserError: As `refer`, or a metric is of something else than predictions or scores.
+        UserError: As `refer`, or a metric takes other arguments.
     """
     return Scoring(
         tuple(_refer_metric(metric, owner) for metric in metrics),
@@ -49,14 +54,14 @@ def refer_scoring(
 
 
 def refer(function: Callable[..., Any], owner: str) -> Reference:
-    """Returns the reference of a function, or of a `functools.partial` of one.
+    """Returns a reference to a function or to a `functools.partial` of one.
 
     Args:
-        function: Defined at the top level of a module (or a class of one).
-        owner: What it belongs to, for the message.
+        function: A function at the top level of a module or of a class in it.
+        owner: The task that uses it, for error messages.
 
     Raises:
-        UserError: It is a lambda or a local function, or its arguments cannot be written as JSON.
+        UserError: It is a lambda or a local function, or its arguments are not JSON values.
     """
     kwargs: dict[str, Any] = {}
     args: tuple[Any, ...] = ()

@@ -1,8 +1,8 @@
-"""A text that all targets begin with, which is no part of the answer.
+"""A text that all targets begin with and that is not part of the answer.
 
-A T5 that was only pre-trained on span corruption begins every target with a sentinel; one that is
-prompted to answer does better where its answers may begin so too ("Span Corruption + Sentinel",
-Lester et al. 2021, section 3.2).
+A T5 that was only pre-trained on span corruption begins every target with a sentinel. Prompts for
+it work better if the targets of a task begin with one too ("Span Corruption + Sentinel", Lester et
+al. 2021, section 3.2).
 """
 
 import dataclasses
@@ -18,15 +18,15 @@ from prompt_tuning.types import UserError
 
 
 def with_target_prefix(task: MixtureOrTask, prefix: str, vocabulary: Vocabulary) -> MixtureOrTask:
-    """Puts a text in front of every target, which scoring takes off every answer again.
+    """Puts a text in front of every target; scoring removes it from answers.
 
     Args:
         task: The tokenized task or mixture.
         prefix: The text, such as `<extra_id_0>`.
-        vocabulary: What the task is tokenized with.
+        vocabulary: The vocabulary the task is tokenized with.
 
     Raises:
-        UserError: Its training split is streamed.
+        UserError: The training split is streamed.
     """
     digest = hashlib.sha256(f"{task.digest} {prefix}".encode()).hexdigest()
     if isinstance(task, CachedMixture):

@@ -1,4 +1,4 @@
-"""Says which file of the user's own a task is made from; `user_task` reads it."""
+"""Settings for a task made from a user's own file, which `user_task` reads."""
 
 import re
 from dataclasses import dataclass
@@ -8,28 +8,28 @@ from typing import Literal, get_args
 from prompt_tuning.types import UserError, nearest
 
 Kind = Literal["labels", "numbers", "text"]
-"""What answers are."""
+"""The kind of answers in a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFile:
-    """Says which file a task is made from, and how; None is guessed from the file.
+    """Settings for a task made from a file. Settings that are None are guessed from the file.
 
     Attributes:
         path: A CSV, TSV or JSONL file; None for no such task.
-        name: Names the task; None for the file's name without its ending.
+        name: The name of the task; None for the file's name without its extension.
         inputs: The column of the input text, or several.
         label: The column of the answer.
-        template: How columns become the input: `premise: {premise} hypothesis: {hypothesis}`.
-        answers: What answers are: `labels`, `numbers` or `text`.
-        label_words: The word to answer with for each label of the file; None for the labels.
-        metrics: Names of metrics; a score is their mean.
-        split: The column that names each row's split: train, validation or test.
-        validation_file: A file of the same columns with the validation examples.
-        test_file: A file of the same columns with the test examples.
-        validation_share: Share of the examples to validate on, where none are given for it.
-        test_share: Share of the examples to test on, where none are given for either.
-        seed: Names the random division.
+        template: Writes columns into the input: `premise: {premise} hypothesis: {hypothesis}`.
+        answers: The kind of answers: `labels`, `numbers` or `text`.
+        label_words: The label word of each label in the file; None for the labels themselves.
+        metrics: Names of metrics, whose mean is the score.
+        split: The column that names the split of each line: train, validation or test.
+        validation_file: A file with the same columns and the validation examples.
+        test_file: A file with the same columns and the test examples.
+        validation_share: Share of the examples to validate on, if no validation examples are given.
+        test_share: Share of the examples to test on, if neither kind is given.
+        seed: Seeds the random division.
     """
 
     path: str | None
@@ -62,10 +62,10 @@ class TaskFile:
 
     @property
     def task_name(self) -> str | None:
-        """The name of the task; None where there is no file.
+        """The name of the task; None if there is no file.
 
         Raises:
-            UserError: The file's name has no letters that a task's name may have.
+            UserError: The file's name has no character that a task's name may have.
         """
         if self.path is None:
             return None
@@ -76,7 +76,7 @@ class TaskFile:
 
     @property
     def other_files(self) -> dict[str, str]:
-        """The files of other splits than `train`, by split."""
+        """The files of the validation and test splits, if given, by split."""
         files = {"validation": self.validation_file, "test": self.test_file}
         return {split: path for split, path in files.items() if path is not None}
 

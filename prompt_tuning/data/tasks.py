@@ -15,21 +15,21 @@ from prompt_tuning.data.declarations import CAP
 from prompt_tuning.data.prefix_lm import prefix_lm
 
 T5_VOCABULARY = "gs://t5-data/vocabs/cc_all.32000.100extra/sentencepiece.model"
-"""The vocabulary of T5 1.0 and 1.1, for use of the tasks outside this package.
+"""The vocabulary of T5 1.0 and 1.1, for using the tasks outside this package.
 
-Here a task is tokenized with the vocabulary of the model, and this one is never opened.
+This package tokenizes tasks with the vocabulary of the model instead.
 """
 
 
 def proportional_rate(maximum: int) -> Callable[[seqio.Task], float]:
-    """Returns a rate for mixtures: a task's number of training examples, at most `maximum`."""
+    """Returns a mixing rate function: a task's number of training examples, at most `maximum`."""
     return functools.partial(_capped_examples, maximum=maximum)
 
 
 def _capped_examples(task: seqio.Task, maximum: int) -> float:
     count = task.num_input_examples("train")
     if count is None:
-        raise ValueError(f"the source of task {task.name} does not tell how many examples it has")
+        raise ValueError(f"the source of task {task.name} does not report its number of examples")
     return float(min(count, maximum))
 
 
@@ -39,7 +39,7 @@ def _add_dataset(dataset: Dataset, name: str, source: DatasetSource, feature: se
         source=source,
         preprocessors=[
             seqio.preprocessors.tokenize,
-            *([prefix_lm] if dataset.unlabelled else []),
+            *([prefix_lm] if dataset.unlabeled else []),
             seqio.preprocessors.append_eos_after_trim,
         ],
         output_features={"inputs": feature, "targets": feature},

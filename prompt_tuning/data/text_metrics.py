@@ -1,7 +1,7 @@
-"""Metrics of written text, with SeqIO's signature, on the papers' scale of 0 to 100.
+"""Metrics of generated text, with SeqIO's signature, on the papers' scale of 0 to 100.
 
-A target is one reference or several. sacrebleu and rouge-score are imported inside the functions
-that use them, because importing them takes a good part of the time a training job takes to start.
+A target is one reference or several. sacrebleu and rouge-score are imported inside functions,
+because their imports would slow down the start of training.
 """
 
 import itertools
@@ -10,28 +10,28 @@ from collections.abc import Sequence
 import numpy as np
 
 Target = str | Sequence[str]
-"""A reference, or references that are all right."""
+"""A reference, or several."""
 
 _ROUGE = ("rouge1", "rouge2", "rougeLsum")
 
 
 def bleu(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
-    """Computes corpus BLEU-4 on sacrebleu's international tokens (Raffel et al. 2020, 2.4)."""
+    """Computes corpus BLEU-4 with sacrebleu's `intl` tokenizer (Raffel et al. 2020, 2.4)."""
     import sacrebleu
 
     references = _references(targets, predictions)
-    # sacrebleu wants the n-th reference of every example together, None where there are fewer.
+    # sacrebleu takes the n-th references of all examples together; None if there are fewer.
     streams = list(itertools.zip_longest(*references))
-    # `force` keeps it from warning of spaces before full stops, which data may well have.
+    # `force` silences warnings about spaces before full stops, which are common in data.
     corpus = sacrebleu.corpus_bleu(list(predictions), streams, tokenize="intl", force=True)
     return {"bleu": corpus.score}
 
 
 def rouge(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
-    """Computes the mean F of ROUGE-1, ROUGE-2 and ROUGE-L over whole summaries, without stemming.
+    """Computes the mean F1 of ROUGE-1, ROUGE-2 and summary-level ROUGE-L, without stemming.
 
-    Of several references the best counts, for each of the three. ROUGE-L takes lines as sentences,
-    and text in which full stops stand apart is broken after them, as in the evaluation of T5.
+    Each uses the best of several references. ROUGE-L treats lines as sentences; as in T5's
+    evaluation, text is split into lines after full stops with spaces around them.
     """
     from rouge_score.rouge_scorer import RougeScorer
 

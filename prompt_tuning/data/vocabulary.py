@@ -17,10 +17,10 @@ UNK_ID = 2
 
 
 class Vocabulary:
-    """Turns text into token ids and back, exactly as `seqio.SentencePieceVocabulary` does.
+    """Encodes and decodes text exactly as `seqio.SentencePieceVocabulary` does.
 
-    T5's conventions: padding is 0, end of sequence 1, unknown 2; after the pieces of the file come
-    `extra_ids` sentinels, the last row being `<extra_id_0>`.
+    Ids follow T5's conventions: padding is 0, end of sequence 1, unknown 2. `extra_ids` sentinels
+    follow the pieces of the file; the last id is `<extra_id_0>`.
     """
 
     def __init__(self, path: str | Path, extra_ids: int):
@@ -28,11 +28,12 @@ class Vocabulary:
 
         Args:
             path: The `.model` file.
-            extra_ids: Sentinels to append; 100 for the published T5 models, 0 where the file has
-                them itself.
+            extra_ids: The number of sentinels to append: 100 for the published T5 models, 0 if the
+                file has its own.
 
         Raises:
-            UserError: The file is missing or is no SentencePiece model with T5's special ids.
+            UserError: The file cannot be read, or `extra_ids` is negative. A file that is not a
+                SentencePiece model with T5's special ids raises on first use.
         """
         self.path = Path(path)
         self.extra_ids = extra_ids
@@ -47,13 +48,13 @@ class Vocabulary:
             ) from error
 
     def encode(self, text: str) -> list[int]:
-        """Returns the token ids of `text`, without end of sequence."""
+        """Returns the token ids of a text, without end of sequence."""
         return self._processor.EncodeAsIds(text)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Returns the text of `ids` up to the first end of sequence; padding prints nothing.
+        """Returns the text of token ids up to the first end of sequence, ignoring padding.
 
-        Ids beyond the vocabulary (rows that only round up the embedding table) print as unknown.
+        Ids beyond the vocabulary, which round up the embedding table, decode as unknown.
         """
         pieces = []
         for token in ids.tolist() if isinstance(ids, np.ndarray) else ids:
@@ -63,14 +64,18 @@ class Vocabulary:
         return self._processor.DecodeIds(pieces)
 
     def sentinel(self, number: int) -> int:
-        """Returns the id of `<extra_id_{number}>`, appended or one of the file's own."""
+        """Returns the id of `<extra_id_{number}>`, whether appended or the file's own.
+
+        Raises:
+            ValueError: There is no such sentinel.
+        """
         token = self._processor.PieceToId(f"▁<extra_id_{number}>")
         if token == UNK_ID:
             raise ValueError(f"the vocabulary has no sentinel {number}")
         return token
 
     def piece(self, token: int) -> str:
-        """Returns the piece at row `token`, with SentencePiece's mark for a leading space."""
+        """Returns the piece of a token id, with SentencePiece's mark for a leading space."""
         return self._processor.IdToPiece(token)
 
     @cached_property
@@ -93,7 +98,7 @@ class Vocabulary:
             processor = sentencepiece.SentencePieceProcessor()
             processor.LoadFromSerializedProto(model.SerializeToString())
             special = processor.pad_id(), processor.eos_id(), processor.unk_id()
-        except Exception as error:  # protobuf and SentencePiece each have their own
+        except Exception as error:  # protobuf and SentencePiece raise different ones
             raise UserError(
                 f"vocabulary file {self.path} is not a SentencePiece model; "
                 "give the .model file the backbone was trained with"

@@ -1,1 +1,1 @@
-"""The embedded world: a small grammar, its tasks, its backbone and how that is pre-trained."""
+"""The mini suite: tasks in a small templated English, their backbone and its pre-training."""

@@ -1,7 +1,7 @@
-"""Pre-training text: instructions that name a skill and its label words, then the texts.
+"""Pre-training text: an instruction that names a skill and its label words, then the texts.
 
-The label words stand in the instruction, so that which words to answer with is known and only the
-answer is to be found. A little span corruption keeps the sentinels and plain text in use.
+As the instruction lists the label words, the model only has to choose among them. Some span
+corruption keeps sentinels and plain text in use.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from prompt_tuning.mini.layouts import corpus_layouts, laid_out
 from prompt_tuning.mini.lexicon import CORPUS_WORDS
 from prompt_tuning.mini.skills import SKILLS, Item
 
-# Ways to ask for a skill. Where the answer is a class, the label words follow.
+# Instructions by skill. If the answer is a class, its label words follow.
 INSTRUCTIONS = {
     "kind": ("name the kind", "what kind is this"),
     "sentiment": ("how is the opinion", "what does the writer feel", "judge the feeling"),
@@ -38,18 +38,18 @@ INSTRUCTIONS = {
     "continuation": ("what comes next", "choose the next event", "how does it go on"),
     "story": ("continue the story", "tell the rest"),
 }
-_GLOSS = ("tell the sense", "which sense is it")  # a sense's first lesson has an open answer
+_GLOSS = ("tell the sense", "which sense is it")  # at level 1, the answer is a gloss
 SENTINELS = ("<extra_id_0>", "<extra_id_1>", "<extra_id_2>")
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """Names what a pre-training example exercises.
+    """A kind of pre-training example.
 
     Attributes:
         skill: A name in `SKILLS`, or "spans" for span corruption.
-        level: Difficulty, from 1.
-        wide: Whether all of the skill's label words are used, or those of its first lessons alone.
+        level: The difficulty, from 1.
+        wide: Whether to use all of the skill's label words instead of only the first.
     """
 
     skill: str
@@ -61,7 +61,7 @@ class Exercise:
 
 
 def example(draw: Draw, exercise: Exercise) -> tuple[str, str]:
-    """Draws inputs and targets of an exercise."""
+    """Draws the inputs and targets of an example."""
     if exercise.skill == "spans":
         return _span_corruption(draw, passage(draw))
     item = _item(draw, exercise.skill, exercise.level)
@@ -75,7 +75,7 @@ def example(draw: Draw, exercise: Exercise) -> tuple[str, str]:
 
 
 def passage(draw: Draw) -> str:
-    """Draws plain text: the texts of some skill, without instruction, layout or answer."""
+    """Draws plain text: the texts of a skill, without instruction, layout or answer."""
     return " ".join(_item(draw, draw.one(_PLAIN), 3).parts)
 
 
@@ -87,7 +87,7 @@ def _item(draw: Draw, skill: str, level: int) -> Item:
 
 
 def _span_corruption(draw: Draw, text: str) -> tuple[str, str]:
-    """Replaces two spans of one or two words by sentinels; the target spells them out."""
+    """Replaces two spans of one or two words with sentinels; the target is the spans."""
     words = text.split()
     one = 1 + draw.below(max(1, len(words) // 2 - 3))
     two = len(words) // 2 + draw.below(max(1, len(words) // 2 - 2))

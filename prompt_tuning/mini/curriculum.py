@@ -1,7 +1,7 @@
-"""The order in which pre-training introduces its exercises.
+"""The stages of pre-training, in the order in which they introduce exercises.
 
-A stage adds exercises and retires easier versions of them; everything else stays in replay. The
-next stage starts when all exercises of a stage are mastered, or when its budget is spent.
+A stage adds exercises and retires easier versions; all others stay in replay. The next stage starts
+when the exercises that a stage added are mastered, or when its budget is spent.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ E = Exercise
 
 @dataclass(frozen=True)
 class Stage:
-    """Describes one stage of pre-training.
+    """A stage of pre-training.
 
     Attributes:
         name: What it introduces.
-        adds: Exercises that start here.
-        retires: Exercises that end here.
-        most: Examples after which the stage ends whatever was learned.
+        adds: Exercises that start in this stage.
+        retires: Exercises that are dropped from this stage on.
+        most: The budget of the stage, in examples.
     """
 
     name: str

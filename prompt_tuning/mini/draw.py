@@ -1,4 +1,4 @@
-"""Seeded choices, equal on every machine."""
+"""Seeded random choices, the same on every machine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _BLOCK = 8192
 
 
 class Draw:
-    """Draws choices from a stream of uniform numbers that depends on its keys alone.
+    """Makes random choices that depend on its keys alone.
 
-    Numbers come from PCG64 in blocks, which makes a choice about ten times cheaper than a call
-    to the generator. Strings among the keys enter through CRC-32, never through `hash`.
+    Uniform numbers come from PCG64 in blocks, which is about ten times faster than calling the
+    generator for each. String keys enter through CRC-32, as `hash` differs between processes.
     """
 
     def __init__(self, *keys: int | str):
@@ -36,7 +36,7 @@ class Draw:
         return int(self.uniform() * n)
 
     def chance(self, probability: float) -> bool:
-        """Is true with the given probability."""
+        """Returns True with the given probability."""
         return self.uniform() < probability
 
     def one(self, items: Sequence[T]) -> T:
@@ -44,14 +44,14 @@ class Draw:
         return items[int(self.uniform() * len(items))]
 
     def other(self, items: Sequence[T], *taken: T) -> T:
-        """Draws one item that is none of `taken`."""
+        """Draws one item that is not in `taken`."""
         while True:
             item = self.one(items)
             if item not in taken:
                 return item
 
     def some(self, items: Sequence[T], n: int) -> list[T]:
-        """Draws n different items, in random order."""
+        """Draws n distinct items, in random order."""
         chosen: list[T] = []
         while len(chosen) < n:
             chosen.append(self.other(items, *chosen))

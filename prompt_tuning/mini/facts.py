@@ -1,4 +1,4 @@
-"""Facts (who did what to which thing, where) and the relations between sentences that tell them."""
+"""Facts (who did what to which thing, where), their sentences, and changes to them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from prompt_tuning.mini.draw import Draw
 from prompt_tuning.mini.lexicon import QUALITIES, VERBS, Words
 
-# Clauses of a statement by template; the last is held out from pre-training text.
+# Sentence templates; the last is held out from pre-training text.
 STATEMENTS = (
     "{who} {verb} the {quality} {thing} in the {place}",
     "in the {place} {who} {verb} the {quality} {thing}",
@@ -31,7 +31,7 @@ _VERBS = tuple(word for pair in VERBS for word in pair)
 
 @dataclass(frozen=True)
 class Fact:
-    """Holds the five slots of a fact; `quality` and `place` may be empty."""
+    """The five slots of a fact; `quality` and `place` may be empty."""
 
     who: str
     verb: str
@@ -39,8 +39,8 @@ class Fact:
     quality: str = ""
     place: str = ""
 
-    def told(self, template: int) -> str:
-        """Tells the fact as a sentence, with the words for empty slots left out."""
+    def sentence(self, template: int) -> str:
+        """Returns the fact as a sentence, leaving out empty slots."""
         text = STATEMENTS[template]
         if not self.place:
             text = text.replace("in the {place}", "")
@@ -59,7 +59,7 @@ def some_fact(draw: Draw, words: Words, *, quality: bool, place: bool) -> Fact:
 
 
 def reworded(draw: Draw, fact: Fact) -> Fact:
-    """Replaces the verb or the quality, or both, by its synonym."""
+    """Replaces the verb, the quality, or both by synonyms."""
     both = draw.below(3) if fact.quality else 0
     verb = _SYNONYM[fact.verb] if both != 1 else fact.verb
     quality = _SYNONYM[fact.quality] if both != 0 else fact.quality
@@ -72,7 +72,7 @@ def opposed(fact: Fact) -> Fact:
 
 
 def changed(draw: Draw, words: Words, fact: Fact, slot: str) -> Fact:
-    """Replaces one slot by a word that means something else."""
+    """Replaces one slot by a word of another meaning."""
     if slot == "who":
         return replace(fact, who=draw.other(words.people, fact.who))
     if slot == "verb":
@@ -84,21 +84,21 @@ def changed(draw: Draw, words: Words, fact: Fact, slot: str) -> Fact:
     return opposed(fact)
 
 
-def generalised(words: Words, fact: Fact) -> Fact:
+def generalized(words: Words, fact: Fact) -> Fact:
     """Replaces the thing by the name of its kind."""
     kind = next(kind for kind, things in words.kinds.items() if fact.thing in things)
     return replace(fact, thing=kind)
 
 
 def slots(fact: Fact) -> list[str]:
-    """Lists the slots of a fact that are filled."""
+    """Returns the names of the filled slots."""
     return [slot for slot in ("who", "verb", "thing", "quality", "place") if getattr(fact, slot)]
 
 
 def different_facts(
     draw: Draw, words: Words, n: int, *, quality: bool = False, place: bool = True
 ) -> list[Fact]:
-    """Draws n facts that share no filled slot, nor any synonym of one."""
+    """Draws n facts whose words all differ, and whose verbs are not synonyms."""
     facts: list[Fact] = []
     while len(facts) < n:
         fact = some_fact(draw, words, quality=quality, place=place)

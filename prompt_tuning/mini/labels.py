@@ -1,7 +1,7 @@
-"""Label words: which sets exist, and which of them a skill is never answered with in pre-training.
+"""The sets of label words, and which of them pre-training holds out from each skill.
 
-The tasks of the suite answer a skill with label words held out for that very skill, while other
-skills are answered with them: a prompt has to join a known skill to known words in a new way.
+Tasks of the suite use label words that pre-training uses for other skills but never for theirs. A
+prompt has to combine a known skill with known words in a new way.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RIGHT3 = ("right", "unclear", "wrong")
 AGREE3 = ("agree", "unsure", "disagree")
 TRIPLES = (YES3, TRUE3, ALL3, PLUS3, HIGH3, RIGHT3, AGREE3)
 
-# skill: (labels of its first lessons, all sets it could have, sets held out for the suite)
+# skill: (first set, all possible sets, sets held out for the suite)
 _ANSWERED = {
     "sentiment": (GOOD, PAIRS, (UP, PLUS, TRUE)),
     "paraphrase": (SAME, PAIRS, (YES, RIGHT)),
@@ -54,16 +54,16 @@ _ANSWERED = {
 
 
 def first_labels(skill: str) -> Labels:
-    """Returns the label words of a skill's first lessons."""
+    """Returns the label words that pre-training introduces a skill with."""
     return _ANSWERED[skill][0]
 
 
 def corpus_labels(skill: str) -> tuple[Labels, ...]:
-    """Returns every set of label words that pre-training text answers a skill with."""
+    """Returns all sets of label words that pre-training text uses for a skill."""
     _, possible, held_out = _ANSWERED[skill]
     return tuple(labels for labels in possible if labels not in held_out)
 
 
 def held_out_labels(skill: str) -> tuple[Labels, ...]:
-    """Returns the sets of label words kept for the suite's tasks of a skill."""
+    """Returns the sets of label words reserved for the suite's tasks of a skill."""
     return _ANSWERED[skill][2]

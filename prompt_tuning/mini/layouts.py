@@ -7,7 +7,6 @@ from __future__ import annotations
 
 Layout = tuple[str, ...]
 
-# skill: (layouts of pre-training text, layouts kept for the suite)
 _ONE = (("",), ("text :",), ("note :",))
 _TWO = (("", "|"), ("text :", "claim :"), ("note :", "note :"))
 _THREE = (("", "|", "|"), ("text :", "note :", "note :"), ("note :", "one :", "two :"))
@@ -37,11 +36,11 @@ _CORPUS: dict[str, tuple[Layout, ...]] = {
 
 
 def corpus_layouts(skill: str, parts: int) -> tuple[Layout, ...]:
-    """Returns the layouts of pre-training text for a skill with so many texts."""
+    """Returns the layouts of pre-training text for a skill with a number of texts."""
     layouts = _CORPUS[skill]
     return tuple(x for x in layouts if len(x) == parts) or (_ONE, _TWO, _THREE)[parts - 1]
 
 
 def laid_out(layout: Layout, parts: tuple[str, ...]) -> str:
-    """Joins texts with the words that introduce them."""
+    """Joins texts, each after the word that introduces it."""
     return " ".join(f"{word} {part}".strip() for word, part in zip(layout, parts, strict=True))

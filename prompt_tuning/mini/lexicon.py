@@ -1,6 +1,6 @@
-"""The words of the world, by what they can do in a sentence.
+"""The words of the mini world, by their role in a sentence.
 
-Words in a `HELD_OUT` set never occur in pre-training text; tasks use them beside the others.
+Words in a `HELD_OUT` set never occur in pre-training text; tasks use them as well as the others.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ CAUSES = (  # (cause, effect)
     ("the power failed", "the computer shut off"),
 )
 
-SCRIPTS = (  # four events in their order, told of someone
+SCRIPTS = (  # four events in order, of which someone is the subject
     ("mixed the flour", "kneaded the dough", "heated the oven", "baked the bread"),
     ("packed a suitcase", "called a taxi", "reached the airport", "boarded the plane"),
     ("dug the soil", "planted the seeds", "watered the bed", "picked the carrots"),
@@ -159,7 +159,7 @@ SCRIPTS = (  # four events in their order, told of someone
 
 @dataclass(frozen=True)
 class Words:
-    """Holds the words a text may use: all of them, or those not held out from pre-training."""
+    """The words a text may use: all, or only those not held out from pre-training."""
 
     women: tuple[str, ...]
     men: tuple[str, ...]
@@ -186,7 +186,7 @@ HELD_OUT = HELD_OUT_PEOPLE | HELD_OUT_PLACES | HELD_OUT_OBJECTS | HELD_OUT_OPINI
 
 
 def words(*, held_out: bool) -> Words:
-    """Returns the words of the world, with or without those held out from pre-training."""
+    """Returns the words of the mini world, with or without the held-out ones."""
     gone = frozenset() if held_out else HELD_OUT
     return Words(
         women=_keep(WOMEN, gone),

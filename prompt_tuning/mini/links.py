@@ -1,6 +1,6 @@
-"""Links: a word and what goes with it (a thing and its quality, a person and a job), as passages.
+"""Links between two words, a thing and its quality or a person and a job; and their passages.
 
-A passage tells two links of one sort; questions ask from one end of a link for the other.
+A passage states two links of one kind; a question gives one end of a link and asks for the other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from prompt_tuning.mini.draw import Draw
 from prompt_tuning.mini.lexicon import JOBS, QUALITIES, Words
 
-# The last way of each list goes with sentence template 4, which is held out from pre-training.
+# The last of each goes with sentence template 4, which is held out from pre-training.
 _THINGS = (
     "here is the {0} and the {1} .",
     "{who} saw the {0} and the {1} .",
@@ -28,25 +28,25 @@ _PEOPLE = (
 
 @dataclass(frozen=True)
 class Link:
-    """Holds a quality and a thing, or a job and a person.
+    """A quality and a thing, or a job and a person.
 
     Attributes:
         ends: The quality or job, then the thing or person.
-        person: Whether it is about a person.
+        person: Whether it is a job and a person.
     """
 
     ends: tuple[str, str]
     person: bool
 
     def question(self, end: int) -> str:
-        """Asks for the first (0) or the second (1) end by the other."""
+        """Returns the question for the first (0) or second (1) end, given the other."""
         first, second = self.ends
         if self.person:
             return f"who was the {first} ?" if end else f"what was {second} ?"
         return f"what was {first} ?" if end else f"how was the {second} ?"
 
     def claim(self) -> str:
-        """Says that the two ends belong together."""
+        """Returns a sentence that states the link."""
         there = " ".join(self.ends)
         return f"{there} was there ." if self.person else f"the {there} was there ."
 
@@ -57,7 +57,7 @@ class Link:
 
 
 def different_links(draw: Draw, words: Words) -> tuple[Link, Link]:
-    """Draws two links of one sort without a common end."""
+    """Draws two links of one kind without a common end."""
     person = draw.chance(0.5)
     if person:
         firsts = draw.some(JOBS, 2)
@@ -68,8 +68,8 @@ def different_links(draw: Draw, words: Words) -> tuple[Link, Link]:
     return one, two
 
 
-def told(draw: Draw, words: Words, templates: Sequence[int], links: Sequence[Link]) -> str:
-    """Tells two links in one sentence, in the order given."""
+def state_links(draw: Draw, words: Words, templates: Sequence[int], links: Sequence[Link]) -> str:
+    """Returns a sentence that states two links, in the given order."""
     person = links[0].person
     ways = 4 if 4 in templates else 3
     return (_PEOPLE if person else _THINGS)[draw.below(ways)].format(

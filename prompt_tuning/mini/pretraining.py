@@ -1,8 +1,8 @@
-"""Pre-training of `t5_mini`: the initial weights, the step, and the loop over a curriculum.
+"""Pre-training of `t5_mini`: the initial weights, the step, and the mixture of exercises.
 
-The recipe in words: an initialization that lets two attention heads compare words and two look at
-neighbors; exercises introduced stage by stage, with everything earlier in replay; more examples
-of what is not yet mastered; Adam with larger updates of the embeddings.
+The recipe: an initialization in which two attention heads compare words and others look at
+neighbors; exercises introduced in stages, with replay of earlier ones; more examples of exercises
+not yet mastered; and Adam with larger updates of the embeddings.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ _SHAPES = ((16, 2), (24, 2), (32, 2), (40, 2), (48, 2), (24, 10), (48, 10))  # (
 
 @dataclass(frozen=True)
 class Recipe:
-    """Describes how to pre-train.
+    """The settings of pre-training.
 
     Attributes:
-        seed: Of the initial weights and the text.
+        seed: Seeds the initial weights and the text.
         batch_size: Examples per step.
         learning_rate: Peak of Adam's learning rate, held until the last stage.
-        final_learning_rate: What the last stage decays to, by a cosine.
+        final_learning_rate: The rate that the last stage decays to, by a cosine.
         warmup_steps: Steps over which the rate rises from 0.
         second_moment_decay: Adam's beta 2.
         clip_norm: Largest global norm of a gradient.
         embedding_update_scale: Factor on the updates of the embedding table.
         mastered: Running accuracy, 0-1, from which an exercise counts as mastered.
-        least: Examples that every stage gets, however fast it is mastered.
-        replay: Weight of a mastered exercise in the mixture; an unmastered one has up to 1.5 more
+        least: The fewest examples of a stage, however fast it is mastered.
+        replay: Weight of a mastered exercise in the mixture; one not mastered has up to 1.5 more
             in the stage that adds it, and up to 0.5 more later.
     """
 
@@ -68,13 +68,13 @@ class Batch(NamedTuple):
 
 
 def initial_params(config: T5Config, seed: int) -> Params:
-    """Draws weights, then sets up the encoder's self-attention to compare and to look aside.
+    """Draws weights, then sets the encoder's self-attention to compare words and see neighbors.
 
-    In the first two heads the query projection is half of the key projection, and the relative
-    bias of a position to itself is -8: a word attends to equal words elsewhere. The third has bias
-    +3 to the previous position and the fourth to the next; the fifth looks at the three positions
-    before that and the sixth at the three after (+2, and -2 elsewhere); the rest stay as drawn
-    (compare "mimetic initialization", Trockman and Kolter 2023).
+    In heads 1 and 2 the query projection is half the key projection, and the relative bias of a
+    position to itself is -8, so a word attends to equal words elsewhere. Head 3 has a bias of +3 to
+    the previous position and head 4 to the next. Head 5 looks at the three positions before those
+    and head 6 at the three after (+2, and -2 elsewhere). Other heads stay as drawn. Compare mimetic
+    initialization (Trockman and Kolter 2023).
     """
     tokens = jnp.ones((1, 4), jnp.int32)
     params = jax.jit(T5(config).init)(jax.random.key(seed), tokens, tokens)["params"]
@@ -98,7 +98,7 @@ def initial_params(config: T5Config, seed: int) -> Params:
 
 
 def loss_and_correct(config: T5Config, params: Params, batch: Batch) -> tuple[Array, Array]:
-    """Returns the loss in nats per example, and which examples `[B]` are right at every token."""
+    """Returns the loss in nats per example, and whether each example `[B]` has all tokens right."""
     shifted = jnp.pad(batch.targets, ((0, 0), (1, 0)))[:, :-1]
     logits: Any = T5(config).apply({"params": params}, batch.inputs, shifted)
     real = batch.targets > 0
@@ -109,7 +109,7 @@ def loss_and_correct(config: T5Config, params: Params, batch: Batch) -> tuple[Ar
 
 
 def optimizer(recipe: Recipe) -> optax.GradientTransformation:
-    """Returns Adam without a learning rate, after clipping, with scaled embedding updates."""
+    """Returns clipping and Adam, without a learning rate, with scaled embedding updates."""
 
     def scale(updates: Params) -> Params:
         table = updates["token_embedder"]["embedding"] * recipe.embedding_update_scale
@@ -138,10 +138,10 @@ def step_function(config: T5Config, recipe: Recipe) -> Callable:
 
 
 class Mixture:
-    """Keeps running accuracies of exercises and batches examples of them by length.
+    """Draws exercises by their running accuracies, and batches their examples by length.
 
     Args:
-        make: Draws token ids of inputs and targets for an exercise.
+        make: Draws the token ids of an exercise's inputs and targets.
         uniform: Draws from [0, 1).
         batch_size: Examples per batch, B.
         replay: Weight of a mastered exercise.
@@ -165,20 +165,20 @@ class Mixture:
         self._focus: frozenset[Any] = frozenset()
 
     def change(self, adds: Sequence[Any], retires: Sequence[Any]) -> None:
-        """Starts exercises, unknown so far, and ends others; the new ones come first."""
+        """Adds new exercises, with higher weights than all others, and removes retired ones."""
         self.accuracy |= dict.fromkeys(adds, 0.0)
         for exercise in retires:
             del self.accuracy[exercise]
         self._focus = frozenset(adds)
 
     def note(self, exercises: Sequence[Any], correct: np.ndarray) -> None:
-        """Moves running accuracies by 1 % per example towards what was right."""
+        """Moves running accuracies by 1 % per example towards its correctness, 0 or 1."""
         for exercise, right in zip(exercises, correct, strict=True):
             if exercise in self.accuracy:
                 self.accuracy[exercise] += 0.01 * (float(right) - self.accuracy[exercise])
 
     def batch(self) -> tuple[list[Any], Batch]:
-        """Draws examples until those of one shape fill a batch."""
+        """Draws examples until one shape fills a batch; returns their exercises and the batch."""
         names = list(self.accuracy)
         weights = [self._weight(name) for name in names]
         edges = np.cumsum(weights) / sum(weights)
@@ -186,31 +186,29 @@ class Mixture:
             exercise = names[min(int(np.searchsorted(edges, self._uniform())), len(names) - 1)]
             inputs, targets = self._make(exercise)
             shape = next(s for s in _SHAPES if len(inputs) <= s[0] and len(targets) <= s[1])
-            rows = self._waiting[shape]
-            rows.append((exercise, inputs, targets))
-            if len(rows) == self._batch_size:
+            waiting = self._waiting[shape]
+            waiting.append((exercise, inputs, targets))
+            if len(waiting) == self._batch_size:
                 self._waiting[shape] = []
-                return [row[0] for row in rows], Batch(
-                    padded([row[1] for row in rows], shape[0]),
-                    padded([row[2] for row in rows], shape[1]),
-                )
+                exercises, inputs, targets = zip(*waiting, strict=True)
+                return list(exercises), Batch(padded(inputs, shape[0]), padded(targets, shape[1]))
 
     def _weight(self, exercise: Any) -> float:
         if exercise.skill == "spans":
-            return 0.1  # cannot be mastered: most of its words are free choices
+            return 0.1  # cannot be mastered: most of its words are random
         missing = min(1.0, 4 * (1 - self.accuracy[exercise]))
         return self._replay + missing * (1.5 if exercise in self._focus else 0.5)
 
 
-def padded(rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
-    """Returns `[B, length]` int32, zero behind each row."""
-    out = np.zeros((len(rows), length), np.int32)
-    for i, row in enumerate(rows):
-        out[i, : len(row)] = row
-    return out
+def padded(sequences: Sequence[Sequence[int]], length: int) -> np.ndarray:
+    """Returns sequences as `[B, length]` int32, padded with 0."""
+    array = np.zeros((len(sequences), length), np.int32)
+    for i, sequence in enumerate(sequences):
+        array[i, : len(sequence)] = sequence
+    return array
 
 
 def decayed(recipe: Recipe, done: float) -> float:
-    """Returns the learning rate when the part `done`, 0-1, of the last stage is over."""
+    """Returns the learning rate after the share `done`, 0-1, of the last stage."""
     low, high = recipe.final_learning_rate, recipe.learning_rate
     return low + (high - low) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))

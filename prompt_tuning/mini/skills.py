@@ -1,7 +1,7 @@
-"""What the world can be asked: every skill draws texts and the answer that is right for them.
+"""The skills of the mini world, each of which draws texts and their correct answer.
 
-A skill is a function `(draw, words, templates, level) -> Item`. The class of an item is 0 for the
-first of its labels (the positive pole: follows, same, correct, ...). Levels go from easy to full.
+A skill is a function `(draw, words, templates, level) -> Item`. Class 0 is the positive one
+(follows, same, correct, ...). Higher levels are harder.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from prompt_tuning.mini.facts import (
     Fact,
     changed,
     different_facts,
-    generalised,
+    generalized,
     reworded,
     slots,
     some_fact,
@@ -34,12 +34,12 @@ from prompt_tuning.mini.lexicon import (
     TAKER_TRAITS,
     Words,
 )
-from prompt_tuning.mini.links import Link, different_links, told
+from prompt_tuning.mini.links import Link, different_links, state_links
 
 
 @dataclass(frozen=True)
 class Item:
-    """Holds the texts of an example and its answer: a class, or the answering words."""
+    """The texts of an example and its answer: a class, or the words of an open answer."""
 
     parts: tuple[str, ...]
     answer: int | str
@@ -52,14 +52,14 @@ Skill = Callable[[Draw, Words, Sequence[int], int], Item]
 
 
 def kind(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks for the kind of a thing: alone (level 1) or in a sentence."""
+    """Asks for the kind of a thing, alone (level 1) or in a sentence."""
     name = draw.one(tuple(KINDS))
     thing = draw.one(words.kinds[name])
     if level == 1:
         return Item((f"the {thing} .",), name)
     fact = some_fact(draw, words, quality=draw.chance(0.5), place=draw.chance(0.5))
     fact = replace(fact, thing=thing)
-    return Item((fact.told(_template(draw, templates, fact)),), name)
+    return Item((fact.sentence(_template(draw, templates, fact)),), name)
 
 
 def sentiment(domains: Sequence[str]) -> Skill:
@@ -92,7 +92,7 @@ def sentiment(domains: Sequence[str]) -> Skill:
 
 
 def paraphrase(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks whether two sentences say the same; level 1 has neither synonyms nor templates."""
+    """Asks whether two sentences mean the same; level 1 has no synonyms and one template."""
     fact = some_fact(draw, words, quality=draw.chance(0.6), place=draw.chance(0.6))
     answer = draw.below(2)
     other = fact
@@ -102,7 +102,7 @@ def paraphrase(draw: Draw, words: Words, templates: Sequence[int], level: int) -
         other = changed(draw, words, other, draw.one(slots(fact)))
     one = _template(draw, templates, fact)
     two = one if level == 1 or draw.chance(0.3) else _template(draw, templates, fact)
-    return Item((fact.told(one), other.told(two)), answer)
+    return Item((fact.sentence(one), other.sentence(two)), answer)
 
 
 def inference(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
@@ -124,8 +124,8 @@ def inference(draw: Draw, words: Words, templates: Sequence[int], level: int) ->
 def inference3(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
     """Asks whether the second sentence follows (0), may be so (1) or is ruled out (2).
 
-    It is ruled out by an antonym or by another place, and may be so where the first sentence says
-    nothing of the quality or place that the second adds.
+    It is ruled out by an antonym or by another place. It may be so if it adds a quality or place
+    that the first sentence does not mention.
     """
     answer = draw.below(3)
     if answer == 1:
@@ -135,7 +135,7 @@ def inference3(draw: Draw, words: Words, templates: Sequence[int], level: int) -
 
 
 def similarity(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks how much two sentences share: all (0), half of the slots (1) or nothing (2)."""
+    """Asks how much two sentences share: everything (0), half of the slots (1) or nothing (2)."""
     answer = draw.below(3)
     fact, other = different_facts(draw, words, 2, quality=False, place=True)
     if answer == 0:
@@ -150,14 +150,14 @@ def similarity(draw: Draw, words: Words, templates: Sequence[int], level: int) -
         )
     one = _template(draw, templates, fact)
     two = one if level == 1 else _template(draw, templates, other)
-    return Item((fact.told(one), other.told(two)), answer)
+    return Item((fact.sentence(one), other.sentence(two)), answer)
 
 
 def senses(keys: Sequence[str]) -> Skill:
-    """Returns the skill of telling the senses of the given words in context.
+    """Returns the skill of distinguishing the senses of the given words in context.
 
-    Level 1 asks which sense (a gloss); level 2 whether a gloss is the sense; level 3 whether a
-    word has the same sense in two sentences.
+    Level 1 asks for the gloss of the sense; level 2 whether a gloss fits; level 3 whether a word
+    has the same sense in two sentences.
     """
 
     def sentence(draw: Draw, key: str, sense: int) -> str:
@@ -206,7 +206,7 @@ def acceptability(draw: Draw, words: Words, templates: Sequence[int], level: int
             return Item((" ".join(text.replace(f" {verb} ", f" {wrong} ").split()),), 1)
     else:
         fact = some_fact(draw, words, quality=draw.chance(0.5), place=draw.chance(0.6))
-        text = fact.told(0 if level == 2 else _template(draw, templates, fact))
+        text = fact.sentence(0 if level == 2 else _template(draw, templates, fact))
     tokens = text.split()
     if answer and (level == 1 or draw.chance(0.25)):
         at = draw.below(len(tokens) - 1)
@@ -220,9 +220,9 @@ def acceptability(draw: Draw, words: Words, templates: Sequence[int], level: int
 
 
 def misplaced(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks for the word that was moved one place to the right in a plain sentence."""
+    """Asks for the word of a plain sentence that was moved one place to the right."""
     fact = some_fact(draw, words, quality=draw.chance(0.5), place=draw.chance(0.6))
-    tokens = fact.told(0).split()
+    tokens = fact.sentence(0).split()
     at = draw.below(len(tokens) - 2)
     tokens[at], tokens[at + 1] = tokens[at + 1], tokens[at]
     return Item((" ".join(tokens),), tokens[at + 1])
@@ -232,21 +232,21 @@ def misplaced(draw: Draw, words: Words, templates: Sequence[int], level: int) ->
 
 
 def extraction(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks what goes with a word in a passage."""
+    """Asks for the other end of a link in a passage."""
     link, _, text = _passage(draw, words, templates, level)
     end = draw.below(2)
     return Item((link.question(end), text), link.ends[end])
 
 
 def cloze(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks for the word that a blank stands for, in a retelling of one of two links."""
+    """Asks for the word behind a blank in a restatement of one of two links."""
     link, _, text = _passage(draw, words, templates, level)
     end = draw.below(2)
     return Item((text, link.having(end, "blank").claim()), link.ends[end])
 
 
 def verification(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks whether a claim about a passage is true (0) or mixes them up (1)."""
+    """Asks whether a claim about a passage is true (0) or mixes up its links (1)."""
     answer = draw.below(2)
     link, other, text = _passage(draw, words, templates, level)
     end = draw.below(2)
@@ -264,7 +264,7 @@ def candidate(draw: Draw, words: Words, templates: Sequence[int], level: int) ->
 
 
 def answerable(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks whether a sentence holds the answer to a question (0) or speaks of others (1)."""
+    """Asks whether a sentence answers a question (0) or is about other words (1)."""
     answer = draw.below(2)
     link, _, text = _passage(draw, words, templates, level)
     while answer and not _apart(link, text):
@@ -286,20 +286,20 @@ def counting(draw: Draw, words: Words, templates: Sequence[int], level: int) -> 
 
 
 def coreference(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks for the person that a pronoun stands for; see `_pronoun` for the levels."""
+    """Asks for the person that a pronoun refers to; see `_pronoun` for the levels."""
     text, right, _ = _pronoun(draw, words, level)
     return Item((text,), right)
 
 
 def reference_claim(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks whether a named person is (0) or is not (1) the one that a pronoun stands for."""
+    """Asks whether a pronoun refers to a named person (0) or not (1)."""
     text, right, wrong = _pronoun(draw, words, level)
     answer = draw.below(2)
     return Item((text, wrong if answer else right), answer)
 
 
 def causation(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks which of two happenings is the effect (or the cause) of a third."""
+    """Asks which of two events is the effect, or the cause, of a third."""
     here, there = draw.some(CAUSES, 2)
     answer, back = draw.below(2), draw.below(2)
     choices = [here[1 - back], there[1 - back]]
@@ -316,14 +316,14 @@ def continuation(draw: Draw, words: Words, templates: Sequence[int], level: int)
     choices = [here[at], there[1 + draw.below(3)]]
     if answer:
         choices.reverse()
-    told = f"{who} {here[at - 1]} ."
+    text = f"{who} {here[at - 1]} ."
     if at > 1 and draw.chance(0.5):
-        told = f"{who} {here[at - 2]} . {pronoun} {here[at - 1]} ."
-    return Item((told, *(f"{pronoun} {choice}" for choice in choices)), answer)
+        text = f"{who} {here[at - 2]} . {pronoun} {here[at - 1]} ."
+    return Item((text, *(f"{pronoun} {choice}" for choice in choices)), answer)
 
 
 def story(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Item:
-    """Asks for the rest of a story, told of the same person."""
+    """Asks for the continuation of a story about a person."""
     events = draw.one(SCRIPTS)
     who, pronoun = _person(draw, words)
     opening = draw.one(("", "one day ", f"near the {draw.one(words.places)} "))
@@ -337,7 +337,7 @@ def story(draw: Draw, words: Words, templates: Sequence[int], level: int) -> Ite
 
 
 def _template(draw: Draw, templates: Sequence[int], fact: Fact) -> int:
-    """Draws a template that suits the fact: without a place, templates 1 and 4 repeat others."""
+    """Draws a template; without a place, templates 1 and 4 would equal others."""
     return draw.one(templates) if fact.place else draw.other(templates, 1, 4)
 
 
@@ -353,7 +353,7 @@ def _neutral(draw: Draw, words: Words, templates: Sequence[int], level: int) -> 
 def _entailed(
     draw: Draw, words: Words, templates: Sequence[int], level: int, wrong: str, answer: int
 ) -> Item:
-    """Draws a fact and a part of it that follows, with the slot `wrong` made false if given."""
+    """Draws a fact and a part of it that follows; changes the slot `wrong`, if given."""
     keep = wrong or draw.one(("quality", "place", "none"))
     fact = some_fact(
         draw,
@@ -385,18 +385,18 @@ def _pair(
     if level >= 3 and draw.chance(0.35):
         shown = reworded(draw, shown)
     if level >= 3 and wrong != "thing" and draw.chance(0.3):
-        shown = generalised(words, shown)
+        shown = generalized(words, shown)
     one = _template(draw, templates, known)
     two = one if level == 1 and shown.place else _template(draw, templates, shown)
-    return known.told(one), shown.told(0 if level == 1 else two)
+    return known.sentence(one), shown.sentence(0 if level == 1 else two)
 
 
 def _passage(
     draw: Draw, words: Words, templates: Sequence[int], level: int
 ) -> tuple[Link, Link, str]:
-    """Returns two links and a sentence that tells them."""
+    """Returns two links and a sentence that states them."""
     links = different_links(draw, words)
-    return *links, told(draw, words, templates, draw.shuffled(links))
+    return *links, state_links(draw, words, templates, draw.shuffled(links))
 
 
 def _apart(link: Link, text: str) -> bool:
@@ -409,10 +409,10 @@ def _person(draw: Draw, words: Words) -> tuple[str, str]:
 
 
 def _pronoun(draw: Draw, words: Words, level: int) -> tuple[str, str, str]:
-    """Returns a sentence with a pronoun, the person it stands for, and the other one.
+    """Returns a sentence with a pronoun, the person it refers to, and the other person.
 
-    Level 1: the gender tells. Level 2: also two people of one gender, where a carer is the kind
-    one and the cared-for is the sick one.
+    At level 1 gender decides. Level 2 adds pairs of one gender, where the helper is kind, patient,
+    ... and the person helped is sick, hungry, ...
     """
     woman = draw.chance(0.5)
     pronoun = "she" if woman else "he"
@@ -429,7 +429,7 @@ def _pronoun(draw: Draw, words: Words, level: int) -> tuple[str, str, str]:
     return f"{one} {verb} {two} because {pronoun} was {trait} .", right, wrong
 
 
-# The skills as pre-training asks for them.
+# The skills in pre-training.
 
 SKILLS: dict[str, Skill] = {
     "kind": kind,

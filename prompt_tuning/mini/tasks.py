@@ -6,13 +6,13 @@
 import functools
 import json
 from pathlib import Path
-from typing import Any
 
 import seqio
 import tensorflow as tf
 
 from prompt_tuning.data.declarations import CAP
 from prompt_tuning.data.tasks import proportional_rate
+from prompt_tuning.mini.examples import draw_examples
 from prompt_tuning.mini.suite import MIXTURES, SUITE, MiniTask
 
 _BACKBONE = Path(__file__).parent / "t5_mini"
@@ -21,9 +21,11 @@ _BACKBONE = Path(__file__).parent / "t5_mini"
 def _examples(
     name: str, split: str, shuffle_files: bool, seed: int | None = None
 ) -> tf.data.Dataset:
-    del shuffle_files, seed  # the pipeline shuffles
-    rows: list[dict[str, Any]] = SUITE[name].examples(split)
-    return tf.data.Dataset.from_tensor_slices({key: [row[key] for row in rows] for key in rows[0]})
+    del shuffle_files, seed  # shuffling is left to the input pipeline
+    examples = draw_examples(name, split)
+    return tf.data.Dataset.from_tensor_slices(
+        {field: [example[field] for example in examples] for field in examples[0]}
+    )
 
 
 def _add_task(task: MiniTask, feature: seqio.Feature) -> None:
@@ -42,9 +44,9 @@ def _add_task(task: MiniTask, feature: seqio.Feature) -> None:
 
 
 def _add_suite() -> None:
-    facts = json.loads((_BACKBONE / "config.json").read_text(encoding="utf-8"))["vocabulary"]
+    config = json.loads((_BACKBONE / "config.json").read_text(encoding="utf-8"))
     vocabulary = seqio.SentencePieceVocabulary(
-        str(_BACKBONE / "sentencepiece.model"), facts["extra_ids"]
+        str(_BACKBONE / "sentencepiece.model"), config["vocabulary"]["extra_ids"]
     )
     feature = seqio.Feature(vocabulary, add_eos=True)
     for task in SUITE.values():

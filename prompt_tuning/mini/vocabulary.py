@@ -1,4 +1,4 @@
-"""The SentencePiece model of the world: a piece per word; characters and bytes spell the rest."""
+"""The SentencePiece model of `t5_mini`: a piece per word of the mini world, plus bytes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sentencepiece import sentencepiece_model_pb2
 from prompt_tuning.mini import labels, lexicon
 from prompt_tuning.mini.corpus import INSTRUCTIONS, Exercise, example
 from prompt_tuning.mini.draw import Draw
+from prompt_tuning.mini.examples import draw_examples
 from prompt_tuning.mini.skills import SKILLS
 from prompt_tuning.mini.suite import SUITE
 
@@ -25,13 +26,13 @@ _SPACE = "\u2581"
 
 @functools.cache
 def world_words() -> tuple[str, ...]:
-    """Returns all words that suite or pre-training text can hold, sorted."""
+    """Returns all words of the suite and of pre-training text, sorted."""
     words: set[str] = set()
     for task in SUITE.values():
         words.update(" ".join(task.labels).split())
         for split in task.sizes:
-            for row in task.examples(split):
-                words.update(f"{row['inputs']} {row['targets']}".split())
+            for drawn in draw_examples(task.name, split):
+                words.update(f"{drawn['inputs']} {drawn['targets']}".split())
     draw = Draw("vocabulary")
     for skill in SKILLS:
         for level in (1, 2, 3):
@@ -44,13 +45,13 @@ def world_words() -> tuple[str, ...]:
     return tuple(sorted(words))
 
 
-def build(path: Path) -> None:
+def write_model(path: Path) -> None:
     """Writes the SentencePiece model: pad 0, end of sentence 1, unknown 2, no start of sentence.
 
-    It is a unigram model put together by hand, so that it depends on nothing but the world: a
-    word costs less than any spelling of it, and text is lower-cased and NFKC-normalized.
+    The unigram model is assembled by hand, so that it depends on the mini world alone: a word costs
+    less than any spelling of it by characters or bytes. Text is lower-cased and NFKC-normalized.
     """
-    messages: Any = sentencepiece_model_pb2  # its classes are made at run time
+    messages: Any = sentencepiece_model_pb2  # protobuf makes its classes at run time
     proto = messages.ModelProto()
     proto.ParseFromString(_template())
     del proto.pieces[:]
@@ -73,13 +74,13 @@ def build(path: Path) -> None:
     path.write_bytes(proto.SerializeToString())
 
 
-def rows(path: Path) -> int:
-    """Returns V, the number of embedding rows: the pieces and the sentinels after them."""
+def vocabulary_size(path: Path) -> int:
+    """Returns the vocabulary size V: the pieces, then the sentinels."""
     return sentencepiece.SentencePieceProcessor(model_file=str(path)).vocab_size() + EXTRA_IDS
 
 
 def word_ids(path: Path) -> dict[str, int]:
-    """Returns the id of every world word and sentinel (`<extra_id_0>` is the last row)."""
+    """Returns the id of every word and sentinel (`<extra_id_0>` has the last id)."""
     model = sentencepiece.SentencePieceProcessor(model_file=str(path))
     ids = {word: model.piece_to_id(_SPACE + word) for word in world_words()}
     last = model.vocab_size() + EXTRA_IDS - 1
@@ -87,7 +88,7 @@ def word_ids(path: Path) -> dict[str, int]:
 
 
 def _template() -> bytes:
-    """Trains a throw-away model for its settings and its normalization rules."""
+    """Trains a throwaway model, from which to take settings and normalization rules."""
     out = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(world_words()),

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from prompt_tuning.data.batches.padding import Positions, expect_positions
 from prompt_tuning.data.batches.shapes import Shape
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.cached_task import MixtureOrTask
 from prompt_tuning.models.family import prompted
 from prompt_tuning.models.prompted import Batch, cross_entropy
 from prompt_tuning.models.weights import Outline
@@ -59,7 +59,7 @@ def describe(
 
 def describe_shapes(
     rows: Sequence[Row],
-    tasks: Mapping[str, CachedTask | CachedMixture] | None,
+    tasks: Mapping[str, MixtureOrTask] | None,
     shapes: Sequence[Shape],
     config: TuneConfig,
 ) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 from prompt_tuning.data.batches.padding import Positions
 from prompt_tuning.data.batches.pipeline import Batches
 from prompt_tuning.data.batches.shapes import Shape
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask
+from prompt_tuning.data.cached_task import MixtureOrTask
 from prompt_tuning.prompts.initializers import Initializer
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.types import UserError
@@ -141,7 +141,7 @@ def row_name(task: str, *parts: str) -> str:
     return ".".join(re.sub(r"[^A-Za-z0-9_-]", "_", part).lstrip("_-") for part in (task, *parts))
 
 
-def open_batches(row: Row, task: CachedTask | CachedMixture, shapes: Sequence[Shape]) -> Batches:
+def open_batches(row: Row, task: MixtureOrTask, shapes: Sequence[Shape]) -> Batches:
     """Returns the training batches of a row, from its first."""
     return Batches(
         [(part.training, rate) for part, rate in task.parts],

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from prompt_tuning.data.cached_task import CachedMixture, CachedTask, labels_of
+from prompt_tuning.data.cached_task import MixtureOrTask, labels_of
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.run_directory import RunDirectory
@@ -28,7 +28,7 @@ class Run:
 
     config: TuneConfig
     model: OpenModel
-    tasks: Mapping[str, CachedTask | CachedMixture]
+    tasks: Mapping[str, MixtureOrTask]
     shapes: Sequence[tuple[int, int]]
     directory: RunDirectory
     save_steps: Sequence[int]

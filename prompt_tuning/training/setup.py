@@ -11,8 +11,9 @@ import jax
 from rich.console import Console
 
 from prompt_tuning.data.batches.shapes import Shape, choose_shapes
-from prompt_tuning.data.cache.opening import check_lengths, ensure_cached, find
-from prompt_tuning.data.cached_task import CachedMixture, CachedSplit, CachedTask, in_memory
+from prompt_tuning.data.cache.entry import Cache, check_lengths
+from prompt_tuning.data.cache.opening import ensure_cached, find_cached
+from prompt_tuning.data.cached_task import CachedSplit, CachedTask, MixtureOrTask, in_memory
 from prompt_tuning.data.task_file import TaskFile
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.models.family import ModelConfig
@@ -141,16 +142,16 @@ class Setup:
         """
         if self.task_file.task_name is None:
             return None
-        from prompt_tuning.data.user_task.summary import summary
-        from prompt_tuning.data.user_task.tokens import tokenize
+        from prompt_tuning.data.user_task.summary import summarize
+        from prompt_tuning.data.user_task.tokens import tokenize_file_task
 
-        file = tokenize(self._read_task_file(names), vocabulary, self.feature_lengths)
-        console.print(summary(file), highlight=False, soft_wrap=True)
+        file = tokenize_file_task(self._read_task_file(names), vocabulary, self.feature_lengths)
+        console.print(summarize(file), highlight=False, soft_wrap=True)
         return file.task
 
     def preview_tasks(
         self, names: Sequence[str], console: Console
-    ) -> dict[str, CachedTask | CachedMixture] | None:
+    ) -> dict[str, MixtureOrTask] | None:
         """Returns tasks and mixtures where all are tokenised; fetches and tokenises none for it.
 
         What the user's own file holds is tokenised in memory, and printed.
@@ -164,12 +165,11 @@ class Setup:
             return None
         vocabulary = open_vocabulary(self.open_backbone())
         of_file = self.open_task_file(names, vocabulary, console)
-        tasks: dict[str, CachedTask | CachedMixture] = {}
+        tasks: dict[str, MixtureOrTask] = {}
         if of_file is not None:
             tasks[of_file.name] = of_file
         for name in set(names) - set(tasks):
-            path = self._tokens_path(self._find_data_dir())
-            task = find(path, name, vocabulary, self.feature_lengths)
+            task = find_cached(self._open_cache(vocabulary), name)
             if task is None:
                 return None
             tasks[name] = task
@@ -202,9 +202,9 @@ class Setup:
                 "in MIXTURE_OR_TASK_NAME (or TARGET_TASKS, evaluate.tasks, CACHE_TASKS), or set "
                 "that to None"
             )
-        from prompt_tuning.data.user_task import reading
+        from prompt_tuning.data.user_task.reading import read_file_task
 
-        return reading.read(self.task_file)
+        return read_file_task(self.task_file)
 
     def open_tasks(
         self,
@@ -213,7 +213,7 @@ class Setup:
         *,
         tfds_data_dir: str | None,
         console: Console,
-    ) -> dict[str, CachedTask | CachedMixture]:
+    ) -> dict[str, MixtureOrTask]:
         """Opens tasks and mixtures by name; those not yet in the cache are tokenised first.
 
         Raises:
@@ -221,29 +221,23 @@ class Setup:
         """
         names = list(dict.fromkeys(names))
         of_file = self.open_task_file(names, vocabulary, console)
-        opened: dict[str, CachedTask | CachedMixture] = {}
+        opened: dict[str, MixtureOrTask] = {}
         if of_file is not None:
             opened[of_file.name] = of_file
         others = [name for name in names if name not in opened]
         if others:
             self._check_modules()
-            data_dir = self._find_data_dir()
             cached = ensure_cached(
-                self._tokens_path(data_dir),
+                self._open_cache(vocabulary, tfds_data_dir),
                 others,
-                vocabulary,
-                self.feature_lengths,
-                modules=self.task_modules,
-                data_dir=data_dir,
-                tfds_data_dir=tfds_data_dir,
                 report=lambda text: console.print(text, highlight=False, markup=False),
             )
             opened |= zip(others, cached, strict=True)
         return self._prefixed({name: opened[name] for name in names}, vocabulary)
 
     def _prefixed(
-        self, tasks: dict[str, CachedTask | CachedMixture], vocabulary: Vocabulary
-    ) -> dict[str, CachedTask | CachedMixture]:
+        self, tasks: dict[str, MixtureOrTask], vocabulary: Vocabulary
+    ) -> dict[str, MixtureOrTask]:
         """Returns the tasks with the prefix of all targets, if there is one."""
         if not self.target_prefix:
             return tasks
@@ -264,22 +258,25 @@ class Setup:
                     "install it or put its directory on PYTHONPATH"
                 )
 
-    def _find_data_dir(self) -> str | None:
-        """Returns the absolute `DATA_DIR`, which must be there."""
-        if self.data_dir is None:
-            return None
-        path = Path(self.data_dir).expanduser().resolve()
-        if not path.is_dir():
-            raise UserError(f"DATA_DIR '{self.data_dir}' is no directory; give one, or None")
-        return str(path)
+    def _open_cache(self, vocabulary: Vocabulary, tfds_data_dir: str | None = None) -> Cache:
+        """Returns the cache of tokenized tasks, of which each `DATA_DIR` has its own."""
+        directory, data_dir = self.cache_path, None
+        if self.data_dir is not None:
+            path = Path(self.data_dir).expanduser().resolve()
+            if not path.is_dir():
+                raise UserError(f"DATA_DIR '{self.data_dir}' is no directory; give one, or None")
+            data_dir = str(path)
+            directory /= f"data-{hashlib.sha256(data_dir.encode()).hexdigest()[:8]}"
+        return Cache(
+            directory,
+            vocabulary,
+            self.feature_lengths,
+            modules=self.task_modules,
+            data_dir=data_dir,
+            tfds_data_dir=tfds_data_dir,
+        )
 
-    def _tokens_path(self, data_dir: str | None) -> Path:
-        """Returns where tokenised tasks are kept: apart for each `DATA_DIR`."""
-        if data_dir is None:
-            return self.cache_path
-        return self.cache_path / f"data-{hashlib.sha256(data_dir.encode()).hexdigest()[:8]}"
-
-    def choose_shapes(self, tasks: Mapping[str, CachedTask | CachedMixture]) -> list[Shape]:
+    def choose_shapes(self, tasks: Mapping[str, MixtureOrTask]) -> list[Shape]:
         """Chooses the padded shapes (T, L) for all splits of the tasks."""
         splits = [
             split

@@ -1,4 +1,4 @@
-"""Transfer from a library (Vu et al. 2022, section 4): a new task starts from retrieved prompts."""
+"""Transfer from a library (Vu et al. 2022, section 4): tunes a new task from retrieved prompts."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -11,25 +11,24 @@ from prompt_tuning.training.results import RowResult
 from prompt_tuning.training.rows import Row, row_name
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.training.schedule import Schedule
-from prompt_tuning.transfer.library import retrieval
 from prompt_tuning.transfer.library.candidates import Candidates
 from prompt_tuning.transfer.library.entry import entry_of
-from prompt_tuning.transfer.library.retrieval import Ranked
+from prompt_tuning.transfer.library.retrieval import Ranked, rank, read_retrieval, retrieve
 from prompt_tuning.transfer.similarity import find_similarity
 from prompt_tuning.types import UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LibrarySpotPlan:
-    """Describes transfer from a library to one task, with vanilla prompt tuning beside it.
+    """Settings of transfer from a library to one task, with vanilla prompt tuning beside it.
 
     Attributes:
         k: Prompts to retrieve.
         similarity: Similarity of task embeddings, a name of `similarity.SIMILARITIES`.
-        embedding_start: How the prompts begin whose last ones are the task's embeddings.
-        embedding: Their training, as that of the library's own.
-        baselines: How the prompts of vanilla prompt tuning begin.
-        target: Training from every start.
+        embedding_start: Initializer of the rows that embed the task.
+        embedding: Schedule of these rows, the same as for the library's own embeddings.
+        baselines: Initializers of vanilla prompt tuning.
+        target: Schedule from every start.
         seeds: Seeds of each start, and of the embedding.
     """
 
@@ -50,14 +49,14 @@ class LibrarySpotPlan:
                 raise UserError(f"spot needs at least one of {field}")
 
     def embedding_rows(self, task: str) -> list[Row]:
-        """Returns the short rows that end at the task's embeddings."""
+        """Returns the short rows whose last prompts are the task's embeddings."""
         return [
             self._row(task, "embedding", seed, self.embedding_start, schedule=self.embedding)
             for seed in self.seeds
         ]
 
     def vanilla_rows(self, task: str) -> list[list[Row]]:
-        """Returns the rows of vanilla prompt tuning: for each start, one of each seed."""
+        """Returns the rows of vanilla prompt tuning: for each start, one per seed."""
         return [
             [self._row(task, start.describe()["init"], seed, start) for seed in self.seeds]
             for start in self.baselines
@@ -66,19 +65,19 @@ class LibrarySpotPlan:
     def transfer_rows(
         self, task: str, prompts: Sequence[tuple[Ranked, Initializer]]
     ) -> list[list[Row]]:
-        """Returns the rows of transfer: for each prompt, one of each seed."""
+        """Returns the rows of transfer: for each prompt, one per seed."""
         return [
             [self._row(task, ranked.id, seed, start, source=ranked.task) for seed in self.seeds]
             for ranked, start in prompts
         ]
 
     def described(self, k: int) -> str:
-        """Says in a line what is trained where k prompts are retrieved."""
+        """Returns a line on what is trained when k prompts are retrieved."""
         seeds = len(self.seeds)
         return (
-            f"To train: {seeds} rows of {self.embedding.steps} steps for the embedding; then, of "
-            f"{self.target.steps} steps, {seeds} from each of {k} retrieved prompts and of "
-            f"{len(self.baselines)} starts without transfer."
+            f"To train: {seeds} rows of {self.embedding.steps} steps for the embedding; then, for "
+            f"{self.target.steps} steps each, {seeds} rows from each of {k} retrieved prompts and "
+            f"from each of {len(self.baselines)} starts without transfer."
         )
 
     def _row(
@@ -104,11 +103,11 @@ class LibrarySpotPlan:
 
 @dataclasses.dataclass(frozen=True)
 class Started:
-    """What came of one start.
+    """The results of one start.
 
     Attributes:
         prompt: The retrieved prompt, or None for vanilla prompt tuning.
-        outcomes: One for each seed.
+        outcomes: The results, one per seed.
     """
 
     prompt: Ranked | None
@@ -117,13 +116,13 @@ class Started:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LibrarySpot:
-    """Transfer from a library to one task: embeds it, retrieves prompts, tunes from all starts.
+    """The plan of transfer from a library: embeds the task, retrieves prompts, tunes all starts.
 
     Attributes:
-        settings: What to do.
+        settings: The settings.
         task: The target task.
-        candidates: The prompts of the library that fit; None where that is not known yet.
-        tell: Shows a line.
+        candidates: The compatible prompts of the library; None while they are unknown.
+        tell: Prints a line.
     """
 
     settings: LibrarySpotPlan
@@ -148,7 +147,7 @@ class LibrarySpot:
 
     @property
     def outline(self) -> list[Row]:
-        """See `Plan`: rows as the run will have them, before it is known where they start."""
+        """See `Plan`; the starts of transfer rows are placeholders."""
         plan, task = self.settings, self.task
         unknown = [Ranked(f"retrieved{i}", "", "", "", "", 0.0) for i in range(self._retrieved)]
         starts = [(ranked, plan.embedding_start) for ranked in unknown]
@@ -156,20 +155,20 @@ class LibrarySpot:
         return [*plan.embedding_rows(task), *(row for rows in groups for row in rows)]
 
     def described(self) -> list[str]:
-        """Says which prompts fit, and what is trained."""
+        """Describes the compatible prompts, and what is trained."""
         steps = self.settings.embedding.steps
         known = [] if self.candidates is None else self.candidates.described(steps)
         return [*known, self.settings.described(self._retrieved)]
 
     def run(self, tune: Tune, directory: RunDirectory) -> list[Started]:
-        """Trains all rows; returns the retrieved prompts, most similar first, then the others.
+        """Trains all rows; returns the retrieved starts, most similar first, then the baselines.
 
-        Prompts are ranked once; a run that is resumed keeps what it retrieved before, and says so
-        where the library would give it others by now.
+        Prompts are ranked once. A resumed run keeps the prompts it retrieved, and says so if the
+        library now has more similar ones.
 
         Args:
             tune: Trains rows.
-            directory: Where the run's files are.
+            directory: The run's directory.
 
         Raises:
             UserError: `retrieved.json` is damaged or of other settings, or a prompt cannot be read.
@@ -177,18 +176,18 @@ class LibrarySpot:
         assert self.candidates is not None
         plan, task = self.settings, self.task
         embedding = plan.embedding_rows(task)
-        before = retrieval.read(directory, task, plan.similarity)
+        before = read_retrieval(directory, task, plan.similarity)
         if before is None or not all(_last(directory, row).exists() for row in embedding):
             tune(embedding)
         embeddings = [files.load(_last(directory, row)) for row in embedding]
-        now = retrieval.rank(self.candidates, embeddings, task, plan.similarity)
-        if before is not None and (new := before.newcomers(now, plan.k)):
+        now = rank(self.candidates, embeddings, task, plan.similarity)
+        if before is not None and (new := before.new_prompts(now, plan.k)):
             names = ", ".join(ranked.name for ranked in new)
             self.tell(
-                f"The library has new prompts that are similar ({names}); this run goes on with "
-                f"those it began with. Delete {directory.path / 'retrieved.json'} to rank again."
+                f"The library has new prompts that are similar ({names}); this run keeps those it "
+                f"retrieved before. Delete {directory.path / 'retrieved.json'} to rank again."
             )
-        prompts = retrieval.retrieve(before or now, plan.k, self.candidates.library, directory)
+        prompts = retrieve(before or now, plan.k, self.candidates.library, directory)
         self.tell(_described(prompts, plan, len((before or now).ranking), task))
         starts = [(ranked, FromFile(str(ranked.path(directory)))) for ranked in prompts]
         groups = plan.transfer_rows(task, starts) + plan.vanilla_rows(task)
@@ -202,20 +201,20 @@ class LibrarySpot:
 
     @property
     def _retrieved(self) -> int:
-        """How many prompts are retrieved."""
+        """Number of prompts to retrieve."""
         k = self.settings.k
         return k if self.candidates is None else min(k, len(self.candidates.entries))
 
 
-def keep(
+def keep_best(
     best: Started, plan: LibrarySpotPlan, task: str, directory: RunDirectory
 ) -> tuple[RowResult, str]:
-    """Copies the prompt of a start that is best on validation to `prompts/best.safetensors`.
+    """Copies a start's best prompt on validation to `prompts/best.safetensors`.
 
-    It has the task's embedding of the same seed, so that a library finds it by that.
+    The copy holds the task's embedding of the same seed, by which a library retrieves it.
 
     Returns:
-        The outcome that the prompt is of, and the path of the copy.
+        The result of the row that tuned the prompt, and the path of the copy.
     """
     outcome = max(best.outcomes, key=lambda outcome: outcome.validation)
     prompt = files.load(directory.row(outcome.row["name"]) / "best.safetensors")
@@ -242,4 +241,4 @@ def _described(prompts: Sequence[Ranked], plan: LibrarySpotPlan, count: int, tas
         return f"{ranked.name} ({ranked.similarity:.2f}{same})"
 
     listed = ", ".join(map(described, prompts))
-    return f"Of {count} prompts, most similar to {task} by {plan.similarity}: {listed}"
+    return f"Most similar to {task} of {count} prompts, by {plan.similarity}: {listed}"

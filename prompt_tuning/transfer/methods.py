@@ -1,4 +1,4 @@
-"""Names of the methods of a transfer study, as results have them (Vu et al. 2022, section 4)."""
+"""Methods of a transfer study, as named in `results.json` (Vu et al. 2022, section 4)."""
 
 EMBEDDING = "task_embedding"
 AVERAGE = "top_k_weighted_average"

@@ -1,8 +1,8 @@
-"""How alike two prompts or tasks are: similarities of task embeddings.
+"""Similarities of task embeddings.
 
 A task embedding is the task's prompt early in its tuning, `[P, H]` (Vu et al. 2022, section 4.1).
-Each similarity is a dot product of two *signatures*, one vector `[H]` for each prompt: N prompts
-are compared in O(N P H), and a library of them keeps one vector a prompt.
+Each similarity is a dot product of two *signatures*, one vector `[H]` per prompt. So N prompts are
+compared in O(N P H), and a library stores one vector per prompt and similarity.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -41,7 +41,7 @@ _DISPLAY_NAMES = {
 
 
 def display_name(similarity: str) -> str:
-    """Returns what a similarity is called in words and figures."""
+    """Returns the name of a similarity in text and figures."""
     return _DISPLAY_NAMES.get(similarity, similarity)
 
 
@@ -49,7 +49,7 @@ def find_similarity(name: str) -> Signature:
     """Returns the signature of a similarity by its name.
 
     Raises:
-        UserError: There is none of that name.
+        UserError: No similarity has that name.
     """
     if name not in SIMILARITIES:
         raise UserError(
@@ -70,7 +70,7 @@ def similarities(queries: np.ndarray, keys: np.ndarray, similarity: str) -> np.n
         `[..., N]`, each in [-1, 1].
 
     Raises:
-        UserError: There is no similarity of that name.
+        UserError: No similarity has that name.
     """
     signature = find_similarity(similarity)
     return signature(queries) @ signature(keys).T
@@ -90,7 +90,7 @@ def task_similarities(
         `[T, S]`.
 
     Raises:
-        UserError: There is no similarity of that name.
+        UserError: No similarity has that name.
     """
     signature = find_similarity(similarity)
     # The mean of the dot products over seed pairs is the dot product of the means over seeds.
@@ -101,7 +101,7 @@ def task_similarities(
 
 
 def ranked(values: np.ndarray) -> np.ndarray:
-    """Returns the candidates' indices from the most similar on; of equal ones the first wins.
+    """Returns the candidates' indices, most similar first; ties keep their order.
 
     Args:
         values: Similarities `[..., C]`.

@@ -1,4 +1,4 @@
-"""Soft prompt transfer (Vu et al. 2022): source prompt tuning, then target tuning from it."""
+"""Soft prompt transfer (Vu et al. 2022): source prompt tuning, then target prompt tuning."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -20,21 +20,21 @@ MOST_SIMILAR = "most_similar"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpotPlan:
-    """Describes one run of SPoT's generic approach, with vanilla prompt tuning beside it.
+    """The plan of SPoT's generic approach, with vanilla prompt tuning beside it.
 
     Attributes:
         sources: Source tasks or mixtures.
         targets: Target tasks.
         source_of: The source task each target starts from, or `most_similar`: the source whose task
-            embedding is most similar to the target's own. Test scores are never looked at.
+            embedding is most similar to the target's. Test scores play no part in the choice.
         similarity: Similarity of task embeddings, a name of `similarity.SIMILARITIES`.
         embedding_steps: Steps after which a prompt is its task's embedding.
-        source_start: How source prompts begin.
-        baselines: How the prompts of vanilla prompt tuning on the targets begin; the first one's
-            early prompts are the targets' task embeddings.
-        source: Training of the sources.
-        target: Training of the targets, the same from every start.
-        source_seeds: Seeds of each source; target seed i starts from source seed i, in turn.
+        source_start: Initializer of source prompts.
+        baselines: Initializers of vanilla prompt tuning on the targets; early prompts from the
+            first one are the targets' task embeddings.
+        source: Schedule of the sources.
+        target: Schedule of the targets, the same from every start.
+        source_seeds: Seeds of each source; the i-th target seed starts from the i-th, cyclically.
         target_seeds: Seeds of each target.
     """
 
@@ -73,12 +73,12 @@ class SpotPlan:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """All tasks and mixtures of the run."""
+        """See `Plan`."""
         return tuple(dict.fromkeys((*self.sources, *self.targets)))
 
     @property
     def save_steps(self) -> tuple[int, ...]:
-        """Steps whose prompts the run needs beside the best ones."""
+        """See `Plan`: the step of the task embeddings, where they choose the source."""
         return (self.embedding_steps,) if self.source_of == MOST_SIMILAR else ()
 
     @property
@@ -98,9 +98,8 @@ class SpotPlan:
     def run(self, tune: Tune, directory: RunDirectory) -> list[RowResult]:
         """Trains all rows and returns their results.
 
-        With sources fixed beforehand, everything trains side by side, each transfer from the
-        moment its source is done; with the most similar ones, transfers wait for the embeddings of
-        all tasks.
+        If the sources are given, all rows train side by side and each transfer begins when its
+        source is done. With `most_similar`, transfers wait for the embeddings of all tasks.
         """
         if self.source_of == MOST_SIMILAR:
             tune(self.first_rows)
@@ -108,20 +107,19 @@ class SpotPlan:
 
     @property
     def first_rows(self) -> list[Row]:
-        """Source prompt tuning and vanilla prompt tuning on the targets."""
+        """The rows of source prompt tuning, and of vanilla prompt tuning on the targets."""
         return self._source_rows() + self._vanilla_rows()
 
     def transfer_rows(self, source_of: Mapping[str, str]) -> list[Row]:
-        """Target prompt tuning from the sources' prompts."""
+        """Returns the rows of target prompt tuning from the sources' prompts."""
         return [
-            Row(
-                name=row_name(target, "spot", f"seed{seed}"),
-                task=target,
-                start=FromRow(self._source_name(source_of[target], self._source_seed(i))),
-                seed=seed,
-                schedule=self.target,
-                method="spot",
-                source=source_of[target],
+            _row(
+                row_name(target, "spot", f"seed{seed}"),
+                target,
+                seed,
+                FromRow(self._source_name(source_of[target], self._source_seed(i))),
+                self.target,
+                source_of[target],
             )
             for target in self.targets
             for i, seed in enumerate(self.target_seeds)
@@ -129,30 +127,14 @@ class SpotPlan:
 
     def _source_rows(self) -> list[Row]:
         return [
-            Row(
-                name=self._source_name(source, seed),
-                task=source,
-                start=self.source_start,
-                seed=seed,
-                schedule=self.source,
-                method="prompt_tuning",
-                source=None,
-            )
+            _row(self._source_name(source, seed), source, seed, self.source_start, self.source)
             for source in self.sources
             for seed in self.source_seeds
         ]
 
     def _vanilla_rows(self) -> list[Row]:
         return [
-            Row(
-                name=self._vanilla_name(target, start, seed),
-                task=target,
-                start=start,
-                seed=seed,
-                schedule=self.target,
-                method="prompt_tuning",
-                source=None,
-            )
+            _row(self._vanilla_name(target, start, seed), target, seed, start, self.target)
             for target in self.targets
             for start in self.baselines
             for seed in self.target_seeds
@@ -180,7 +162,7 @@ class SpotPlan:
             )
 
     def choose_sources(self, directory: RunDirectory) -> dict[str, str]:
-        """Returns the source of each target, by the plan or by the tasks' embeddings.
+        """Returns the source of each target, as given or by similarity of task embeddings.
 
         Raises:
             UserError: A prompt file of the run is missing or damaged.
@@ -206,3 +188,22 @@ class SpotPlan:
             target: self.sources[order[0]]
             for target, order in zip(self.targets, ranked(values), strict=True)
         }
+
+
+def _row(
+    name: str,
+    task: str,
+    seed: int,
+    start: Initializer,
+    schedule: Schedule,
+    source: str | None = None,
+) -> Row:
+    return Row(
+        name=name,
+        task=task,
+        start=start,
+        seed=seed,
+        schedule=schedule,
+        method="spot" if source else "prompt_tuning",
+        source=source,
+    )

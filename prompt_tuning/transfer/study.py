@@ -1,4 +1,4 @@
-"""The transfer study (Vu et al. 2022, section 4): every target from every source prompt."""
+"""The transfer study (Vu et al. 2022, section 4): tunes every target from every source prompt."""
 
 import dataclasses
 import hashlib
@@ -21,23 +21,24 @@ from prompt_tuning.types import UserError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StudyPlan:
-    """Describes a transfer study.
+    """The plan of a transfer study.
 
     Attributes:
         sources: Source tasks or mixtures, S.
         targets: Target tasks, T.
-        embedding_start: How task embeddings begin, alike for all tasks.
-        source_start: How source prompts begin.
-        baseline: How prompts of the targets begin without transfer.
-        embedding: Training of the task embeddings, alike for all tasks.
-        source: Training of the source prompts.
-        target: Training of the targets, the same from every start.
-        mixture: Training on a target and its retrieved source tasks, before the target alone.
+        embedding_start: Initializer of task embeddings, the same for all tasks.
+        source_start: Initializer of source prompts.
+        baseline: Initializer of target prompts without transfer.
+        embedding: Schedule of the task embeddings, the same for all tasks.
+        source: Schedule of the source prompts.
+        target: Schedule of the targets, the same from every start.
+        mixture: Schedule on a target mixed with its retrieved source tasks, before the target
+            alone.
         source_seeds: Seeds of each source, I; each source prompt is a candidate, C = S I.
         target_seeds: Seeds of each target, J.
-        best_of: The k of best of top-k.
-        averages: The k of the weighted average of the top-k prompts.
-        mixtures: The k of the multi-task mixture of the tasks of the top-k prompts.
+        best_of: Values of k for best of top-k.
+        averages: Values of k for the weighted average of the top-k prompts.
+        mixtures: Values of k for the multi-task mixture of the tasks of the top-k prompts.
     """
 
     sources: tuple[str, ...]
@@ -72,7 +73,7 @@ class StudyPlan:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """All tasks of the study."""
+        """See `Plan`."""
         return tuple(dict.fromkeys((*self.sources, *self.targets)))
 
     @property
@@ -86,10 +87,10 @@ class StudyPlan:
         return len(self.first_rows)
 
     def run(self, tune: Tune, directory: RunDirectory) -> "tuple[list[RowResult], StudyRetrieval]":
-        """Trains all rows; returns their results, and what was retrieved.
+        """Trains all rows; returns their results, and the retrieval.
 
-        The task embeddings, source prompts and baselines train first, as what is retrieved decides
-        which rows follow; then everything else, side by side.
+        Task embeddings, source prompts and baselines train first, because the other rows depend on
+        the retrieved prompts; then all other rows train side by side.
         """
         tune(self.first_rows)
         retrieval = StudyRetrieval(self, directory)
@@ -103,34 +104,32 @@ class StudyPlan:
 
     @property
     def replicates(self) -> list[tuple[str, int]]:
-        """Target and seed of everything that is done on a target, T J."""
+        """Target and seed of each tuning on a target, T J."""
         return list(itertools.product(self.targets, self.target_seeds))
 
     @property
     def first_rows(self) -> list[Row]:
-        """Task embeddings, source prompts, and prompts of the targets without transfer."""
+        """The rows of task embeddings, source prompts, and targets without transfer."""
         tuned = "prompt_tuning"
         rows = [
-            study_row(
-                self.embedding_name(*each), *each, self.embedding_start, self.embedding, EMBEDDING
-            )
+            _row(self.embedding_name(*each), *each, self.embedding_start, self.embedding, EMBEDDING)
             for each in dict.fromkeys([*self.candidates, *self.replicates])
         ]
         rows += [
-            study_row(self.source_name(*each), *each, self.source_start, self.source, tuned)
+            _row(self.source_name(*each), *each, self.source_start, self.source, tuned)
             for each in self.candidates
         ]
         rows += [
-            study_row(self.baseline_name(*each), *each, self.baseline, self.target, tuned)
+            _row(self.baseline_name(*each), *each, self.baseline, self.target, tuned)
             for each in self.replicates
         ]
         return rows
 
     @property
     def transfer_rows(self) -> list[Row]:
-        """Every target from every source prompt, with every seed."""
+        """The rows that tune every target from every source prompt, with every seed."""
         return [
-            study_row(
+            _row(
                 self.transfer_name(target, seed, *candidate),
                 target,
                 seed,
@@ -145,7 +144,7 @@ class StudyPlan:
 
     @property
     def outline(self) -> list[Row]:
-        """Rows as many and as long as all rows of the study, before anything is retrieved."""
+        """See `Plan`; rows that depend on retrieval are placeholders."""
         later = []
         for (target, seed), similarity in itertools.product(self.replicates, SIMILARITIES):
             stages = [(AVERAGE, k, self.target) for k in self.averages]
@@ -153,11 +152,11 @@ class StudyPlan:
                 stages += [("mixture", k, self.mixture), (MIXTURE, k, self.target)]
             for method, k, schedule in stages:
                 name = self.method_name(method, target, seed, similarity, k)
-                later.append(study_row(name, target, seed, self.source_start, schedule, method))
+                later.append(_row(name, target, seed, self.source_start, schedule, method))
         return self.first_rows + self.transfer_rows + later
 
     def described(self) -> list[str]:
-        """Says what is trained, a line for each kind of row."""
+        """Returns a line on each kind of row."""
         on_targets = len(self.replicates)
         retrieved = on_targets * len(SIMILARITIES)
         embeddings = len(self.first_rows) - len(self.candidates) - on_targets
@@ -176,26 +175,24 @@ class StudyPlan:
             if count
         ]
 
-    # Names of rows.
-
     def embedding_name(self, task: str, seed: int) -> str:
-        """Names the row whose last prompt is a task's embedding."""
+        """Returns the name of the row whose last prompt is a task's embedding."""
         return row_name(task, "embedding", f"seed{seed}")
 
     def source_name(self, source: str, seed: int) -> str:
-        """Names the row of a source prompt."""
+        """Returns the name of the row of a source prompt."""
         return row_name(source, "source", f"seed{seed}")
 
     def baseline_name(self, target: str, seed: int) -> str:
-        """Names the row of a target without transfer."""
+        """Returns the name of the row of a target without transfer."""
         return row_name(target, self.baseline.describe()["init"], f"seed{seed}")
 
     def transfer_name(self, target: str, seed: int, source: str, source_seed: int) -> str:
-        """Names the row of a target from a source prompt."""
+        """Returns the name of the row of a target from a source prompt."""
         return row_name(target, "from", source, f"seed{source_seed}", f"seed{seed}")
 
     def method_name(self, method: str, target: str, seed: int, similarity: str, k: int) -> str:
-        """Names the row of a target from the top k source prompts at once."""
+        """Returns the name of the row of a target from its top k source prompts at once."""
         return row_name(target, method, similarity, f"top{k}", f"seed{seed}")
 
 
@@ -204,7 +201,7 @@ class StudyRetrieval:
 
     Args:
         plan: The study.
-        directory: Where the prompts of `plan.first_rows` are.
+        directory: The directory of the run, with the prompts of `plan.first_rows`.
 
     Attributes:
         similarities: By name, of each target's embedding to each candidate's, `[T, J, C]`.
@@ -228,7 +225,7 @@ class StudyRetrieval:
 
     @property
     def mixtures(self) -> dict[str, tuple[str, ...]]:
-        """The mixtures to train on: of each, the target and the tasks of its top prompts."""
+        """The tasks of each mixture, by its name: the target and the tasks of its top prompts."""
         return dict(
             self._mixture(target, seed, similarity, k)
             for target, seed, similarity in self._queries
@@ -237,22 +234,22 @@ class StudyRetrieval:
 
     @property
     def rows(self) -> list[Row]:
-        """Targets from the weighted averages and the mixtures of their top k source prompts."""
-        found = [
+        """The rows of weighted averages and of mixtures, on every target."""
+        rows = [
             row
             for query in self._queries
             for row in (*self._average_rows(*query), *self._mixture_rows(*query))
         ]
-        return list({row.name: row for row in found}.values())
+        return list({row.name: row for row in rows}.values())
 
     @property
     def _queries(self) -> list[tuple[str, int, str]]:
-        """Target, seed and similarity of everything that is retrieved."""
+        """Target, seed and similarity of each retrieval."""
         pairs = itertools.product(self._plan.replicates, SIMILARITIES)
         return [(target, seed, similarity) for (target, seed), similarity in pairs]
 
     def _average_rows(self, target: str, seed: int, similarity: str) -> Iterator[Row]:
-        """Yields rows that start from `sum_r a_r P_r` of the top prompts, a_r = sim_r / sum sim."""
+        """Yields rows that start from `sum_r a_r P_r` over top prompts, a_r = sim_r / sum sim."""
         plan = self._plan
         for k in plan.averages:
             values, top = self._top(target, seed, similarity, k)
@@ -260,7 +257,7 @@ class StudyRetrieval:
                 str(self._directory.row(plan.source_name(*each)) / "best.safetensors")
                 for each in top
             ]
-            yield study_row(
+            yield _row(
                 plan.method_name(AVERAGE, target, seed, similarity, k),
                 target,
                 seed,
@@ -271,13 +268,13 @@ class StudyRetrieval:
             )
 
     def _mixture_rows(self, target: str, seed: int, similarity: str) -> Iterator[Row]:
-        """Yields rows on the mixtures of the top k tasks, and those of the target from them."""
+        """Yields the rows on mixtures of the top k tasks, and those of the target from them."""
         plan = self._plan
         for k in plan.mixtures:
             mixed, _ = self._mixture(target, seed, similarity, k)
             first = row_name(mixed, f"seed{seed}")
-            yield study_row(first, mixed, seed, plan.source_start, plan.mixture, "prompt_tuning")
-            yield study_row(
+            yield _row(first, mixed, seed, plan.source_start, plan.mixture, "prompt_tuning")
+            yield _row(
                 plan.method_name(MIXTURE, target, seed, similarity, k),
                 target,
                 seed,
@@ -299,7 +296,7 @@ class StudyRetrieval:
     def _top(
         self, target: str, seed: int, similarity: str, k: int
     ) -> tuple[list[float], list[tuple[str, int]]]:
-        """Returns the similarities and the top k candidates; prompts of the target are none."""
+        """Returns the top k candidates, without prompts of the target, after their similarities."""
         plan = self._plan
         values = self.similarities[similarity][
             plan.targets.index(target), plan.target_seeds.index(seed)
@@ -308,7 +305,26 @@ class StudyRetrieval:
         return values[order].tolist(), [plan.candidates[i] for i in order]
 
 
-def study_row(
+def library_prompts(
+    plan: StudyPlan, outcomes: Sequence[RowResult], directory: RunDirectory
+) -> Iterator[files.Prompt]:
+    """Yields the best prompt of each row on a task, with the task's embedding of the same seed.
+
+    Prompts of mixtures are intermediate results and are left out.
+    """
+    embeddings: dict[tuple[str, int], np.ndarray] = {}
+    for outcome in outcomes:
+        task, seed = outcome.row["task"], outcome.row["seed"]
+        if outcome.row["method"] == EMBEDDING or task not in plan.tasks:
+            continue
+        if (task, seed) not in embeddings:
+            row = directory.row(plan.embedding_name(task, seed))
+            embeddings[task, seed] = files.load(row / "last.safetensors").array
+        prompt = files.load(directory.row(outcome.row["name"]) / "best.safetensors")
+        yield prompt.embedded(embeddings[task, seed], plan.embedding.steps)
+
+
+def _row(
     name: str,
     task: str,
     seed: int,
@@ -317,7 +333,6 @@ def study_row(
     method: str,
     source: str | None = None,
 ) -> Row:
-    """Returns a row of a study; `source` is the task that a retrieved prompt was tuned on."""
     return Row(
         name=name,
         task=task,
@@ -331,22 +346,3 @@ def study_row(
 
 def _source(similarity: str, k: int) -> str:
     return f"{similarity} top {k}"
-
-
-def library_prompts(
-    plan: StudyPlan, outcomes: Sequence[RowResult], directory: RunDirectory
-) -> Iterator[files.Prompt]:
-    """Yields the best prompts of all rows of a task, each with the task's embedding of its seed.
-
-    Prompts of mixtures are means to an end, and are left out.
-    """
-    embeddings: dict[tuple[str, int], np.ndarray] = {}
-    for outcome in outcomes:
-        task, seed = outcome.row["task"], outcome.row["seed"]
-        if outcome.row["method"] == EMBEDDING or task not in plan.tasks:
-            continue
-        if (task, seed) not in embeddings:
-            row = directory.row(plan.embedding_name(task, seed))
-            embeddings[task, seed] = files.load(row / "last.safetensors").array
-        prompt = files.load(directory.row(outcome.row["name"]) / "best.safetensors")
-        yield prompt.embedded(embeddings[task, seed], plan.embedding.steps)

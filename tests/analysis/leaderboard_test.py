@@ -9,11 +9,11 @@ import pytest
 from prompt_tuning.analysis.leaderboard import (
     LEADERBOARDS,
     UNLABELED,
-    constant_rows,
+    answers_of,
+    constant_answers,
     content,
     remark,
-    rows_of,
-    write,
+    write_zip,
 )
 
 FILES = {file.name: file for files in LEADERBOARDS.values() for file in files}
@@ -70,14 +70,14 @@ def test_each_half_of_mnli_has_its_own_rows_in_order():
         ({"idx": 0, "half": "mismatched"}, 1),
         ({"idx": 0, "half": "matched"}, 2),
     ]
-    assert [value for _, value in rows_of(FILES["MNLI-m.tsv"], answers)] == [2, 0]
-    assert [value for _, value in rows_of(FILES["MNLI-mm.tsv"], answers)] == [1]
+    assert [value for _, value in answers_of(FILES["MNLI-m.tsv"], answers)] == [2, 0]
+    assert [value for _, value in answers_of(FILES["MNLI-mm.tsv"], answers)] == [1]
 
 
 def test_an_answer_that_is_no_label_is_counted_and_written_as_the_first():
     answers = indexed(1, UNLABELED)
-    assert remark(FILES["RTE.tsv"], answers) == "1 are no label and stand as entailment"
-    assert remark(FILES["STS-B.tsv"], answers) == "1 are no label and stand as 0.000"
+    assert remark(FILES["RTE.tsv"], answers) == "1 are not labels, written as entailment"
+    assert remark(FILES["STS-B.tsv"], answers) == "1 are not labels, written as 0.000"
     assert remark(FILES["RTE.tsv"], answers[:1]) == ""
     assert content(FILES["RTE.tsv"], answers).endswith("0\tnot_entailment\n1\tentailment\n")
     assert remark(FILES["ReCoRD.jsonl"], indexed("-1", "x")) == ""
@@ -85,7 +85,7 @@ def test_an_answer_that_is_no_label_is_counted_and_written_as_the_first():
 
 def test_wnli_without_a_prompt_has_no_entailment_throughout():
     file = dataclasses.replace(FILES["WNLI.tsv"], count=2)
-    assert content(file, constant_rows(file)) == "index\tprediction\n0\t0\n1\t0\n"
+    assert content(file, constant_answers(file)) == "index\tprediction\n0\t0\n1\t0\n"
 
 
 def test_the_lists_have_every_file_with_the_public_counts():
@@ -97,7 +97,7 @@ def test_the_lists_have_every_file_with_the_public_counts():
 def test_a_zip_is_written_whole_and_the_same_again(tmp_path):
     texts = {"a.tsv": "1\n", "b.tsv": "2\n"}
     for name in ("one.zip", "two.zip"):
-        write(tmp_path / name, texts)
+        write_zip(tmp_path / name, texts)
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
         assert {name: archive.read(name).decode() for name in archive.namelist()} == texts

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from prompt_tuning.analysis import library_report
-from prompt_tuning.analysis.library_report import Comparison, StartRows, compare
+from prompt_tuning.analysis.library_report import Comparison, Start, compare
 from prompt_tuning.analysis.statistics import PairedDifference, Spread
 from prompt_tuning.analysis.table import text
 from tests.analysis import pictures
-from tests.analysis.made_up_rows import row
+from tests.analysis.made_up_records import record
 
 LABELS = [[0, 10.0], [10, 50.0], [20, 60.0]]
 
@@ -23,13 +23,13 @@ def start(
     curves: Sequence[Any],
     similarity: float | None = None,
     split: str = "test",
-) -> StartRows:
-    """Returns the rows of a start; scores and curves are by seed."""
-    rows = [
-        row("new", score, seed=seed, curve=curve, split=split)
+) -> Start:
+    """Returns the records of a start; scores and curves are by seed."""
+    records = [
+        record("new", score, seed=seed, curve=curve, split=split)
         for seed, (score, curve) in enumerate(zip(scores, curves, strict=True))
     ]
-    return StartRows(name, similarity, rows)
+    return Start(name, similarity, records)
 
 
 def flat(*values: float) -> list[list[list[float]]]:
@@ -86,9 +86,9 @@ def test_the_table_marks_what_is_kept_and_fits_a_terminal():
     assert cells["class labels"] == "- 60.0 ± 2.8 62.0 ± 2.8 - -".split()
     assert cells["sampled vocab"][-1] == "-"
     assert max(map(len, lines)) <= 80
-    note = " ".join(lines[-4:])
-    assert "Vanilla is class labels, the better without transfer on validation" in note
-    assert "what vanilla has at best, after 20 steps, and how" in note
+    note = " ".join(lines[-5:])
+    assert "Vanilla is class labels, the best start without transfer on validation" in note
+    assert "which takes vanilla 20 steps" in note
 
 
 def test_the_file_has_numbers_unrounded():
@@ -105,12 +105,12 @@ def test_the_file_has_numbers_unrounded():
         ((80.0, 84.0), (70.0, 75.0), "test", "scores 82.0 on test, +9.5 ± 0.5 over vanilla (2 se"),
         ((80.0, 84.0), (79.0, 75.0), "test", "+5.0 ± 4.0 over vanilla (2 seeds); less than two st"),
         ((80.0, 84.0), (82.0, 84.0), "test", "-1.0 ± 1.0 over vanilla (2 seeds): no better there,"),
-        ((80.0,), (70.0,), "test", "+10.0 over vanilla (1 seed); one seed does not tell that from"),
+        ((80.0,), (70.0,), "test", "+10.0 over vanilla (1 seed); with one seed, this may be luck"),
         (
             (80.0, 84.0),
             (70.0, 75.0),
             "validation",
-            "(2 seeds); this split chose it, so expect",
+            "(2 seeds); it was chosen on this split, so expect",
         ),
     ],
 )
@@ -144,13 +144,13 @@ def test_the_better_of_two_vanilla_starts_is_the_one_compared_with():
 
 @pytest.mark.parametrize(("retrieved", "seeds"), [(1, 1), (15, 3)])
 def test_the_picture_is_1200_pixels_wide_and_has_a_line_for_each_start(tmp_path, retrieved, seeds):
-    def rising(number: int, similarity: float | None) -> StartRows:
+    def rising(number: int, similarity: float | None) -> Start:
         curves = [[[step, number + step / 10 + s] for step in (0, 50, 100)] for s in range(seeds)]
-        rows = [row("new", 50.0, seed=seed, curve=curve) for seed, curve in enumerate(curves)]
-        return StartRows(f"mini_task_{number}", similarity, rows)
+        records = [record("new", 50.0, seed=seed, curve=curve) for seed, curve in enumerate(curves)]
+        return Start(f"mini_task_{number}", similarity, records)
 
     starts = [rising(number, 1 - number / 20) for number in range(retrieved)]
     path = tmp_path / "report" / "curves.png"
-    library_report.curves_plot(compare([*starts, rising(20, None)]), path, title="new")
+    library_report.draw_learning_curves(compare([*starts, rising(20, None)]), path, title="new")
     assert pictures.size(path) == (1200, 600)
     assert set(pictures.PALETTE[:2]) <= pictures.colors(path)

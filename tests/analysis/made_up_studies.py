@@ -55,14 +55,14 @@ def made_up_study(
                 method="top_k_weighted_average", similarity="mean_token", k=3, scores=baseline + 1.5
             )
         ],
-        rows=_rows(transfer, points),
+        records=_records(transfer, points),
         settings='MODEL_DIR = "/tmp/a<b>&c"\nTRAIN_STEPS = 1000\n' * 20,
         facts={"backbone": "t5_mini", "versions": "jax 0.10.2, flax 0.12.8"},
     )
 
 
 def made_up_matrix(tasks: int) -> Study:
-    """Returns a study of a given square matrix: relative performance, no rows, no settings."""
+    """Returns a study of a given square matrix: relative performance, no records, no settings."""
     rng = np.random.default_rng(1)
     names = tuple(f"task_{index}" for index in range(tasks))
     vectors = rng.normal(size=(tasks, 8))
@@ -89,26 +89,26 @@ def made_up_matrix(tasks: int) -> Study:
         task_similarities={"mean_token": alike, "per_token": 0.4 * alike},
         ks=(1, 3),
         methods=[],
-        rows=[],
+        records=[],
         settings="",
         facts={},
     )
 
 
-def _rows(transfer: TransferScores, points: int) -> list[dict]:
-    rows = []
+def _records(transfer: TransferScores, points: int) -> list[dict]:
+    records = []
     for t, target in enumerate(transfer.targets):
         for j, seed in enumerate(transfer.seeds):
             own = float(transfer.baseline[t, j])
-            rows.append(_row(target, None, seed, own, points))
-            rows += [
-                _row(target, candidate.source, seed, float(transfer.scores[t, j, c]), points)
+            records.append(_record(target, None, seed, own, points))
+            records += [
+                _record(target, candidate.source, seed, float(transfer.scores[t, j, c]), points)
                 for c, candidate in enumerate(transfer.candidates)
             ]
-    return rows
+    return records
 
 
-def _row(target: str, source: str | None, seed: int, score: float, points: int) -> dict:
+def _record(target: str, source: str | None, seed: int, score: float, points: int) -> dict:
     steps = np.linspace(0, 1000, points).astype(int).tolist()
     return {
         "backbone": "t5_mini",
@@ -156,7 +156,7 @@ def study_of(
         task_similarities={"mean_token": np.eye(len(tasks))},
         ks=ks,
         methods=(),
-        rows=(),
+        records=(),
         settings="",
         facts={},
     )

@@ -7,7 +7,7 @@ import pytest
 from prompt_tuning.analysis import results
 from prompt_tuning.types import UserError
 
-ROW = {
+RECORD = {
     "backbone": "t5_mini",
     "method": "spot",
     "init": "file",
@@ -25,14 +25,18 @@ ROW = {
 
 
 def test_rows_are_read_back_and_summarized_over_seeds(tmp_path):
-    rows = [ROW, {**ROW, "seed": 1, "score": 84.0}, {**ROW, "target": "u", "score": None}]
-    results.write(tmp_path / "run" / "results.json", rows)
-    assert results.read(tmp_path / "run" / "results.json") == rows
+    records = [
+        RECORD,
+        {**RECORD, "seed": 1, "score": 84.0},
+        {**RECORD, "target": "u", "score": None},
+    ]
+    results.write_records(tmp_path / "run" / "results.json", records)
+    assert results.read_records(tmp_path / "run" / "results.json") == records
     columns = ("method", "init", "source", "target", "metric", "split")
     content = json.loads((tmp_path / "run" / "results.json").read_text())
     assert content["summary"] == [
         {
-            **{name: ROW[name] for name in columns},
+            **{name: RECORD[name] for name in columns},
             "mean": 82.0,
             "std": pytest.approx(8**0.5),
             "n": 2,
@@ -54,7 +58,7 @@ def test_rows_are_read_back_and_summarized_over_seeds(tmp_path):
 def test_a_malformed_row_is_never_written(tmp_path, change, problem):
     path = tmp_path / "results.json"
     with pytest.raises(ValueError, match=f"row 1: {problem}"):
-        results.write(path, [ROW, {**ROW, **change}])
+        results.write_records(path, [RECORD, {**RECORD, **change}])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -63,10 +67,10 @@ def test_a_damaged_file_is_one_line(tmp_path, text):
     path = tmp_path / "results.json"
     path.write_text(text)
     with pytest.raises(UserError, match=r"results.json: .*; run the command again") as error:
-        results.read(path)
+        results.read_records(path)
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(UserError, match="no results here"):
-        results.read(tmp_path / "results.json")
+        results.read_records(tmp_path / "results.json")

@@ -11,7 +11,7 @@ from prompt_tuning.analysis.statistics import CLASS_LABELS, SAMPLED_VOCABULARY, 
 from tests.analysis import pictures
 
 
-def row(start, target, seed, score, source=None, steps=100, early=50.0):
+def record(start, target, seed, score, source=None, steps=100, early=50.0):
     return {
         "method": start.method,
         "init": start.init,
@@ -29,20 +29,22 @@ def row(start, target, seed, score, source=None, steps=100, early=50.0):
 
 
 @pytest.fixture
-def rows():
-    found = [row(SAMPLED_VOCABULARY, "a_source_task", seed, 95.0, steps=500) for seed in (0, 1)]
+def records():
+    found = [record(SAMPLED_VOCABULARY, "a_source_task", seed, 95.0, steps=500) for seed in (0, 1)]
     for target, lift in (("first_target", 10.0), ("second_target", -2.0)):
         for seed in (0, 1):
-            found.append(row(CLASS_LABELS, target, seed, 70.0 + seed))
-            found.append(row(SAMPLED_VOCABULARY, target, seed, 60.0 + seed))
-            spot = row(SPOT, target, seed, 70.0 + seed + lift, "a_source_task", early=57.0 + seed)
+            found.append(record(CLASS_LABELS, target, seed, 70.0 + seed))
+            found.append(record(SAMPLED_VOCABULARY, target, seed, 60.0 + seed))
+            spot = record(
+                SPOT, target, seed, 70.0 + seed + lift, "a_source_task", early=57.0 + seed
+            )
             found.append(spot)
     return found
 
 
-def test_markdown_has_every_target_the_mean_and_the_comparisons(rows):
+def test_markdown_has_every_target_the_mean_and_the_comparisons(records):
     words = {"first_target": True, "second_target": False}
-    lines = spot_report.markdown(spot_report.spot_table(rows, words)).splitlines()
+    lines = spot_report.spot_tables(records, words).markdown().splitlines()
     assert lines[2] == (
         "| target | source | class labels | sampled vocab | SPoT | SPoT - labels | words |"
     )
@@ -55,37 +57,43 @@ def test_markdown_has_every_target_the_mean_and_the_comparisons(rows):
     assert lines[-2] == "| class labels | +4.00 ± 3.46 | +7.50 ± 0.29 | 4 |"
 
 
-def test_the_terminal_table_fits_and_loses_no_name(rows):
+def test_the_terminal_table_fits_and_loses_no_name(records):
     screen = io.StringIO()
     console = Console(width=100, file=screen, force_terminal=False)
     long_name = "a_target_with_a_rather_long_name_indeed"
-    renamed = [{**r, "target": r["target"].replace("first_target", long_name)} for r in rows]
-    console.print(spot_report.rendered(spot_report.spot_table(renamed, {long_name: True})))
+    renamed = [{**r, "target": r["target"].replace("first_target", long_name)} for r in records]
+    console.print(spot_report.spot_tables(renamed, {long_name: True}).rendered())
     shown = screen.getvalue()
     assert max(map(len, shown.splitlines())) <= 100
     first_column = "".join(line.split(" ")[0] for line in shown.splitlines())
     assert long_name in first_column
 
 
-def test_csv_keeps_numbers_whole(rows):
-    lines = list(
-        csv.DictReader(io.StringIO(spot_report.comma_separated(spot_report.spot_table(rows))))
-    )
+def test_the_column_of_words_is_explained_where_there_is_one(records):
+    for words, explained in (({"first_target": True}, True), (None, False)):
+        screen = io.StringIO()
+        tables = spot_report.spot_tables(records, words)
+        Console(width=100, file=screen).print(tables.rendered())
+        assert ('words: "shared" if target and source' in screen.getvalue()) == explained
+
+
+def test_csv_keeps_numbers_whole(records):
+    lines = list(csv.DictReader(io.StringIO(spot_report.spot_tables(records).comma_separated())))
     spot = next(x for x in lines if (x["target"], x["start"]) == ("second_target", "SPoT"))
     assert (spot["mean"], spot["n"], spot["source"]) == ("68.5", "2", "a_source_task")
     assert float(spot["std"]) == pytest.approx(0.5**0.5)
 
 
-def test_a_missing_start_and_a_single_seed_are_shown_as_such(rows):
-    some = [r for r in rows if r["seed"] == 0 and r["init"] != "class_labels"]
-    text = spot_report.markdown(spot_report.spot_table(some))
+def test_a_missing_start_and_a_single_seed_are_shown_as_such(records):
+    some = [r for r in records if r["seed"] == 0 and r["init"] != "class_labels"]
+    text = spot_report.spot_tables(some).markdown()
     assert "| first_target | a_source_task | - | 60.0 | 80.0 | - |" in text
 
 
-def test_the_split_that_is_scored_is_named(rows):
-    assert spot_report.markdown(spot_report.spot_table(rows)).startswith("Test score (0-100)")
-    rows = [{**each, "split": "validation"} for each in rows]
-    text = spot_report.markdown(spot_report.spot_table(rows))
+def test_the_split_that_is_scored_is_named(records):
+    assert spot_report.spot_tables(records).markdown().startswith("Test score (0-100)")
+    records = [{**each, "split": "validation"} for each in records]
+    text = spot_report.spot_tables(records).markdown()
     assert text.startswith("Validation score (0-100)")
     assert "| SPoT - | validation | validation, 1/4 of the steps | pairs |" in text
 
@@ -98,15 +106,15 @@ def curve_row(start, target, seed, steps=100):
 
 @pytest.mark.parametrize(("targets", "seeds"), [(1, 1), (10, 3)])
 def test_the_picture_is_1200_pixels_wide_and_has_every_color(tmp_path, targets, seeds):
-    rows = [
+    records = [
         curve_row(start, f"target_{number}", seed)
         for number in range(targets)
         for start in (CLASS_LABELS, SAMPLED_VOCABULARY, SPOT)
         for seed in range(seeds)
     ]
-    for shift, of_run in enumerate(rows):
+    for shift, of_run in enumerate(records):
         of_run["curve"] = [[step, score + shift] for step, score in of_run["curve"]]
-    spot_report.curves_plot(rows, tmp_path / "report" / "curves.png")
+    spot_report.draw_learning_curves(records, tmp_path / "report" / "curves.png")
     picture = tmp_path / "report" / "curves.png"
     assert pictures.size(picture)[0] == 1200
     assert set(pictures.PALETTE[:3]) <= pictures.colors(picture)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.cli.main import main
-from prompt_tuning.mini.suite import SUITE
+from prompt_tuning.mini.examples import draw_examples
 from prompt_tuning.prompts import files
 
 TASKS = ("mini_sst2", "mini_cr", "mini_yelp")
@@ -144,8 +144,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     (folder / "c4_en").mkdir()
     for split, count in (("train", 200), ("validation", 24)):
-        rows = SUITE["mini_text"].examples(split)[:count]
-        lines = (json.dumps({"text": f"{row['inputs']} {row['targets']}"}) for row in rows)
+        examples = draw_examples("mini_text", split)[:count]
+        lines = (json.dumps({"text": f"{e['inputs']} {e['targets']}"}) for e in examples)
         (folder / "c4_en" / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
     return folder
 

@@ -27,8 +27,8 @@ def test_prompts_score_as_they_did_at_the_end_of_training(
     cache_dir: Path, trained: Path, tmp_path: Path, here: Callable[..., int]
 ):
     assert here(*_words(cache_dir, tmp_path / "run", trained)) == 0
-    rows = results.read(tmp_path / "run" / "results.json")
-    of_training = results.read(trained / "results.json")
+    rows = results.read_records(tmp_path / "run" / "results.json")
+    of_training = results.read_records(trained / "results.json")
     for row, wanted in zip(rows, of_training, strict=True):
         kept = ("target", "method", "metric", "score", "seed", "step")
         assert {name: row[name] for name in kept} == {name: wanted[name] for name in kept}
@@ -46,7 +46,7 @@ def test_a_prompt_on_another_task_is_zero_shot(
         SPLIT="validation",
     )
     assert here(*words) == 0
-    rows = results.read(tmp_path / "run" / "results.json")
+    rows = results.read_records(tmp_path / "run" / "results.json")
     assert [(row["source"], row["target"], row["method"]) for row in rows] == [
         ("mini_sst2", "mini_cr", "zero_shot"),
         ("mini_sst2", "mini_yelp", "zero_shot"),
@@ -80,7 +80,7 @@ def test_a_written_prompt_is_scored_without_training(
 ):
     words = _design_words(cache_dir, tmp_path / "run", SHOTS=12, MIXTURE_OR_TASK_NAME="mini_cr")
     assert here(*words, "--gin.DECODER=@Rank()") == 0
-    (row,) = results.read(tmp_path / "run" / "results.json")
+    (row,) = results.read_records(tmp_path / "run" / "results.json")
     wanted = {"method": "prompt_design", "init": None, "source": None, "seed": 0, "step": None}
     assert wanted.items() <= row.items()
     assert row["score"] > 0

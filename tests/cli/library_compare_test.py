@@ -62,7 +62,7 @@ def test_published_prompts_give_the_figures_of_an_independent_calculation(shared
     library = Library.create(tmp_path / "lib")
     for path in sorted(folder.glob("*.npy")):
         library.add([files.Prompt(files.load(path).array, {"name": path.stem})])
-    matrix = score_matrix.read(folder / "zero_shot_matrix.csv")
+    matrix = score_matrix.read_matrix(folder / "zero_shot_matrix.csv")
     study = library_compare.build_study(library, matrix, (1,), "zero_shot_matrix.csv")
     found = {
         (line.method.method, line.method.similarity): line.measured
@@ -94,7 +94,7 @@ def test_several_prompts_of_a_task_count_with_their_mean_similarity(planted):
         library.add([files.Prompt(files.load(path).array, {"name": Path(path).stem})])
     library.add([files.Prompt(other, {"name": "alpha again", "task": "alpha"})])
     library.add([files.Prompt(other, {"name": "of another task"})])
-    study = library_compare.build_study(library, score_matrix.read("m.csv"), (1,), "m.csv")
+    study = library_compare.build_study(library, score_matrix.read_matrix("m.csv"), (1,), "m.csv")
     alike = study.task_similarities["mean_token"]
     np.testing.assert_allclose(alike[0], np.zeros(4), atol=1e-6)
     np.testing.assert_allclose(alike, alike.T, atol=1e-6)

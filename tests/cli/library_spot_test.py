@@ -49,7 +49,7 @@ def started(
 
 
 def test_results_have_every_start(started: Path):
-    rows = results.read(started / "results.json")
+    rows = results.read_records(started / "results.json")
     assert sorted((row["method"], row["init"], row["source"] or "") for row in rows) == sorted(
         2
         * [
@@ -96,7 +96,7 @@ def test_the_report_says_what_helped(started: Path):
     assert names == ["curves.png", "library.csv", "library.md"]
     assert (report / "curves.png").read_bytes().startswith(b"\x89PNG")
     output = (started.parent / "output").read_text()
-    assert "Of 2 prompts, most similar to mini_yelp by mean_token: mini_" in output
+    assert "Most similar to mini_yelp of 2 prompts, by mean_token: mini_" in output
     assert "Library " in output and ": 2 prompts to choose from.\n" in output
     table = output[output.index("Starts of mini_yelp") :]
     assert table.count("* ") == 2  # The line that is kept, and the note.
@@ -153,7 +153,7 @@ def test_a_dry_run_says_what_would_be_trained_and_leaves_nothing(
     assert here("spot", *words) == 0
     out = capsys.readouterr().out
     assert "LibrarySpotPlan.k = %RETRIEVE_K" in out
-    assert "To train: 2 rows of 3 steps for the embedding; then, of 16 steps, 2 from each" in out
+    assert "To train: 2 rows of 3 steps for the embedding; then, for 16 steps each, 2 rows" in out
     assert "rows (prompts to train)" in out and " 10\n" in out
     assert not list(tmp_path.iterdir())
 
@@ -171,7 +171,7 @@ def test_a_file_of_ones_own_needs_no_more_than_a_library(
     settings = {**TINY, **STEPS, "TARGET_SEEDS": (0,), "TARGET_STEPS": 4, "RETRIEVE_K": 1}
     words = flags(TASK_FILE="reviews.csv", CACHE_DIR=str(cache_dir), **settings)
     assert here("spot", f"--library={prompt_library}", *words) == 0
-    rows = results.read(tmp_path / "runs/reviews.spot/results.json")
+    rows = results.read_records(tmp_path / "runs/reviews.spot/results.json")
     assert [(row["method"], row["target"]) for row in rows] == [
         ("spot", "reviews"),
         ("prompt_tuning", "reviews"),
@@ -179,7 +179,7 @@ def test_a_file_of_ones_own_needs_no_more_than_a_library(
     ]
     assert (tmp_path / "runs/reviews.spot/prompts/best.safetensors").is_file()
     out = capsys.readouterr().out
-    assert "Of 2 prompts, most similar to reviews by mean_token: mini_" in out
+    assert "Most similar to reviews of 2 prompts, by mean_token: mini_" in out
     assert "(1 seed)" in out
 
 

@@ -35,7 +35,7 @@ def tuned(cache_dir: Path, tmp_path: Path, here: Callable[..., int]) -> Path:
 def test_targets_start_from_the_source_and_models_are_backbones(
     tuned: Path, cache_dir: Path, tmp_path: Path, here: Callable[..., int]
 ):
-    rows = results.read(tuned / "results.json")
+    rows = results.read_records(tuned / "results.json")
     assert [(row["method"], row["source"], row["target"]) for row in rows] == [
         ("model_tuning", None, "mini_sst2"),
         ("multi_task_model_tuning", "mini_sst2", "mini_cr"),
@@ -59,7 +59,7 @@ def test_prompts_are_tuned_on_a_model_after_each_number_of_steps_of_lm_adaptatio
     words = [word for word in words if "PROMPT_LENGTH" not in word and "TuneConfig" not in word]
     files = ["--gin_file=runs/lm_adaptation.gin", "--gin_file=models/t5_mini.gin"]
     assert here("train", *files, whole, *words) == 0
-    (row,) = results.read(tmp_path / "lm" / "results.json")
+    (row,) = results.read_records(tmp_path / "lm" / "results.json")
     assert (row["method"], row["metric"]) == ("model_tuning", "token_probability")
 
     kept = tmp_path / "lm" / "models" / "c4_prefix_lm.pretrained.seed0"
@@ -70,7 +70,7 @@ def test_prompts_are_tuned_on_a_model_after_each_number_of_steps_of_lm_adaptatio
     words = tiny(cache_dir, tmp_path / "prompts", SWEEP=sweep, **SHORT)
     assert here("train", "--gin_file=runs/train_mini.gin", *words) == 0
     backbones = {
-        results.read(tmp_path / "prompts" / point / "results.json")[0]["backbone"]
+        results.read_records(tmp_path / "prompts" / point / "results.json")[0]["backbone"]
         for point in sweep
     }
     assert backbones == {"t5_mini", "t5_mini.c4_prefix_lm.pretrained.seed0"}

@@ -84,7 +84,7 @@ def changed(prompt: Path, to: Path, **metadata: str | None) -> Path:
 
 
 def score(run: Path) -> float:
-    (row,) = results.read(run / "results.json")
+    (row,) = results.read_records(run / "results.json")
     return row["score"]
 
 

@@ -93,7 +93,7 @@ def check(run_dir: Path, tasks: Collection[str], *words: str) -> None:
         Setup__shape_count=1,
     )
     run("train", *words, *settings)
-    rows = results.read(run_dir / "results.json")
+    rows = results.read_records(run_dir / "results.json")
     assert {row["target"]: row["metric"] for row in rows} == {t: METRICS[t] for t in tasks}
     tested = {row["target"] for row in rows if row["split"] == "test"}
     assert tested == LABELLED_TESTS & set(tasks)

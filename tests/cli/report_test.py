@@ -10,7 +10,7 @@ import pytest
 from prompt_tuning.analysis import results
 from prompt_tuning.analysis.report.published import published
 from prompt_tuning.cli import gin_files
-from tests.analysis.made_up_rows import row, rows
+from tests.analysis.made_up_records import record, records
 from tests.cli.conftest import flags, run_listing_modules, tree
 
 TASKS = (
@@ -24,10 +24,10 @@ def runs(tmp_path: Path) -> Path:
     """Returns a directory with a run over many tasks, and a sweep over two prompt lengths."""
     top = tmp_path / "runs"
     scores = {task: [50.0 + i, 52.0 + i] for i, task in enumerate(TASKS)}
-    results.write(top / "all" / "results.json", rows(scores, backbone="t5_mini"))
+    results.write_records(top / "all" / "results.json", records(scores, backbone="t5_mini"))
     for length in (1, 20):
-        found = [row("snli", 40.0 + length, steps=9)]
-        results.write(top / "sweep" / f"prompt_length={length}" / "results.json", found)
+        found = [record("snli", 40.0 + length, steps=9)]
+        results.write_records(top / "sweep" / f"prompt_length={length}" / "results.json", found)
     return top
 
 

@@ -37,7 +37,7 @@ def transferred(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_results_have_every_run_and_their_summary(transferred: Path):
     content = json.loads((transferred / "results.json").read_text())
     assert set(content) == {"rows", "summary"}
-    rows = results.read(transferred / "results.json")
+    rows = results.read_records(transferred / "results.json")
     on_target = [row for row in rows if row["target"] == "mini_cr"]
     assert sorted((row["method"], row["init"], row["seed"]) for row in on_target) == sorted(
         (*start, seed) for start in STARTS for seed in (0, 1)

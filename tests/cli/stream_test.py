@@ -24,7 +24,7 @@ def run(data_dir: Path, cache_dir: Path, model_dir: Path, steps: int) -> None:
 
 def test_a_prompt_is_tuned_on_streamed_text(data_dir: Path, cache_dir: Path, tmp_path: Path):
     run(data_dir, cache_dir, tmp_path / "run", 40)
-    (row,) = results.read(tmp_path / "run" / "results.json")
+    (row,) = results.read_records(tmp_path / "run" / "results.json")
     assert (row["metric"], row["split"], row["target"]) == (
         "token_probability",
         "validation",

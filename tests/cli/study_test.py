@@ -43,7 +43,7 @@ def studied(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_way_of_transfer_has_its_results(studied: Path):
-    rows = results.read(studied / "results.json")
+    rows = results.read_records(studied / "results.json")
     on_target = [row for row in rows if row["target"] == "mini_cr"]
     counts: dict[str, int] = {}
     for row in on_target:
@@ -62,7 +62,7 @@ def test_every_way_of_transfer_has_its_results(studied: Path):
 
 def test_the_library_has_the_prompts_with_the_embeddings_they_are_found_by(studied: Path):
     library = Library(studied / "library")
-    rows = results.read(studied / "results.json")
+    rows = results.read_records(studied / "results.json")
     kept = [row for row in rows if row["target"] in (*TINY_STUDY["SOURCE_TASKS"], "mini_cr")]
     kept = [row for row in kept if row["method"] != "task_embedding"]
     assert len(library.entries()) == len(kept)

@@ -130,7 +130,7 @@ def test_every_point_leaves_a_run_and_the_summary_names_it(swept: Path):
     for point, length in (("length=2", 2), ("length=3", 3)):
         prompt = swept / point / "prompts" / "mini_sst2.class_labels.seed0" / "best.safetensors"
         assert files.load(prompt).array.shape == (length, 64)
-        (row,) = results.read(swept / point / "results.json")
+        (row,) = results.read_records(swept / point / "results.json")
         assert point in summary and f"{row['score']:.1f}" in summary
 
 
@@ -157,7 +157,7 @@ def test_a_point_whose_settings_changed_is_run_again(tmp_path: Path):
         def call(config: Config) -> None:
             (point,) = (point for point in swept if point.config is config)
             (tmp_path / point.name).mkdir(exist_ok=True)
-            results.write(tmp_path / point.name / "results.json", [])
+            results.write_records(tmp_path / point.name / "results.json", [])
             ran.append(point.name)
 
         sweep.run_points(swept, lambda config: lambda: call(config), tmp_path, Console(quiet=True))

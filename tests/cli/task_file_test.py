@@ -52,7 +52,7 @@ def _run(*words: str) -> None:
 
 
 def test_a_file_alone_is_enough_to_train(own: Path):
-    (row,) = results.read(own / "runs/reviews.train/results.json")
+    (row,) = results.read_records(own / "runs/reviews.train/results.json")
     assert (row["target"], row["metric"], row["split"]) == ("reviews", "accuracy", "test")
     assert [step for step, _ in row["curve"]] == [0, 20, 40]
     assert sorted(prompts(own / "runs/reviews.train")) == [
@@ -153,8 +153,8 @@ def test_other_commands_know_the_task(
     prompt = own / "runs/reviews.train/prompts" / ROW / "best.safetensors"
     given = flags(PROMPT_FILES=str(prompt), MODEL_DIR=str(tmp_path / "run"), SPLIT="validation")
     assert here("eval", *words, *given) == 0
-    (row,) = results.read(tmp_path / "run/results.json")
-    (trained,) = results.read(own / "runs/reviews.train/results.json")
+    (row,) = results.read_records(tmp_path / "run/results.json")
+    (trained,) = results.read_records(own / "runs/reviews.train/results.json")
     curve = dict(trained["curve"])
     assert (row["target"], row["split"]) == ("reviews", "validation")
     assert row["score"] == curve[trained["step"]]
@@ -180,7 +180,9 @@ def test_a_file_is_a_target_of_soft_prompt_transfer(
     words = ["--gin.SpotPlan.baselines=(@ClassLabels(),)", *words]
     words = [w for w in words if "TRAIN_STEPS" not in w and "EVAL_PERIOD" not in w]
     assert here("spot", "--gin_file=runs/spot_mini.gin", *words) == 0
-    rows = [r for r in results.read(tmp_path / "run/results.json") if r["target"] == "reviews"]
+    rows = [
+        r for r in results.read_records(tmp_path / "run/results.json") if r["target"] == "reviews"
+    ]
     assert sorted((row["method"], row["init"]) for row in rows) == [
         ("prompt_tuning", "class_labels"),
         ("spot", "file"),
@@ -191,7 +193,7 @@ def test_a_file_is_a_target_of_soft_prompt_transfer(
     ("content", "bindings", "message"),
     [
         ("text,label\na,x\nb,y,z\n", {}, "reviews.csv:3: 3 columns where the header names 2 (text"),
-        ("text,label\na,x\n,y\n", {}, "reviews.csv:3: 'text' is empty; mend or remove it"),
+        ("text,label\na,x\n,y\n", {}, "reviews.csv:3: 'text' is empty; fix or remove it"),
         (REVIEWS_CSV, {"TASK_FILE": "review.csv"}, "review.csv: cannot read it (No such file"),
         (REVIEWS_CSV, {"TaskFile.lable": "x"}, "TaskFile has no parameter 'lable' (did you mean l"),
         (REVIEWS_CSV, {"TaskFile.label": "lable"}, "no column 'lable' (TaskFile.label) (did you"),
@@ -242,7 +244,7 @@ def test_real_reviews_are_a_task(
     }
     words = tiny(cache_dir, tmp_path / "run", **settings)
     assert here("train", "--gin_file=runs/task_file.gin", *words) == 0
-    (row,) = results.read(tmp_path / "run/results.json")
+    (row,) = results.read_records(tmp_path / "run/results.json")
     assert (row["target"], row["split"]) == ("customer_reviews", "validation")
     out = capsys.readouterr().out
     assert "3,100 examples (3,000 train, 100 validation)" in out

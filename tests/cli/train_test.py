@@ -20,7 +20,7 @@ def test_a_run_leaves_prompts_scores_and_its_configuration(trained: Path):
     assert sorted(prompts(trained)) == sorted(
         f"prompts/{row}/{name}.safetensors" for row in ROWS for name in ("best", "last", "step_3")
     )
-    rows = results.read(trained / "results.json")
+    rows = results.read_records(trained / "results.json")
     assert [(row["target"], row["init"], row["steps"]) for row in rows] == [
         ("mini_sst2", "class_labels", 160),
         ("mini_cr", "class_labels", 160),
@@ -139,5 +139,5 @@ def test_targets_with_a_prefix_are_learned_and_answered_without_it(
         LEARNING_RATE=0.1,
     )
     assert here("train", "--gin_file=runs/train_mini.gin", *words) == 0
-    (row,) = results.read(tmp_path / "run" / "results.json")
+    (row,) = results.read_records(tmp_path / "run" / "results.json")
     assert row["score"] > 60, row["curve"]

@@ -10,7 +10,7 @@ import prompt_tuning.data.tasks  # registers them
 from prompt_tuning.data.datasets.catalog import MIXTURES
 from prompt_tuning.data.datasets.dataset import UNPREFIXED
 from prompt_tuning.data.vocabulary import Vocabulary
-from prompt_tuning.mini.suite import SUITE
+from prompt_tuning.mini.examples import draw_examples
 
 
 def check_agreement(path, extra_ids, texts):
@@ -26,7 +26,7 @@ def check_agreement(path, extra_ids, texts):
 
 
 def test_vocabulary_agrees_with_seqio_on_the_mini_model():
-    texts = [row["inputs"] for row in SUITE["mini_qqp"].examples("test")[:20]]
+    texts = [example["inputs"] for example in draw_examples("mini_qqp", "test")[:20]]
     path = Path(prompt_tuning.__file__).parent / "mini" / "t5_mini" / "sentencepiece.model"
     check_agreement(path, 16, [*texts, "", "Zürich <extra_id_1> ??", "naïve café 東京"])
 

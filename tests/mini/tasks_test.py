@@ -6,6 +6,7 @@ import seqio
 import prompt_tuning.mini.tasks  # noqa: F401 (registers them)
 from prompt_tuning.data.declarations import CAP
 from prompt_tuning.data.tasks import proportional_rate
+from prompt_tuning.mini.examples import draw_examples
 from prompt_tuning.mini.suite import SOURCES, SUITE
 
 
@@ -30,9 +31,9 @@ def test_examples_end_in_eos_even_when_cut():
 @pytest.mark.parametrize("name", ["mini_cb", "mini_squad"])
 def test_a_seqio_evaluator_can_score(name):
     task = seqio.TaskRegistry.get(name)
-    rows = SUITE[name].examples("test")
-    targets = [task.postprocess_fn(row["targets"], example=row, is_target=True) for row in rows]
-    wrong = [task.postprocess_fn("none of them", example=row, is_target=False) for row in rows]
+    examples = draw_examples(name, "test")
+    targets = [task.postprocess_fn(e["targets"], example=e, is_target=True) for e in examples]
+    wrong = [task.postprocess_fn("none of them", example=e, is_target=False) for e in examples]
     (metric,) = task.predict_metric_fns
     assert set(metric(targets, targets).values()) == {100.0}
     assert set(metric(targets, wrong).values()) == {0.0}

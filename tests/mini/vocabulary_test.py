@@ -7,6 +7,7 @@ import sentencepiece
 
 import prompt_tuning
 from prompt_tuning.mini import vocabulary
+from prompt_tuning.mini.examples import draw_examples
 from prompt_tuning.mini.suite import SUITE
 
 SHIPPED = Path(prompt_tuning.__file__).parent / "mini" / "t5_mini" / "sentencepiece.model"
@@ -18,20 +19,21 @@ def model():
 
 
 def test_the_shipped_model_is_what_the_code_builds(tmp_path):
-    vocabulary.build(tmp_path / "sentencepiece.model")
+    vocabulary.write_model(tmp_path / "sentencepiece.model")
     assert (tmp_path / "sentencepiece.model").read_bytes() == SHIPPED.read_bytes()
 
 
 def test_special_ids_are_those_of_t5(model):
     assert (model.pad_id(), model.eos_id(), model.unk_id(), model.bos_id()) == (0, 1, 2, -1)
-    assert vocabulary.rows(SHIPPED) == 1096
+    assert vocabulary.vocabulary_size(SHIPPED) == 1096
 
 
 @pytest.mark.parametrize("name", SUITE)
 def test_every_word_of_a_task_is_one_piece(model, name):
     ids = vocabulary.word_ids(SHIPPED)
-    for row in SUITE[name].examples("validation"):
-        assert model.encode(row["inputs"]) == [ids[word] for word in str(row["inputs"]).split()]
+    for example in draw_examples(name, "validation"):
+        inputs = str(example["inputs"])
+        assert model.encode(inputs) == [ids[word] for word in inputs.split()]
 
 
 def test_real_text_is_spelt_without_unknown_pieces(model):

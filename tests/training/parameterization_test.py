@@ -19,7 +19,7 @@ from prompt_tuning.prompts import files
 from prompt_tuning.prompts.bank import Bank, PromptBank
 from prompt_tuning.prompts.initializers import FromRow
 from prompt_tuning.prompts.placement import prefix
-from prompt_tuning.training import loop
+from prompt_tuning.training import loop, partitioning
 from prompt_tuning.training.config import TuneConfig
 from prompt_tuning.training.step import RowState, init_state
 from prompt_tuning.types import Array
@@ -108,8 +108,15 @@ class PerTask(Parameterization):
         return trainable.mean(axis=0)
 
 
+@pytest.fixture(autouse=True)
+def _one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trains on one device: programs are compiled once for each."""
+    layouts = partitioning.layouts()[:1]
+    monkeypatch.setattr(partitioning, "layouts", lambda: layouts)
+
+
 def _settings(parameterization: Parameterization, **changes: Any) -> TuneConfig:
-    return toy.config(parameterization=parameterization, **changes)
+    return toy.config(parameterization=parameterization, slots=2, **changes)
 
 
 ROWS = [
@@ -127,8 +134,8 @@ def _kept(folder: Path, row: str, name: str) -> np.ndarray:
 def test_it_trains_and_resumes_to_the_last_bit(tmp_path: Path, parameterization: Parameterization):
     whole = toy.train(ROWS, tmp_path / "whole", _settings(parameterization))
     killed = tmp_path / "killed"
-    kill(lambda: toy.train(ROWS, killed, _settings(parameterization, slots=2)), turns=8)
-    resumed = toy.train(ROWS, killed, _settings(parameterization, slots=2))
+    kill(lambda: toy.train(ROWS, killed, _settings(parameterization)), turns=8)
+    resumed = toy.train(ROWS, killed, _settings(parameterization))
     for one, other in zip(whole, resumed, strict=True):
         assert one.curve == other.curve and one.score == other.score
         name = one.row["name"]

@@ -91,14 +91,14 @@ def _largest_difference(together: list[RowState], alone: list[RowState]) -> floa
     return max(differences)
 
 
-@pytest.mark.parametrize(("count", "dropout_rate"), [(1, 0.0), (3, 0.0), (8, 0.0), (3, 0.1)])
+@pytest.mark.parametrize(("count", "dropout_rate"), [(3, 0.0), (8, 0.0), (3, 0.1)])
 def test_a_row_of_a_bank_equals_the_row_alone_after_one_step(count: int, dropout_rate: float):
     config = _config(dropout_rate=dropout_rate)
     together, alone = _together_and_alone(count, 1, "float32", config)
     assert _largest_difference(together, alone) < 1e-6
 
 
-@pytest.mark.parametrize("count", [1, 3, 8])
+@pytest.mark.parametrize("count", [3, 8])
 def test_a_row_of_a_bank_equals_the_row_alone_after_five_steps_in_float64(count: int):
     with jax.enable_x64(True):
         together, alone = _together_and_alone(count, 5, "float64", _config())

@@ -1,4 +1,4 @@
-"""A table of results by task, whatever the method."""
+"""The table of results by task, for any method."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,38 +6,31 @@ from pathlib import Path
 import rich.console
 
 from prompt_tuning.analysis.report.published import published_score
-from prompt_tuning.analysis.report.result_groups import (
-    Run,
-    Setting,
-    differing,
-    from_row,
-    task_score,
-)
-from prompt_tuning.analysis.statistics import Row
+from prompt_tuning.analysis.report.result_groups import Result, differing, result_of, task_score
+from prompt_tuning.analysis.statistics import Record, group_by
 from prompt_tuning.analysis.table import Cell, Column, Line, Score, Table, rendered
 from prompt_tuning.data.datasets.dataset import UNPREFIXED
 
 
-def summary_table(rows: Sequence[Row], title: str) -> rich.console.Group:
-    """Returns the table of a run's own rows, for the terminal."""
-    # A terminal is narrow: what all lines share is said once, below.
-    return rendered(task_table([from_row(row, (), Path()) for row in rows], title, ()))
+def summary_table(records: Sequence[Record], title: str) -> rich.console.Group:
+    """Returns the table of a run's own records, for the console."""
+    # A terminal is narrow, so everything that the lines share goes below the table.
+    results = [result_of(record, (), Path()) for record in records]
+    return rendered(task_table(results, title, ()))
 
 
-def task_table(runs: Sequence[Run], title: str, always: Sequence[str]) -> Table:
+def task_table(results: Sequence[Result], title: str, always: Sequence[str]) -> Table:
     """Returns a line for each task and setting: mean and deviation over seeds, 0-100.
 
     Args:
-        runs: What to show.
-        title: What they are.
+        results: The results to show.
+        title: Title of the table.
         always: Headings of settings that have a column whether or not they differ.
     """
-    groups: dict[tuple[str, str, Setting], list[Run]] = {}
-    for run in runs:
-        groups.setdefault((run.task, run.metric, run.setting), []).append(run)
-    # Whether inputs begin with T5's prefix is told by the name of the task.
+    groups = group_by(results, lambda result: (result.task, result.metric, result.setting))
+    # The name of the task already tells prefixed from unprefixed inputs.
     headings, shared = differing([setting for _, _, setting in groups], (*always, "inputs"))
-    headings = [name for name in headings if name != "inputs"]
+    headings.remove("inputs")
     lines = []
     for (task, metric, setting), group in groups.items():
         described = setting.described()

@@ -13,7 +13,7 @@ from prompt_tuning.analysis.report.published import (
     published_score,
 )
 from prompt_tuning.analysis.report.result_groups import (
-    Run,
+    Result,
     Setting,
     average,
     by_setting,
@@ -26,7 +26,7 @@ from prompt_tuning.analysis.table import Cell, Column, Line, Score, Table
 
 @dataclasses.dataclass(frozen=True)
 class Benchmark:
-    """A benchmark's name in results and in tables, and its tasks with their headings."""
+    """A benchmark: its name, its title in tables, and its tasks with their headings."""
 
     name: str
     title: str
@@ -47,7 +47,7 @@ GLUE = Benchmark(
         "glue_rte": "RTE",
     },
 )
-"""Without WNLI, as T5 and SPoT count it."""
+"""GLUE without WNLI, as in T5 and SPoT."""
 
 SUPER_GLUE = Benchmark(
     "super_glue",
@@ -66,57 +66,56 @@ SUPER_GLUE = Benchmark(
 
 _PAPER_MODEL = "T5 1.1 LM-adapted"
 _NOTE = (
-    "Scores 0-100, the mean of a task's metrics: mean ± standard deviation over seeds; in brackets "
-    "the published one, where the papers give it for the same model, method, source, steps and "
-    "inputs. An average is over the seeds that have every task."
+    "Scores 0-100, the mean of a task's metrics, as mean ± standard deviation over seeds; in "
+    "brackets the published score for the same model, method, source, steps and inputs. An average "
+    "is over the seeds that have every task."
 )
 
 
-def benchmark_table(runs: Sequence[Run], benchmark: Benchmark) -> Table | None:
+def benchmark_table(results: Sequence[Result], benchmark: Benchmark) -> Table | None:
     """Returns a line for each setting, a column for each task and their average.
 
-    Returns None where no run is of the benchmark.
+    Returns None where no result is on the benchmark.
     """
-    of_benchmark = [run for run in runs if run.task in benchmark.tasks]
-    if not of_benchmark:
+    on_benchmark = [result for result in results if result.task in benchmark.tasks]
+    if not on_benchmark:
         return None
     tasks = tuple(benchmark.tasks)
     scores: dict[Setting, list[Score]] = {}
-    for setting, group in by_setting(of_benchmark).items():
+    for setting, group in by_setting(on_benchmark).items():
         ours = [*(task_score(group, task) for task in tasks), average(group, tasks)]
         theirs = [published_score(setting, name) for name in (*tasks, benchmark.name)]
         scores[setting] = [Score(*pair) for pair in zip(ours, theirs, strict=True)]
     return _table(scores, [*benchmark.tasks.values(), "average"], benchmark.title)
 
 
-def source_table(runs: Sequence[Run]) -> Table | None:
+def source_table(results: Sequence[Result]) -> Table | None:
     """Returns GLUE and SuperGLUE averages by source of the prompt (Vu et al. 2022, Table 1).
 
-    Published lines that no run repeats stand below ours. Returns None where no benchmark is whole.
+    Published lines that no result reproduces come last. Returns None without a complete benchmark.
     """
     both = (GLUE, SUPER_GLUE)
-    ours = _averages(runs, both)
+    ours = _averages(results, both)
     if not ours:
         return None
     scores: dict[Setting, list[Score]] = {}
     paper = [line for line in published() if line.table == "spot_table1"]
-    repeated = [line for line in paper if any(line.matches(setting) for setting in ours)]
     for setting, means in ours.items():
         theirs = next((line.scores for line in paper if line.matches(setting)), {})
         scores[setting] = [Score(means.get(b.name), theirs.get(b.name)) for b in both]
     for line in paper:
-        if line not in repeated:
+        if not any(line.matches(setting) for setting in ours):
             scores[_setting_of(line)] = [Score(None, line.scores[b.name]) for b in both]
     return _table(scores, [b.title for b in both], "GLUE and SuperGLUE by source of the prompt")
 
 
-def size_table(runs: Sequence[Run]) -> Table | None:
+def size_table(results: Sequence[Result]) -> Table | None:
     """Returns SuperGLUE averages by method and size of the model (Vu et al. 2022, Table 4).
 
-    Columns are the published sizes, and our other models. Published lines that no run repeats stand
-    below ours. Returns None where no run has all of SuperGLUE.
+    The columns are our other models, then the published sizes. Published lines that no result
+    reproduces come last. Returns None where no result has all of SuperGLUE.
     """
-    lines, models = _size_lines(runs)
+    lines, models = _size_lines(results)
     if not any(score.ours for by_model in lines.values() for score in by_model.values()):
         return None
     scores = {
@@ -126,9 +125,9 @@ def size_table(runs: Sequence[Run]) -> Table | None:
     return _table(scores, models, "SuperGLUE by size of the model")
 
 
-def size_chart(runs: Sequence[Run], path: Path) -> None:
-    """Draws the lines of `size_table`, ours and the published ones (Figure 1 of the paper)."""
-    lines, models = _size_lines(runs)
+def size_chart(results: Sequence[Result], path: Path) -> None:
+    """Draws the lines of `size_table`, ours and the published ones (Vu et al. 2022, Figure 1)."""
+    lines, models = _size_lines(results)
     headings, _ = differing(list(lines))
     series = []
     for setting, by_model in lines.items():
@@ -146,11 +145,11 @@ def size_chart(runs: Sequence[Run], path: Path) -> None:
 
 
 def _averages(
-    runs: Sequence[Run], benchmarks: Sequence[Benchmark]
+    results: Sequence[Result], benchmarks: Sequence[Benchmark]
 ) -> dict[Setting, dict[str, Spread]]:
-    """Returns, by setting, the average of each benchmark that some seed has whole."""
+    """Returns, by setting, the average of each benchmark that some seed has completely."""
     averages: dict[Setting, dict[str, Spread]] = {}
-    for setting, group in by_setting(runs).items():
+    for setting, group in by_setting(results).items():
         for benchmark in benchmarks:
             mean = average(group, tuple(benchmark.tasks))
             if mean is not None:
@@ -159,7 +158,7 @@ def _averages(
 
 
 def _setting_of(line: Published) -> Setting:
-    """Returns the setting that stands for a published line; what the paper leaves open is empty."""
+    """Returns the setting of a published line; fields the paper leaves open are empty."""
     sized = line.table == "spot_table1"
     return Setting(
         backbone=f"{_PAPER_MODEL} {line.size}" if sized else "",
@@ -172,7 +171,7 @@ def _setting_of(line: Published) -> Setting:
 
 
 def _table(scores: Mapping[Setting, Sequence[Score]], names: Sequence[str], title: str) -> Table:
-    """Returns a line for each setting: what tells it from the others, then its scores."""
+    """Returns a line for each setting: the cells that tell it apart, then its scores."""
     headings, shared = differing(list(scores))
     lines = []
     for setting, of_setting in scores.items():
@@ -183,28 +182,28 @@ def _table(scores: Mapping[Setting, Sequence[Score]], names: Sequence[str], titl
     return Table(columns, lines, title, f"{shared} {_NOTE}".strip())
 
 
-def _size_lines(runs: Sequence[Run]) -> tuple[dict[Setting, dict[str, Score]], list[str]]:
-    """Returns, by setting (with no backbone), the SuperGLUE score of each model; and the models.
+def _size_lines(results: Sequence[Result]) -> tuple[dict[Setting, dict[str, Score]], list[str]]:
+    """Returns the SuperGLUE score of each model by setting (without backbone), and the models.
 
-    A model is one of `SIZES` for T5 1.1 LM-adapted, and has its own name otherwise.
+    T5 1.1 LM-adapted goes by its size, one of `SIZES`; any other model by its own name.
     """
     paper = [line for line in published() if line.table == "spot_table4"]
     lines: dict[Setting, dict[str, Score]] = {}
-    repeated: list[Published] = []
-    for setting, means in _averages(runs, (SUPER_GLUE,)).items():
-        anywhere = dataclasses.replace(setting, backbone="")
-        if anywhere not in lines:
-            same = [line for line in paper if line.matches_method(anywhere)]
-            repeated += same
-            lines[anywhere] = {x.size: Score(None, x.scores[SUPER_GLUE.name]) for x in same}
-        scores = lines[anywhere]
+    reproduced: list[Published] = []
+    for setting, means in _averages(results, (SUPER_GLUE,)).items():
+        any_model = dataclasses.replace(setting, backbone="")
+        if any_model not in lines:
+            same = [line for line in paper if line.matches_method(any_model)]
+            reproduced += same
+            lines[any_model] = {x.size: Score(None, x.scores[SUPER_GLUE.name]) for x in same}
+        scores = lines[any_model]
         model = adapted_size(setting.backbone) or setting.backbone
         if model in scores and scores[model].ours is not None:
             model = setting.backbone  # The same weights under two names.
-        figure = scores.get(model, Score(None)).published
-        scores[model] = Score(means[SUPER_GLUE.name], figure)
+        published_mean = scores.get(model, Score(None)).published
+        scores[model] = Score(means[SUPER_GLUE.name], published_mean)
     for line in paper:
-        if line not in repeated:
+        if line not in reproduced:
             scores = lines.setdefault(_setting_of(line), {})
             scores[line.size] = Score(None, line.scores[SUPER_GLUE.name])
     others = {model for scores in lines.values() for model in scores} - set(SIZES)

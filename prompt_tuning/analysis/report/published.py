@@ -1,4 +1,4 @@
-"""What the papers publish, matched to settings of our own runs."""
+"""Published scores, matched to the settings of our own results."""
 
 import csv
 import dataclasses
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from prompt_tuning.analysis.report.result_groups import Setting
-from prompt_tuning.analysis.statistics import Spread
+from prompt_tuning.analysis.statistics import group_by
 
 SIZES = ("small", "base", "large", "xl", "xxl")
 """Sizes of T5 1.1, LM-adapted for 100,000 steps: the frozen model of Lester et al. and SPoT."""
@@ -22,11 +22,11 @@ class Published:
     """One line of a published table.
 
     Attributes:
-        table: The file under `published/`.
-        size: Which of `SIZES` is prompted.
-        method: As in `results.json`.
-        source: The source of the prompt; None does not matter.
-        steps: Steps of training; None does not matter.
+        table: Name of the CSV file under `published/`.
+        size: The prompted model, one of `SIZES`.
+        method: The method, as in `results.json`.
+        source: Source of the prompt; None matches any.
+        steps: Training steps; None matches any.
         prefixed: Whether inputs begin with T5's task prefix.
         scores: By task, or `glue` and `super_glue` for averages.
     """
@@ -40,11 +40,14 @@ class Published:
     scores: Mapping[str, float]
 
     def matches(self, setting: Setting) -> bool:
-        """Returns whether runs of `setting` repeat this line."""
+        """Returns whether results in `setting` reproduce this line."""
         return adapted_size(setting.backbone) == self.size and self.matches_method(setting)
 
     def matches_method(self, setting: Setting) -> bool:
-        """Returns whether runs of `setting` repeat it on any model; points of a sweep never do."""
+        """Returns whether `setting` reproduces this line, but for the model.
+
+        A point of a sweep never does.
+        """
         return (
             not setting.points
             and setting.method == self.method
@@ -56,7 +59,7 @@ class Published:
 
 
 def published_score(setting: Setting, name: str) -> float | None:
-    """Returns the score published for a task or an average, None where there is none."""
+    """Returns the score published for a task or an average; None where there is none."""
     for line in published():
         if name in line.scores and line.matches(setting):
             return line.scores[name]
@@ -76,82 +79,75 @@ def adapted_size(backbone: str) -> str | None:
 
 @functools.cache
 def published() -> tuple[Published, ...]:
-    """Returns every published line that is carried here."""
+    """Returns the lines of all published tables in the package, but Table 3 of Vu et al. 2022."""
     return (*_spot_by_source(), *_spot_by_size(), *_lester())
 
 
 @dataclasses.dataclass(frozen=True)
 class PublishedRetrieval:
-    """What a way to use 48 source prompts gives on 10 targets (Vu et al. 2022, Table 3).
+    """Published scores of one method of retrieval (Vu et al. 2022, Table 3).
+
+    Means over 10 targets, from 48 source prompts.
 
     Attributes:
-        average: The mean score over targets.
-        absolute: Its change from prompt tuning without transfer; None for that itself.
-        relative: The relative error reduction in percent; None likewise.
+        average: Score, 0-100.
+        absolute: Change from prompt tuning without transfer, in points; None for that baseline.
+        relative: Relative error reduction, in percent; None for the baseline.
     """
 
-    average: Spread
-    absolute: Spread | None
-    relative: Spread | None
+    average: float
+    absolute: float | None
+    relative: float | None
 
 
 def published_retrieval(
     method: str, similarity: str | None, k: int | None
 ) -> PublishedRetrieval | None:
-    """Returns the published line of a method of `retrieval.retrievals`, None where there is none.
+    """Returns the published scores of a method of `retrieval.retrievals`; None where absent.
 
-    The paper does not say which similarity its methods with training of their own retrieve by.
+    The paper does not say which similarity its trained methods retrieve by.
     """
-    for row in _rows("spot_table3"):
-        same = row["method"] == method and row["similarity"] in ("", similarity)
-        if same and (k is None or row["k"] == str(k)):
-            average, absolute, relative = (
-                Spread(float(row[name]), float(row[f"{short}_std"]), 3) if row[name] else None
-                for name, short in (
-                    ("average", "average"),
-                    ("absolute_change", "absolute"),
-                    ("relative_change", "relative"),
-                )
+    for line in _read_table("spot_table3"):
+        same = line["method"] == method and line["similarity"] in ("", similarity)
+        if same and (k is None or line["k"] == str(k)):
+            absolute, relative = (
+                float(line[name]) if line[name] else None
+                for name in ("absolute_change", "relative_change")
             )
-            assert average
-            return PublishedRetrieval(average, absolute, relative)
+            return PublishedRetrieval(float(line["average"]), absolute, relative)
     return None
 
 
 def _spot_by_source() -> Iterator[Published]:
-    for row in _rows("spot_table1"):
+    for line in _read_table("spot_table1"):
         yield Published(
             table="spot_table1",
             size="base",
-            method=row["method"],
-            source=row["source"] or None,
-            steps=int(row["steps"]),
+            method=line["method"],
+            source=line["source"] or None,
+            steps=int(line["steps"]),
             prefixed=True,
-            scores={name: float(row[name]) for name in ("glue", "super_glue")},
+            scores={name: float(line[name]) for name in ("glue", "super_glue")},
         )
 
 
 def _spot_by_size() -> Iterator[Published]:
-    for row in _rows("spot_table4"):
+    for line in _read_table("spot_table4"):
         for size in SIZES:
             yield Published(
                 table="spot_table4",
                 size=size,
-                method=row["method"],
-                source=row["source"] or None,
-                steps=int(row["steps"]) if row["steps"] else None,
+                method=line["method"],
+                source=line["source"] or None,
+                steps=int(line["steps"]) if line["steps"] else None,
                 prefixed=True,
-                scores={"super_glue": float(row[size])},
+                scores={"super_glue": float(line[size])},
             )
 
 
 def _lester() -> Iterator[Published]:
-    rows = _rows("lester_prompts")
-    for size in dict.fromkeys(row["size"] for row in rows):
-        metrics: dict[str, list[float]] = {}
-        for row in rows:
-            if row["size"] == size:
-                metrics.setdefault(row["task"], []).append(float(row["score"]))
+    for size, of_size in group_by(_read_table("lester_prompts"), lambda x: x["size"]).items():
+        by_task = group_by(of_size, lambda line: line["task"])
         yield Published(
             table="lester_prompts",
             size=size,
@@ -159,10 +155,14 @@ def _lester() -> Iterator[Published]:
             source=None,
             steps=30_000,
             prefixed=False,
-            scores={task: float(np.mean(values)) for task, values in metrics.items()},
+            # The mean of a task's metrics.
+            scores={
+                task: float(np.mean([float(line["score"]) for line in lines]))
+                for task, lines in by_task.items()
+            },
         )
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def _read_table(name: str) -> list[dict[str, str]]:
     with (_FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

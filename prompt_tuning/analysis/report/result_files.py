@@ -6,29 +6,30 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from prompt_tuning.analysis import results
-from prompt_tuning.analysis.report.result_groups import Run, Setting, from_row
+from prompt_tuning.analysis.report.result_groups import Result, Setting, by_setting, result_of
+from prompt_tuning.analysis.results import read_records
 from prompt_tuning.types import UserError
 
 _AFTER_A_SOURCE = ("spot", "multi_task_model_tuning")
 
 
-def read_runs(directories: Sequence[str | Path]) -> list[Run]:
+def read_results(directories: Sequence[str | Path]) -> list[Result]:
     """Reads every `results.json` in and below run directories.
 
-    A directory named `NAME=VALUE` is a point of a sweep; the setting of its runs has the point
-    unless the rest of the setting tells it. A row found again with the same score is counted once.
+    A directory named `NAME=VALUE` is a point of a sweep. The point becomes part of the setting of
+    its results unless the rest of the setting already implies it. Results that several files repeat
+    with the same score count once.
 
     Raises:
-        UserError: A directory is missing or has no results, a file is damaged, or two rows of one
-            setting, task and seed have different scores.
+        UserError: A directory is missing or has no results, a file is damaged, or two records of
+            one setting, task and seed have different scores.
     """
-    runs = [
-        run
+    results = [
+        result
         for file, points in _results_files(directories).items()
-        for run in _with_sources([from_row(row, points, file) for row in results.read(file)])
+        for result in _mark_sources([result_of(r, points, file) for r in read_records(file)])
     ]
-    for one, other in _conflicts(runs):
+    for one, other in _conflicts(results):
         what = f"{one.task} by {one.setting.method} with seed {one.seed}"
         if one.file == other.file:
             raise UserError(
@@ -41,64 +42,64 @@ def read_runs(directories: Sequence[str | Path]) -> list[Run]:
             "tells them apart; leave one of them out of REPORT_DIRS, or name their directories "
             "NAME=VALUE for what differs"
         )
-    for name in dict.fromkeys(name for run in runs for name, _ in run.points):
-        runs = _simplified(runs, name)
-    return list({run.identity: run for run in reversed(runs)}.values())[::-1]
+    for name in dict.fromkeys(name for result in results for name, _ in result.points):
+        results = _drop_implied_point(results, name)
+    return list({result.identity: result for result in reversed(results)}.values())[::-1]
 
 
-def _with_sources(runs: Sequence[Run]) -> list[Run]:
-    """Returns the runs of a file, with those marked that others start from.
+def _mark_sources(results: Sequence[Result]) -> list[Result]:
+    """Returns the results of a file, marking those that only tuned source prompts.
 
-    They are the runs of a setting all of whose tasks are sources of others, unless it has the tasks
-    of all those others: then it is what they are compared with.
+    A setting only tuned source prompts if every task of it is the source of a transfer, and some
+    target of transfer is not among its tasks. Otherwise it is a baseline.
     """
-    after = [run for run in runs if run.setting.method in _AFTER_A_SOURCE]
-    sources, targets = {run.setting.source for run in after}, {run.task for run in after}
-    tasks: dict[Setting, set[str]] = {}
-    for run in runs:
-        tasks.setdefault(run.setting, set()).add(run.task)
+    transfers = [r for r in results if r.setting.method in _AFTER_A_SOURCE]
+    sources, targets = {r.setting.source for r in transfers}, {r.task for r in transfers}
+    tasks = {setting: {r.task for r in group} for setting, group in by_setting(results).items()}
     marked = []
-    for run in runs:
-        setting = run.setting
+    for result in results:
+        setting = result.setting
         of_sources = tasks[setting] <= sources and not targets <= tasks[setting]
         if setting.source is None and of_sources:
             method = f"{setting.method} (source)"
             setting = dataclasses.replace(setting, method=method, points=())
-            run = dataclasses.replace(run, setting=setting, is_source=True)
-        marked.append(run)
+            result = dataclasses.replace(result, setting=setting, is_source=True)
+        marked.append(result)
     return marked
 
 
-def _conflicts(runs: Sequence[Run]) -> Iterator[tuple[Run, Run]]:
-    """Yields runs of one identity with different scores."""
-    known: dict[Any, Run] = {}
-    for run in runs:
-        first = known.setdefault(run.identity, run)
-        if first.score != run.score:
-            yield first, run
+def _conflicts(results: Sequence[Result]) -> Iterator[tuple[Result, Result]]:
+    """Yields pairs of results with one identity and different scores."""
+    known: dict[Any, Result] = {}
+    for result in results:
+        first = known.setdefault(result.identity, result)
+        if first.score != result.score:
+            yield first, result
 
 
-def _simplified(runs: Sequence[Run], name: str) -> list[Run]:
-    """Returns the runs without their point `name` where the rest of the setting tells it anyway."""
-    simpler = [_without_point(run, name) for run in runs]
-    values: dict[Setting, set[str]] = {}
-    for run in simpler:
-        values.setdefault(run.setting, set()).update(v for n, v in run.points if n == name)
+def _drop_implied_point(results: Sequence[Result], name: str) -> list[Result]:
+    """Drops the sweep point `name` from settings that are told apart without it."""
+    simpler = [_without_point(result, name) for result in results]
+    values: dict[Setting, set[str]] = {
+        setting: {value for r in group for n, value in r.points if n == name}
+        for setting, group in by_setting(simpler).items()
+    }
     several = len(set().union(*values.values())) > 1
     unclear = {setting for setting, points in values.items() if len(points) > 1 or not several}
-    unclear |= {run.setting for run, _ in _conflicts(simpler)}
+    unclear |= {result.setting for result, _ in _conflicts(simpler)}
     return [
-        run if other.setting in unclear else other for run, other in zip(runs, simpler, strict=True)
+        result if without.setting in unclear else without
+        for result, without in zip(results, simpler, strict=True)
     ]
 
 
-def _without_point(run: Run, name: str) -> Run:
-    points = tuple(point for point in run.setting.points if point[0] != name)
-    return dataclasses.replace(run, setting=dataclasses.replace(run.setting, points=points))
+def _without_point(result: Result, name: str) -> Result:
+    points = tuple(point for point in result.setting.points if point[0] != name)
+    return dataclasses.replace(result, setting=dataclasses.replace(result.setting, points=points))
 
 
 def _results_files(directories: Sequence[str | Path]) -> dict[Path, tuple[tuple[str, str], ...]]:
-    """Returns each results file once, with the points that the names of its directories give."""
+    """Returns each results file once, with the sweep points in the names of its directories."""
     points_of: dict[Path, tuple[tuple[str, str], ...]] = {}
     for directory in directories:
         top = Path(directory).expanduser()

@@ -1,27 +1,27 @@
-"""Rows of results by the setting they were run in, and their means over seeds and tasks."""
+"""Results and the settings they were obtained in, with means over seeds and tasks."""
 
 import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from prompt_tuning.analysis.statistics import Row, Spread, spread
+from prompt_tuning.analysis.statistics import Record, Spread, group_by, spread
 from prompt_tuning.data.datasets.dataset import UNPREFIXED
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What the rows on one line of a table share: all but the task and the seed.
+    """Everything the results on one line of a table share: all but the task and the seed.
 
     Attributes:
         backbone: Name of the pretrained model.
-        method: The row's method.
-        source: Task the prompt comes from, None for none but the row's own.
-        init: How the prompt began.
-        steps: Steps of training.
-        split: The split that is scored.
+        method: The method, as in `results.json`.
+        source: Task the prompt comes from; None where it was tuned on the scored task itself.
+        init: Initialization of the prompt.
+        steps: Training steps.
+        split: The scored split.
         prefixed: Whether inputs begin with T5's task prefix.
-        points: Name and value of each sweep the row is a point of.
+        points: Name and value of each sweep point the setting belongs to.
     """
 
     backbone: str
@@ -34,7 +34,7 @@ class Setting:
     points: tuple[tuple[str, str], ...] = ()
 
     def described(self) -> dict[str, str]:
-        """Returns what a table says of the setting, by the heading of its column."""
+        """Returns the table cells that describe the setting, by column heading."""
         return {
             "model": self.backbone or "-",
             "method": self.method,
@@ -48,18 +48,18 @@ class Setting:
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-    """One row of results.
+class Result:
+    """The score of one row, in its setting.
 
     Attributes:
-        setting: What it shares with others on a line.
-        task: Its task, without `_unprefixed`.
-        metric: What its score is the mean of.
-        seed: Its seed.
-        score: Its score, 0-100; None where the run has none.
-        file: The file it is in.
-        points: Name and value of each sweep it is a point of, by the names of its directories.
-        is_source: Whether others of its file start from it, and it is there for them.
+        setting: The setting it shares with other results.
+        task: The scored task, without `_unprefixed`.
+        metric: Metrics that the score is the mean of.
+        seed: The row's seed.
+        score: The score, 0-100; None where the row has none.
+        file: The results file it was read from.
+        points: Name and value of each sweep point, from the names of the file's directories.
+        is_source: Whether the row only tuned a source prompt for other rows of its file.
     """
 
     setting: Setting
@@ -73,79 +73,76 @@ class Run:
 
     @property
     def identity(self) -> tuple[Setting, str, int | None, Path | None]:
-        """What identifies the run; a source prompt is trained again in every file."""
+        """What two results must not share; source prompts are tuned anew in every file."""
         return self.setting, self.task, self.seed, self.file if self.is_source else None
 
 
-def from_row(row: Row, points: tuple[tuple[str, str], ...], file: Path) -> Run:
-    """Returns a row of results as a run."""
-    task, source = row["target"], row["source"]
-    # `eval` names the task of a prompt as its source, be it the target itself.
-    own = row["method"] == "prompt_tuning" and source == task
-    return Run(
+def result_of(record: Record, points: tuple[tuple[str, str], ...], file: Path) -> Result:
+    """Returns a record of a results file as a result."""
+    task, source = record["target"], record["source"]
+    # `eval` names the task of a prompt as its source, even if it is the target itself.
+    own = record["method"] == "prompt_tuning" and source == task
+    return Result(
         setting=Setting(
-            backbone=row["backbone"],
-            method=row["method"],
+            backbone=record["backbone"],
+            method=record["method"],
             source=None if source is None or own else source.removesuffix(UNPREFIXED),
-            init=row["init"],
-            steps=row["steps"],
-            split=row["split"],
+            init=record["init"],
+            steps=record["steps"],
+            split=record["split"],
             prefixed=not task.endswith(UNPREFIXED),
             points=points,
         ),
         task=task.removesuffix(UNPREFIXED),
-        metric=row["metric"],
-        seed=row["seed"],
-        score=row["score"],
+        metric=record["metric"],
+        seed=record["seed"],
+        score=record["score"],
         file=file,
         points=points,
     )
 
 
-def whole(runs: Sequence[Run]) -> list[Run]:
-    """Returns the runs without those that only a point of a sweep tells from others."""
-    return [run for run in runs if not run.setting.points]
+def without_sweeps(results: Sequence[Result]) -> list[Result]:
+    """Returns the results whose settings are told apart without the points of a sweep."""
+    return [result for result in results if not result.setting.points]
 
 
-def by_setting(runs: Sequence[Run]) -> dict[Setting, list[Run]]:
-    """Returns the runs of each setting, in the order in which settings come first."""
-    groups: dict[Setting, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(run.setting, []).append(run)
-    return groups
+def by_setting(results: Sequence[Result]) -> dict[Setting, list[Result]]:
+    """Returns the results of each setting, in order of first appearance."""
+    return group_by(results, lambda result: result.setting)
 
 
-def task_score(runs: Sequence[Run], task: str) -> Spread | None:
-    """Returns the score of a task over seeds, None where there is none."""
-    return spread([run.score for run in runs if run.task == task and run.score is not None])
+def task_score(results: Sequence[Result], task: str) -> Spread | None:
+    """Returns the score of a task over seeds; None where there is none."""
+    return spread([r.score for r in results if r.task == task and r.score is not None])
 
 
-def average(runs: Sequence[Run], tasks: Sequence[str]) -> Spread | None:
-    """Returns the mean over tasks, spread over the seeds that have all of them; None for no seed.
+def average(results: Sequence[Result], tasks: Sequence[str]) -> Spread | None:
+    """Returns the spread, over seeds, of the mean over tasks; None without a complete seed.
 
-    Its standard deviation is that, over seeds, of each seed's mean over tasks.
+    Only seeds with a score for every task count.
     """
-    by_seed: dict[int | None, dict[str, float]] = {}
-    for run in runs:
-        if run.task in tasks and run.score is not None:
-            by_seed.setdefault(run.seed, {})[run.task] = run.score
-    whole = [scores for scores in by_seed.values() if len(scores) == len(tasks)]
-    return spread([sum(scores.values()) / len(tasks) for scores in whole])
+    scored = [r for r in results if r.task in tasks and r.score is not None]
+    means = []
+    for of_seed in group_by(scored, lambda result: result.seed).values():
+        scores = {result.task: result.score or 0.0 for result in of_seed}
+        if len(scores) == len(tasks):
+            means.append(sum(scores.values()) / len(tasks))
+    return spread(means)
 
 
 def differing(
     settings: Sequence[Setting], always: Sequence[str] = ("method",)
 ) -> tuple[list[str], str]:
-    """Returns the headings of what differs between settings, and a sentence on what they share.
+    """Returns the headings that differ between settings, and a sentence on what they share.
 
     Args:
         settings: The settings of a table's lines.
-        always: Headings that stand there whether or not their values differ.
+        always: Headings to return whether or not their values differ.
     """
     described = [setting.described() for setting in settings]
     values = {
-        name: {of_setting.get(name, "-") for of_setting in described}
-        for name in itertools.chain(*described)
+        name: {cells.get(name, "-") for cells in described} for name in itertools.chain(*described)
     }
     shared = [
         f"{name} {value}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prompt_tuning.analysis.figures import Series, as_numbers, line_chart
 from prompt_tuning.analysis.report.glue import GLUE, SUPER_GLUE
-from prompt_tuning.analysis.report.result_groups import Run, average, task_score
+from prompt_tuning.analysis.report.result_groups import Result, average, task_score
 from prompt_tuning.analysis.statistics import Spread
 from prompt_tuning.analysis.table import Column, Line, Score, Table
 from prompt_tuning.data.datasets.dataset import UNPREFIXED
@@ -28,7 +28,7 @@ class SweepLine:
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """What was varied, its values in order, and the scores."""
+    """The name of what was varied, its values in order, and the scores."""
 
     name: str
     values: tuple[str, ...]
@@ -36,35 +36,28 @@ class Sweep:
 
     @property
     def headings(self) -> list[str]:
-        """What tells the lines apart, `task` first."""
+        """Headings that tell the lines apart, `task` first."""
         described = [line.described for line in self.lines]
-        names = dict.fromkeys(name for of_line in described for name in of_line)
-        values = {name: {of_line.get(name) for of_line in described} for name in names}
+        names = dict.fromkeys(itertools.chain(*described))
+        values = {name: {cells.get(name) for cells in described} for name in names}
         differ = [name for name in names if name == "task" or len(values[name]) > 1]
         needed = [name for name in differ if name != "run"]
-        told_apart = {tuple(of_line.get(name) for name in needed) for of_line in described}
-        return needed if len(told_apart) == len(described) else differ
+        distinct = {tuple(cells.get(name) for name in needed) for cells in described}
+        return needed if len(distinct) == len(described) else differ
 
     def table(self) -> Table:
         """Returns a line for each task and setting, a column for each value."""
-        lines = [
-            Line(
-                [
-                    *(line.described.get(name, "-") for name in self.headings),
-                    *(Score(line.scores.get(value)) for value in self.values),
-                ]
-            )
-            for line in self.lines
-        ]
-        columns = [
-            *map(Column, self.headings),
-            *(Column(value, numeric=True) for value in self.values),
-        ]
+        names = self.headings
+        lines = []
+        for line in self.lines:
+            scores = [Score(line.scores.get(value)) for value in self.values]
+            lines.append(Line([*(line.described.get(name, "-") for name in names), *scores]))
+        columns = [*map(Column, names), *(Column(value, numeric=True) for value in self.values)]
         note = "Scores 0-100: mean ± standard deviation over seeds."
         return Table(columns, lines, f"Scores by {self.name}", note)
 
     def chart(self, path: Path) -> None:
-        """Draws a line for each average where there are any, else for each task."""
+        """Draws a line for each average, or for each task where there are no averages."""
         lines = [line for line in self.lines if line.is_average] or self.lines
         tasks = list(dict.fromkeys(line.described["task"] for line in lines))
         headings = [name for name in self.headings if name != "task" or len(tasks) > 1]
@@ -76,68 +69,74 @@ class Sweep:
         line_chart(series, self.values, path, title=title, axis=self.name)
 
 
-def find_sweeps(runs: Sequence[Run]) -> list[Sweep]:
-    """Returns the sweeps of the runs: those in directories `NAME=VALUE`, by their name."""
-    by_name: dict[str, dict[Path, dict[str, list[Run]]]] = {}
-    for run in runs:
-        for name, value in () if run.is_source else run.points:
-            root = _root(run.file, f"{name}={value}")
-            by_name.setdefault(name, {}).setdefault(root, {}).setdefault(value, []).append(run)
+def find_sweeps(results: Sequence[Result]) -> list[Sweep]:
+    """Returns the sweeps among the results: one for each NAME of directories `NAME=VALUE`."""
+    by_name: dict[str, dict[Path, dict[str, list[Result]]]] = {}
+    for result in results:
+        for name, value in () if result.is_source else result.points:
+            root = _root(result.file, f"{name}={value}")
+            by_name.setdefault(name, {}).setdefault(root, {}).setdefault(value, []).append(result)
     sweeps = []
-    for name, roots in by_name.items():
-        values = list(dict.fromkeys(value for points in roots.values() for value in points))
+    for name, by_root in by_name.items():
+        values = list(dict.fromkeys(itertools.chain(*by_root.values())))
         numbers = as_numbers(values)
         if numbers is not None:
             values = [value for _, value in sorted(zip(numbers, values, strict=True))]
-        lines = [line for root, points in roots.items() for line in _lines(name, root, points)]
+        lines = itertools.chain(*(_lines(name, root, by_root[root]) for root in by_root))
         sweeps.append(Sweep(name, tuple(values), tuple(lines)))
     return sweeps
 
 
 def _root(file: Path, point: str) -> Path:
-    """Returns the directory of the sweep: the one that its point's directory is in."""
+    """Returns the directory of a sweep: the parent of its point's directory."""
     return next(folder.parent for folder in file.parents if folder.name == point)
 
 
-def _lines(name: str, root: Path, points: Mapping[str, Sequence[Run]]) -> Iterator[SweepLine]:
+def _lines(name: str, root: Path, by_value: Mapping[str, Sequence[Result]]) -> Iterator[SweepLine]:
     """Yields the averages, then the tasks, of each setting of one sweep.
 
-    What differs between points, but is one within each, is what the sweep set: no setting has it.
+    A heading that differs between points but not within them was set by the sweep, and is left out
+    of the setting.
     """
-    described = {value: [run.setting.described() for run in runs] for value, runs in points.items()}
-    headings = dict.fromkeys(key for d in itertools.chain(*described.values()) for key in d)
-    settings: dict[tuple[tuple[str, str], ...], dict[str, list[Run]]] = {}
-    shared_headings = []
-    for heading in headings:
-        of_points = [{d.get(heading, "-") for d in of_point} for of_point in described.values()]
-        swept = all(len(of_point) == 1 for of_point in of_points) and len(set.union(*of_points)) > 1
+    described = {
+        value: [result.setting.described() for result in results]
+        for value, results in by_value.items()
+    }
+    headings = []
+    for heading in dict.fromkeys(itertools.chain(*itertools.chain(*described.values()))):
+        of_points = [{cells.get(heading, "-") for cells in point} for point in described.values()]
+        swept = all(len(values) == 1 for values in of_points) and len(set.union(*of_points)) > 1
         if not swept and heading not in (name, "inputs"):
-            shared_headings.append(heading)
-    for value, runs in points.items():
-        for run, of_run in zip(runs, described[value], strict=True):
-            key = tuple((heading, of_run.get(heading, "-")) for heading in shared_headings)
-            settings.setdefault(key, {}).setdefault(value, []).append(run)
-    for key, by_value in settings.items():
-        shared = {"run": root.name, **dict(key)}
-        for title, is_average, scores in _scores(by_value):
+            headings.append(heading)
+    settings: dict[tuple[str, ...], dict[str, list[Result]]] = {}
+    for value, results in by_value.items():
+        for result, cells in zip(results, described[value], strict=True):
+            key = tuple(cells.get(heading, "-") for heading in headings)
+            settings.setdefault(key, {}).setdefault(value, []).append(result)
+    for key, points in settings.items():
+        shared = {"run": root.name, **dict(zip(headings, key, strict=True))}
+        for title, is_average, scores in _scores(points):
             yield SweepLine({"task": title, **shared}, is_average, scores)
 
 
 def _scores(
-    by_value: Mapping[str, Sequence[Run]],
+    by_value: Mapping[str, Sequence[Result]],
 ) -> Iterator[tuple[str, bool, dict[str, Spread]]]:
-    every = [run for runs in by_value.values() for run in runs]
-    for prefixed in dict.fromkeys(run.setting.prefixed for run in every):
+    """Yields title, whether it is an average, and score by value, for averages, then tasks."""
+    results = list(itertools.chain(*by_value.values()))
+    for prefixed in dict.fromkeys(result.setting.prefixed for result in results):
         suffix, remark = ("", "") if prefixed else (UNPREFIXED, ", unprefixed")
         alike = {
-            value: [run for run in runs if run.setting.prefixed == prefixed]
-            for value, runs in by_value.items()
+            value: [result for result in group if result.setting.prefixed == prefixed]
+            for value, group in by_value.items()
         }
         for benchmark in (GLUE, SUPER_GLUE):
-            means = {value: average(runs, tuple(benchmark.tasks)) for value, runs in alike.items()}
-            means = {value: mean for value, mean in means.items() if mean is not None}
+            means = {
+                value: average(group, tuple(benchmark.tasks)) for value, group in alike.items()
+            }
+            means = {value: mean for value, mean in means.items() if mean}
             if means:
                 yield f"{benchmark.title} average{remark}", True, means
-        for task in dict.fromkeys(run.task for runs in alike.values() for run in runs):
-            scores = {value: task_score(runs, task) for value, runs in alike.items()}
-            yield task + suffix, False, {v: score for v, score in scores.items() if score}
+        for task in dict.fromkeys(result.task for result in itertools.chain(*alike.values())):
+            scores = {value: task_score(group, task) for value, group in alike.items()}
+            yield task + suffix, False, {value: score for value, score in scores.items() if score}

@@ -1,4 +1,4 @@
-"""What similarity adds: best of top-k minus what chance gives, with intervals and p values."""
+"""Best of top-k against chance, with intervals and p values."""
 
 import dataclasses
 
@@ -16,28 +16,28 @@ from prompt_tuning.analysis.study.retrieval import (
 from prompt_tuning.analysis.study.scores import ERROR_REDUCTION, Study, TransferScores
 from prompt_tuning.analysis.table import Cell, Column, Line, Probability, Table
 
-EXCHANGES = 1_000
+EXCHANGES = 1_000  # permutations of a test
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """A mean over targets of means over seeds, and the interval that resamples both."""
+    """A mean over targets of means over seeds, with the interval that resamples both."""
 
     mean: float
     interval: Interval | None
 
 
 def best_of_exchanged_k(transfer: TransferScores, similarities: np.ndarray, k: int) -> np.ndarray:
-    """Returns what best of top-k would score where similarity knew nothing of the source tasks.
+    """Returns best of top-k under random exchanges of the source tasks' similarities.
 
-    The prompts of a source task are alike, so that the k most similar ones are of fewer tasks than
-    k at random, and the best of them is worse for that alone. Here each target's source tasks,
-    other than its own, exchange their similarities, prompt by prompt.
+    The prompts of one source task are alike, so the k most similar prompts come from fewer tasks
+    than k random ones, and the best of them is worse for that reason alone. This null keeps that
+    effect: for each target, the source tasks other than its own exchange their similarities.
 
     Args:
-        transfer: The study's scores; every source has as many prompts.
-        similarities: Of each target's embedding to each candidate's, `[T, J, C]`.
-        k: How many, at least 1.
+        transfer: The study's scores; every source has the same number of prompts.
+        similarities: Similarity of each target's embedding to each candidate's, `[T, J, C]`.
+        k: Number of candidates to retrieve, at least 1.
 
     Returns:
         `[EXCHANGES, T, J]`: the scores at each exchange.
@@ -64,7 +64,7 @@ def best_of_exchanged_k(transfer: TransferScores, similarities: np.ndarray, k: i
 def top_minus_random(
     study: Study, similarity: str, k: int
 ) -> tuple[Difference | None, Difference | None]:
-    """Returns best of top-k minus best of random k: in points of score, and in the study's measure.
+    """Returns best of top-k minus best of random k, in points and in the study's measure.
 
     Targets and seeds are paired. None where no target has candidates.
     """
@@ -76,10 +76,9 @@ def top_minus_random(
 def top_minus_exchanged(
     study: Study, similarity: str, k: int
 ) -> tuple[Difference | None, float | None]:
-    """Returns best of top-k minus that of `best_of_exchanged_k`, in points, and a p value.
+    """Returns best of top-k minus the mean of `best_of_exchanged_k`, in points, and its p value.
 
-    The p value is that of `permutation_p`: of similarities that know nothing of the source tasks.
-    None where no target has candidates.
+    None where no target has candidates. See `permutation_p`.
     """
     among = comparable(study.transfer)
     if not among.any():
@@ -91,27 +90,25 @@ def top_minus_exchanged(
 
 
 def permutation_p(statistic: float, permuted: np.ndarray) -> float:
-    """Returns the p value of a statistic by its values under n permutations, `[n]`.
+    """Returns the one-sided p value of a statistic, given its values under n permutations `[n]`.
 
-    That is `(1 + x) / (1 + n)`, where x of them are at least as great: what was measured is itself
-    one of the permutations, so that the p value is never 0.
+    `(1 + x) / (1 + n)`, where x values are at least as great. The measured value counts as one of
+    the permutations, so the p value is never 0.
     """
-    # A sum in another order is no difference.
+    # Sums taken in another order may differ in their last bits.
     as_great = int((permuted >= statistic - 1e-9).sum())
     return (1 + as_great) / (1 + permuted.size)
 
 
 def top_minus_random_table(study: Study) -> Table:
-    """Returns what similarity adds: best of top-k minus what chance gives, with intervals.
+    """Returns best of top-k minus chance for every similarity and k, with intervals.
 
-    Chance is random k and, where sources have several prompts, also sources that exchange their
-    similarities; see `best_of_exchanged_k`.
+    Chance is random k and, where sources have several prompts, also `best_of_exchanged_k`.
     """
     tuned = study.measure == ERROR_REDUCTION
     several = len(study.transfer.candidates) > len(study.transfer.sources)
-    units = ["minus random k, points", "minus random k, % of error"]
-    if not tuned:
-        units = ["minus random k, % of own score"]
+    units = ["points", "% of error"] if tuned else ["% of own score"]
+    units = [f"minus random k, {unit}" for unit in units]
     units += ["minus exchanged, points"] if several else []
     columns = [Column("similarity"), Column("k", numeric=True)]
     for unit in units:
@@ -132,14 +129,16 @@ def top_minus_random_table(study: Study) -> Table:
     )
     if several:
         note += (
-            " Exchanged: where source tasks exchange their similarities, so that the k are of as"
-            " few tasks as the most similar ones are; p is the share of exchanges that do as well."
+            " Exchanged: source tasks exchange their similarities at random, so that the k prompts"
+            " come from as few tasks as the most similar ones; p is the share of exchanges that"
+            " score at least as well."
         )
-    return Table(columns, lines, "Best of top-k beside chance, mean over targets", note)
+    return Table(columns, lines, "Best of top-k minus chance, mean over targets", note)
 
 
 def _difference(values: np.ndarray) -> Difference | None:
-    means = [float(row[np.isfinite(row)].mean()) for row in values if np.isfinite(row).any()]
+    targets = [target[np.isfinite(target)] for target in values]
+    means = [float(target.mean()) for target in targets if target.size]
     return Difference(float(np.mean(means)), mean_interval(values)) if means else None
 
 

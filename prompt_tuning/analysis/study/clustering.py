@@ -1,4 +1,4 @@
-"""The tasks of a study by their similarity, clustered: a heat map and a dendrogram."""
+"""Hierarchical clustering of a study's tasks by similarity: a heat map and a dendrogram."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,17 +17,17 @@ _WIDTH, _LINE, _REST = 4.0, 0.17, 0.6  # inches
 
 
 class Clustering(NamedTuple):
-    """The order in which to show M tasks, `[M]`, and the linkage as SciPy has it, `[M - 1, 4]`."""
+    """The order of M tasks, `[M]`, and SciPy's linkage matrix, `[M - 1, 4]`."""
 
     order: np.ndarray
     linkage: np.ndarray
 
 
 class Joints(NamedTuple):
-    """Where the M - 1 joints of a dendrogram stand, four points each, `[M - 1, 4]`.
+    """Coordinates of the M - 1 joints of a dendrogram, four points each, `[M - 1, 4]`.
 
-    The similarity of the groups that join is along x, where a task itself stands at the right end;
-    along y task i, from the top, stands at i.
+    The x axis is the similarity at which groups join, with the tasks themselves at the right end;
+    the i-th task from the top is at y = i.
     """
 
     similarities: np.ndarray
@@ -37,14 +37,14 @@ class Joints(NamedTuple):
 def clustered(similarities: np.ndarray) -> Clustering:
     """Returns the clustering by average linkage of the distances `1 - similarity`.
 
-    The order of the leaves is the one in which neighbors are most alike.
+    Leaves are ordered so that neighbors are most alike.
 
     Args:
-        similarities: Between M tasks, `[M, M]`; of the two values of a pair the mean is taken.
+        similarities: Between M tasks, `[M, M]`; the two values of a pair are averaged.
     """
     if len(similarities) < 2:
         return Clustering(np.arange(len(similarities)), np.zeros((0, 4)))
-    # SciPy takes a while to import, which every command would wait for.
+    # SciPy takes a while to import, which would delay every command.
     from scipy.cluster import hierarchy
 
     distances = np.maximum(1.0 - (similarities + similarities.T) / 2.0, 0.0)
@@ -54,7 +54,7 @@ def clustered(similarities: np.ndarray) -> Clustering:
 
 
 def similarity_map(study: Study, similarity: str) -> HeatMap:
-    """Returns the similarities between all tasks, those that are alike side by side."""
+    """Returns the similarities between all tasks, in the order of their clustering."""
     values = study.task_similarities[similarity]
     order = clustered(values).order
     values = values[np.ix_(order, order)]
@@ -75,7 +75,7 @@ def similarity_map(study: Study, similarity: str) -> HeatMap:
 
 
 def joints(clustering: Clustering) -> Joints:
-    """Returns the lines of the dendrogram, in the order of the clustering."""
+    """Returns the coordinates of the dendrogram of a clustering."""
     from scipy.cluster import hierarchy
 
     tree = hierarchy.dendrogram(clustering.linkage, no_plot=True)
@@ -89,7 +89,7 @@ def joints(clustering: Clustering) -> Joints:
 
 
 def dendrogram(study: Study, similarity: str) -> Panel:
-    """Returns the dendrogram of a study's tasks, in the order of their heat map."""
+    """Returns the dendrogram of a study's tasks, in the order of `similarity_map`."""
     clustering = clustered(study.task_similarities[similarity])
     tasks = [study.tasks[index] for index in clustering.order]
     lines = joints(clustering)
@@ -109,7 +109,7 @@ def dendrogram(study: Study, similarity: str) -> Panel:
 
     return Panel(
         name="Hierarchical clustering",
-        words="groups join at the mean similarity of their tasks",
+        summary="groups join at the mean similarity of their tasks",
         label=f"dendrogram of {len(tasks)} tasks by {display_name(similarity)}",
         draw=draw,
         size=(_WIDTH, _REST + _LINE * len(tasks)),
@@ -117,5 +117,5 @@ def dendrogram(study: Study, similarity: str) -> Panel:
 
 
 def _digits(values: np.ndarray) -> int:
-    """Returns how many decimals it takes to tell values apart: 1 where they span 0.3 or more."""
+    """Returns the decimals needed to tell values apart: 1 where they span 0.3 or more."""
     return 1 + sum(float(np.ptp(values)) < limit for limit in (0.3, 0.03))

@@ -1,14 +1,13 @@
-"""Colors for values, which color-blind readers can use, on light and on dark grounds."""
+"""Color scales for color-blind readers, on light and dark backgrounds."""
 
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
 LEVELS = 21
-"""Steps of a scale; the middle one of a diverging scale is around 0."""
+"""Colors of a scale; the middle one of a diverging scale is around 0."""
 
 _LIMITS = (5, 10, 20, 30, 50, 100)
 
@@ -18,9 +17,9 @@ class Scale:
     """Maps values to `LEVELS` colors.
 
     Attributes:
-        name: A name of `SCALES`.
-        low: Values at or below it have the first color.
-        high: Values at or above it have the last.
+        name: A name of `COLORMAPS`.
+        low: Values up to here have the first color.
+        high: Values from here on have the last color.
     """
 
     name: str
@@ -28,7 +27,7 @@ class Scale:
     high: float
 
     def level(self, value: float) -> int:
-        """Returns the index of a value's color; a value out of bounds has that of the bound."""
+        """Returns the index of a value's color; values out of bounds are clipped."""
         part = (value - self.low) / (self.high - self.low)
         return min(max(math.floor(part * LEVELS), 0), LEVELS - 1)
 
@@ -38,7 +37,7 @@ class Scale:
 
 
 def diverging(values: np.ndarray) -> Scale:
-    """Returns a scale around 0 that ends at a round number, within which 95 % of the values lie.
+    """Returns a scale around 0 that holds 95 % of the values and ends at a round number.
 
     It ends at 100 at most.
     """
@@ -53,67 +52,59 @@ def sequential(values: np.ndarray, per_unit: float) -> Scale:
 
     Args:
         values: The values.
-        per_unit: How many round numbers there are in one unit: 10 for tenths, 0.1 for tens.
+        per_unit: Round numbers per unit: 10 for tenths, 0.1 for tens.
     """
     known = values[np.isfinite(values)]
     ends = (known.min(), known.max()) if known.size else (0.0, 1.0)
-    # A value that is a round number but for its last bits is taken for it.
+    # Values within rounding error of a round number count as that number.
     low, high = math.floor(ends[0] * per_unit + 1e-9), math.ceil(ends[1] * per_unit - 1e-9)
     return Scale("sequential", low / per_unit, max(high, low + 1) / per_unit)
 
 
-@dataclasses.dataclass(frozen=True)
-class Palette:
-    """Matplotlib's names of a scale's colors on a light ground and on a dark one."""
-
-    light: str
-    dark: str
-
-
-# Red to blue through white, or through black; cividis is made to look alike to all readers.
-SCALES = {
-    "diverging": Palette("RdBu", "berlin_r"),
-    "sequential": Palette("cividis", "cividis"),
+# Red to blue through white, or through black; cividis looks alike to all readers.
+COLORMAPS = {
+    "diverging": {"light": "RdBu", "dark": "berlin_r"},
+    "sequential": {"light": "cividis", "dark": "cividis"},
 }
+"""Matplotlib's colormaps by the name of a scale and the background."""
 
 
 @functools.cache
-def colors(palette: str) -> tuple[str, ...]:
-    """Returns the `LEVELS` colors of a palette, as `#rrggbb`."""
+def colors(scale: str, background: str = "light") -> tuple[str, ...]:
+    """Returns the `LEVELS` colors of a scale on a `light` or `dark` background, as `#rrggbb`."""
     # Matplotlib takes most of a second to import.
     import matplotlib
     from matplotlib.colors import to_hex
 
     steps = np.linspace(0.03, 0.97, LEVELS)
-    return tuple(to_hex(color) for color in matplotlib.colormaps[palette](steps))
+    colormap = matplotlib.colormaps[COLORMAPS[scale][background]]
+    return tuple(to_hex(color) for color in colormap(steps))
 
 
 def ink_on(color: str) -> str:
-    """Returns black or white, whichever is read better on a color."""
+    """Returns black or white, whichever has more contrast with a color."""
     return max(("#000000", "#ffffff"), key=lambda text: contrast(text, color))
 
 
 def contrast(one: str, other: str) -> float:
-    """Returns the contrast of two colors, from 1 to 21 (WCAG 2.2, contrast ratio)."""
+    """Returns the contrast ratio of two colors, from 1 to 21 (WCAG 2.2)."""
     dark, light = sorted((_luminance(one), _luminance(other)))
     return (light + 0.05) / (dark + 0.05)
 
 
 def style_sheet() -> str:
-    """Returns the CSS of cells with the classes `diverging-0`, `diverging-1`, ..."""
-    light = [_rules(name, colors(palette.light)) for name, palette in SCALES.items()]
-    dark = [
-        _rules(name, colors(palette.dark))
-        for name, palette in SCALES.items()
-        if palette.dark != palette.light
-    ]
-    return f"{''.join(light)}@media (prefers-color-scheme: dark) {{\n{''.join(dark)}}}\n"
+    """Returns CSS rules for the classes `diverging-0`, `diverging-1`, ..."""
+    light = "".join(_rules(name, "light") for name in COLORMAPS)
+    dark = "".join(
+        _rules(n, "dark") for n, maps in COLORMAPS.items() if maps["dark"] != maps["light"]
+    )
+    return f"{light}@media (prefers-color-scheme: dark) {{\n{dark}}}\n"
 
 
-def _rules(name: str, palette: Sequence[str]) -> str:
+def _rules(scale: str, background: str) -> str:
     return "".join(
-        f".{name}-{level} {{ background: {color}; color: {ink_on(color)}; }}\n"
-        for level, color in enumerate(palette)
+        f".{scale}-{level} {{ background: {color}; color: {ink_on(color)}; }}\n"
+        for level, color in enumerate(colors(scale, background))
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether similarity predicts transfer: the correlation with the gain, as table and as plots."""
+"""Correlation of similarity with transfer gain, as a table and as scatter plots."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -31,27 +31,19 @@ _FEWEST = 3  # points; any two lie on a line
 
 @dataclasses.dataclass(frozen=True)
 class Correlation:
-    """A correlation over n points, with its p value and bootstrap interval."""
+    """A correlation over n points, or the mean of n correlations, which has no p value."""
 
     value: float
-    p: float
-    interval: Interval | None
-    n: int
-
-
-@dataclasses.dataclass(frozen=True)
-class MeanCorrelation:
-    """The mean correlation of n targets; the interval resamples the targets."""
-
-    value: float
+    p: float | None
     interval: Interval | None
     n: int
 
 
 class Points(NamedTuple):
-    """The points of one target: what a scatter plot shows, `[n]` each.
+    """The points of one target's scatter plot, `[n]` each.
 
-    `groups` numbers the source task of each point; `same_task` says where that is the target.
+    `groups` has the index of each point's source task; `same_task` is true where that task is the
+    target itself.
     """
 
     similarities: np.ndarray
@@ -60,18 +52,18 @@ class Points(NamedTuple):
     same_task: np.ndarray
 
     def where(self, chosen: np.ndarray) -> "Points":
-        """Returns some of the points."""
+        """Returns the points that a mask selects."""
         return Points(*(values[chosen] for values in self))
 
 
 def points(study: Study, similarity: str, level: str) -> list[Points]:
-    """Returns the points of every target; those whose transfer was not run are left out.
+    """Returns the points of every target, without transfers that were not run.
 
     Args:
         study: The study.
         similarity: A name of its similarities.
-        level: `CANDIDATES` for a point for each source prompt, averaged over the target's seeds,
-            or `SOURCES` for one for each source task, averaged over pairs of seeds.
+        level: `CANDIDATES` for a point per source prompt, averaged over the target's seeds, or
+            `SOURCES` for a point per source task, averaged over pairs of seeds.
     """
     transfer = study.transfer
     sources = [candidate.source for candidate in transfer.candidates]
@@ -88,16 +80,16 @@ def points(study: Study, similarity: str, level: str) -> list[Points]:
 
 
 def correlation(of_target: Points, method: str) -> Correlation | None:
-    """Returns the correlation of similarity with gain, None for constants or under 3 points.
+    """Returns the correlation of similarity with gain; None for constants or under 3 points.
 
-    The p value is SciPy's, of no correlation among independent points. Prompts of one source are
-    not independent, so the interval resamples sources, with all points of each.
+    The p value is SciPy's, which assumes independent points. Prompts of one source are not
+    independent, so the interval resamples sources, with all points of each.
 
     Args:
         of_target: The points.
         method: `PEARSON` or `SPEARMAN`.
     """
-    # SciPy's statistics take half a second to import, which every command would wait for.
+    # SciPy's statistics take half a second to import, which would delay every command.
     from scipy import stats
 
     x, y = of_target.similarities, of_target.gains
@@ -111,26 +103,27 @@ def correlation(of_target: Points, method: str) -> Correlation | None:
 def target_correlations(
     study: Study, *, similarity: str, method: str, level: str, same_task: bool
 ) -> list[Correlation | None]:
-    """Returns the correlation of every target, with or without the pair of the target itself."""
+    """Returns the correlation of every target, with or without prompts of the target itself."""
     of_targets = points(study, similarity, level)
     if not same_task:
         of_targets = [of_target.where(~of_target.same_task) for of_target in of_targets]
     return [correlation(of_target, method) for of_target in of_targets]
 
 
-def mean_correlation(correlations: Sequence[Correlation | None]) -> MeanCorrelation | None:
-    """Returns the mean over the targets that have a correlation."""
+def mean_correlation(correlations: Sequence[Correlation | None]) -> Correlation | None:
+    """Returns the mean over the targets that have one; its interval resamples the targets."""
     values = [correlation.value for correlation in correlations if correlation]
     if not values:
         return None
     interval = mean_interval(np.array(values)[:, None])
-    return MeanCorrelation(float(np.mean(values)), interval, len(values))
+    return Correlation(float(np.mean(values)), None, interval, len(values))
 
 
 def correlation_table(study: Study, level: str) -> Table:
-    """Returns, for each similarity and target, Pearson's r and Spearman's rho.
+    """Returns Pearson's r and Spearman's rho for each similarity and target.
 
-    The target's own task is left out; where there is one, the value with it stands at the end.
+    Prompts of the target itself are left out. Where a target has some, the last columns have the
+    values that include them.
 
     Args:
         study: The study.
@@ -144,19 +137,19 @@ def correlation_table(study: Study, level: str) -> Table:
         columns += [Column(f"{symbol}, own too", numeric=True) for symbol in _SYMBOLS.values()]
     lines = []
     for similarity in study.similarities:
-        of_methods = []
+        by_method = []
         for same_task in (False, True) if own else (False,):
             for method in _SYMBOLS:
                 of_targets = target_correlations(
                     study, similarity=similarity, method=method, level=level, same_task=same_task
                 )
-                of_methods.append([*of_targets, mean_correlation(of_targets)])
-        for name, *values in zip((*study.transfer.targets, "mean"), *of_methods, strict=True):
+                by_method.append([*of_targets, mean_correlation(of_targets)])
+        for name, *values in zip((*study.transfer.targets, "mean"), *by_method, strict=True):
             lines.append(_line(similarity, name, values))
     point = "source task" if level == SOURCES else "source prompt"
     note = (
-        f"A point for each {point}. From and to are the ends of a {CONFIDENCE:.0%} bootstrap"
-        " interval, which resamples source tasks; that of the mean resamples targets."
+        f"One point per {point}. From and to are the ends of a {CONFIDENCE:.0%} bootstrap"
+        " interval, which resamples source tasks (for the mean, targets)."
     )
     title = f"Correlation of similarity with {study.measure}: Pearson's r, Spearman's rho"
     return Table(columns, lines, title, note)
@@ -171,15 +164,15 @@ def points_table(study: Study) -> Table:
 def scatter_panels(study: Study, similarity: str) -> list[Panel]:
     """Returns a scatter plot for each target that has points, with Pearson's r, p and n.
 
-    There is a point for each source prompt; prompts of the target itself are squares, and do not
-    count in the correlation.
+    Each point is a source prompt. Prompts of the target itself are squares, and the correlation
+    leaves them out.
     """
     of_targets = zip(study.transfer.targets, points(study, similarity, CANDIDATES), strict=True)
     x, y = display_name(similarity), f"{study.measure} (%)"
     return [
         Panel(
             name=target,
-            words=_words(correlation(of_target.where(~of_target.same_task), PEARSON)),
+            summary=_summary(correlation(of_target.where(~of_target.same_task), PEARSON)),
             label=f"scatter plot of {y} against {x}",
             draw=lambda axes, of_target=of_target: _draw(axes, of_target, x, y),
         )
@@ -208,7 +201,7 @@ def _interval(of_target: Points, method: str) -> Interval | None:
 
 
 def _ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Returns the mean ranks of values `[n]` that are there as often as weights `[R, n]` say."""
+    """Returns the mean ranks of values `[n]`, each repeated by its weight in `[R, n]`."""
     below = (values[:, None] < values[None, :]).astype(np.float64)
     equal = (values[:, None] == values[None, :]).astype(np.float64)
     return weights @ (below + 0.5 * equal) + 0.5
@@ -225,14 +218,12 @@ def _weighted(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.clip((weights * x * y).sum(axis=1) / np.sqrt(product), -1.0, 1.0)
 
 
-def _line(
-    similarity: str, name: str, values: Sequence[Correlation | MeanCorrelation | None]
-) -> Line:
-    """Returns a line: r and rho with all that belongs to them, then the values with own tasks."""
+def _line(similarity: str, name: str, values: Sequence[Correlation | None]) -> Line:
+    """Returns a line: r and rho with p values and intervals, then the values with own tasks."""
     cells: list[Cell] = []
     for value in values[: len(_SYMBOLS)]:
         ends = value.interval if value else None
-        p = value.p if isinstance(value, Correlation) else None
+        p = value.p if value else None
         cells += [_decimal(value and value.value), None if p is None else Probability(p)]
         cells += [_decimal(ends and ends.low), _decimal(ends and ends.high)]
     cells += [_decimal(value and value.value) for value in values[len(_SYMBOLS) :]]
@@ -252,8 +243,8 @@ def _point_lines(study: Study) -> Iterator[Line]:
                 yield Line([target, name, float(alike), float(gain), bool(same)])
 
 
-def _words(of_others: Correlation | None) -> str:
-    if of_others is None:
+def _summary(of_others: Correlation | None) -> str:
+    if of_others is None or of_others.p is None:
         return "no correlation: constant"
     p = f"p = {of_others.p:.3f}" if of_others.p >= 0.001 else "p < 0.001"
     return f"r = {of_others.value:z.2f}, {p}, n = {of_others.n}"

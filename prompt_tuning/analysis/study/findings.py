@@ -1,4 +1,4 @@
-"""What a transfer study found, in a few sentences."""
+"""The findings of a transfer study, in a few sentences."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,14 +16,9 @@ from prompt_tuning.analysis.study.retrieval_table import RetrievalLine, retrieva
 from prompt_tuning.analysis.study.scores import ERROR_REDUCTION, Study
 from prompt_tuning.transfer.similarity import display_name
 
-_Show = Callable[[RetrievalLine], str | None]
-
 
 def findings(study: Study) -> list[str]:
-    """Returns what was studied, and how much of what the best source gives retrieval keeps.
-
-    Each text is a point of its own.
-    """
+    """Returns sentences on the size of the study, its scores, and how well retrieval does."""
     transfer = study.transfer
     tried = int(np.isfinite(transfer.scores).sum())
     studied = (
@@ -39,7 +34,7 @@ def findings(study: Study) -> list[str]:
 
 
 def _shares(study: Study, lines: Sequence[RetrievalLine]) -> list[str]:
-    """Returns average scores, and the share of the oracle's gain that each k keeps."""
+    """Returns average scores, and the share of the oracle's gain kept at each k."""
     alone, best = (_of(lines, method)[0].average for method in (BASELINE, ORACLE))
     if alone is None or best is None:
         return []
@@ -47,42 +42,40 @@ def _shares(study: Study, lines: Sequence[RetrievalLine]) -> list[str]:
         f"Without transfer the targets score {alone.mean:.1f} on average; from the best of all "
         f"source prompts (the oracle) {best.mean:.1f}."
     )
-    kept = _by_k(study, lines, _kept)
+    kept = _by_k(study, lines, lambda line: line.kept and 100 * line.kept, digits=0)
     return [averages, f"Share of that gain kept{kept}"] if kept else [averages]
 
 
 def _performances(study: Study, lines: Sequence[RetrievalLine]) -> list[str]:
+    """Returns the relative performance of the oracle, and of the best of each k."""
     best = _of(lines, ORACLE)[0].measured
-    measured = _by_k(study, lines, _measured)
+    measured = _by_k(study, lines, lambda line: line.measured and line.measured.mean, digits=1)
     if best is None or measured is None:
         return []
     return [
         "Relative to the target's own prompt, the best of all source prompts (the oracle) gives "
         f"{best.mean:.1f} %.",
-        f"The best of the k that are retrieved gives{measured}",
+        f"The best of the k retrieved prompts gives{measured}",
     ]
 
 
-def _kept(line: RetrievalLine) -> str | None:
-    return None if line.kept is None else f"{100 * line.kept:z.0f}"
-
-
-def _measured(line: RetrievalLine) -> str | None:
-    return None if line.measured is None else f"{line.measured.mean:z.1f}"
-
-
-def _by_k(study: Study, lines: Sequence[RetrievalLine], show: _Show) -> str | None:
-    """Returns what each similarity and chance give, for every k; None where one gives nothing."""
+def _by_k(
+    study: Study,
+    lines: Sequence[RetrievalLine],
+    percent: Callable[[RetrievalLine], float | None],
+    digits: int,
+) -> str | None:
+    """Lists the values of each similarity and of chance, for every k; None where one is missing."""
     ways: dict[str, tuple[str, str | None]] = {
         f"by {display_name(name)}": (TOP_K, name) for name in study.similarities
     }
     ways["at random"] = (RANDOM_K, None)
     parts = []
     for way, (method, similarity) in ways.items():
-        numbers = [show(line) for line in _of(lines, method, similarity)]
+        numbers = [percent(line) for line in _of(lines, method, similarity)]
         if None in numbers:
             return None
-        parts.append(f"{way} {', '.join(filter(None, numbers))} %")
+        parts.append(f"{way} {', '.join(f'{number:z.{digits}f}' for number in numbers)} %")
     cuts = [search_space_cut(study.transfer, k) for k in study.ks]
     cut = ", ".join(f"{100 * share:.0f}" for share in cuts if share is not None)
     ks = ", ".join(map(str, study.ks))
@@ -97,7 +90,7 @@ def _of(
 
 
 def _difference(study: Study, similarity: str) -> str:
-    """Returns how retrieval compares with chance where the choice matters most: at the least k."""
+    """Compares retrieval with chance at the least k, where the choice matters most."""
     k = min(study.ks)
     points, measured = top_minus_random(study, similarity, k)
     tuned = study.measure == ERROR_REDUCTION
@@ -107,8 +100,8 @@ def _difference(study: Study, similarity: str) -> str:
     ends = difference.interval
     interval = f" (95 % interval {ends.low:+.1f} to {ends.high:+.1f})" if ends else ""
     return (
-        f"At k = {k}, retrieval by {display_name(similarity)} gives {difference.mean:+.1f} points "
-        f"of {unit} against chance{interval}."
+        f"At k = {k}, retrieval by {display_name(similarity)} differs from chance by "
+        f"{difference.mean:+.1f} points of {unit}{interval}."
     )
 
 

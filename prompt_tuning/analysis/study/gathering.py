@@ -1,7 +1,7 @@
-"""A study from its plan, the outcomes of its rows, and what was retrieved."""
+"""Gathers the finished rows of a study into the scores that its report shows."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -29,31 +29,47 @@ def gather(
     title: str,
     settings: str,
 ) -> Study:
-    """Returns the study that the outcomes of all its rows make.
+    """Returns the scores, similarities and facts of a finished study.
 
     Args:
-        plan: The study.
-        outcomes: All its rows.
-        retrieval: What was retrieved.
-        title: What the report calls it.
-        settings: The resolved configuration.
+        plan: The plan of the study.
+        outcomes: The results of all its rows.
+        retrieval: Its task embeddings and their similarities.
+        title: Title of the report.
+        settings: The resolved gin configuration.
     """
-    score, validation = (
-        _Table(plan, {outcome.row["name"]: getattr(outcome, field) for outcome in outcomes})
-        for field in ("score", "validation")
-    )
+    by_name = {outcome.row["name"]: outcome for outcome in outcomes}
+    shape = len(plan.targets), len(plan.target_seeds), -1
+
+    def values(field: str, names: Sequence[str]) -> np.ndarray:
+        """Returns a field of rows that are in order of targets, seeds and others, `[T, J, ...]`."""
+        return np.array([getattr(by_name[name], field) for name in names]).reshape(shape)
+
     transfers = [plan.transfer_name(*on, *of) for on in plan.replicates for of in plan.candidates]
     baseline = [plan.baseline_name(*on) for on in plan.replicates]
-    embeddings = [_of_seeds(plan, retrieval, task) for task in plan.tasks]
+    embeddings = [_seed_embeddings(plan, retrieval, task) for task in plan.tasks]
+    methods = [
+        MethodScores(
+            method=method,
+            similarity=similarity,
+            k=k,
+            scores=values(
+                "score", [plan.method_name(method, *on, similarity, k) for on in plan.replicates]
+            )[..., 0],
+        )
+        for method, ks in ((AVERAGE, plan.averages), (MIXTURE, plan.mixtures))
+        for similarity in SIMILARITIES
+        for k in ks
+    ]
     return Study(
         title=title,
         transfer=TransferScores(
             targets=plan.targets,
             seeds=plan.target_seeds,
             candidates=tuple(Candidate(*pair) for pair in plan.candidates),
-            baseline=score.of(baseline)[..., 0],
-            scores=score.of(transfers),
-            validation=validation.of(transfers),
+            baseline=values("score", baseline)[..., 0],
+            scores=values("score", transfers),
+            validation=values("validation", transfers),
         ),
         measure=ERROR_REDUCTION,
         similarities=retrieval.similarities,
@@ -61,16 +77,16 @@ def gather(
         task_similarities={
             name: task_similarities(embeddings, embeddings, name) for name in SIMILARITIES
         },
-        methods=_methods(plan, score),
+        methods=methods,
         ks=plan.best_of,
-        rows=[outcome.result() for outcome in outcomes],
+        records=[outcome.result() for outcome in outcomes],
         settings=settings,
         facts=_facts(outcomes),
     )
 
 
-def result_rows(plan: StudyPlan, outcomes: Sequence[RowResult]) -> list[dict[str, Any]]:
-    """Returns the rows of `results.json`, in which a source has its seed where it has several."""
+def study_records(plan: StudyPlan, outcomes: Sequence[RowResult]) -> list[dict[str, Any]]:
+    """Returns the records of all rows; `source` names the seed where sources have several."""
     several = len(plan.source_seeds) > 1
     sources = {
         plan.transfer_name(*on, *of): f"{of[0]} seed {of[1]}" if several else of[0]
@@ -83,44 +99,15 @@ def result_rows(plan: StudyPlan, outcomes: Sequence[RowResult]) -> list[dict[str
     ]
 
 
-class _Table:
-    """Looks up values of rows by their names."""
-
-    def __init__(self, plan: StudyPlan, values: Mapping[str, float]):
-        self._shape = len(plan.targets), len(plan.target_seeds), -1
-        self._values = values
-
-    def of(self, names: Sequence[str]) -> np.ndarray:
-        """Returns the values of rows in the order of targets, seeds and the rest, `[T, J, ...]`."""
-        return np.array([self._values[name] for name in names]).reshape(self._shape)
-
-
-def _methods(plan: StudyPlan, score: _Table) -> list[MethodScores]:
-    """Returns the scores of the methods that train from several prompts at once."""
-    return [
-        MethodScores(
-            method=method,
-            similarity=similarity,
-            k=k,
-            scores=score.of(
-                [plan.method_name(method, *on, similarity, k) for on in plan.replicates]
-            )[..., 0],
-        )
-        for method, ks in ((AVERAGE, plan.averages), (MIXTURE, plan.mixtures))
-        for similarity in SIMILARITIES
-        for k in ks
-    ]
-
-
-def _of_seeds(plan: StudyPlan, retrieval: StudyRetrieval, task: str) -> np.ndarray:
-    """Returns a task's embeddings of all its seeds, `[I, P, H]`."""
+def _seed_embeddings(plan: StudyPlan, retrieval: StudyRetrieval, task: str) -> np.ndarray:
+    """Returns the embeddings of a task from all its seeds, `[I, P, H]`."""
     seeds = plan.source_seeds if task in plan.sources else plan.target_seeds
     return retrieval.embeddings([(task, seed) for seed in seeds])
 
 
 def _facts(outcomes: Sequence[RowResult]) -> dict[str, str]:
-    """Says how the study came about."""
-    # Rows train side by side, so that their seconds add up to those of the run.
+    """Returns the model, the amount of training, the devices and the versions, by name."""
+    # Rows share the run's time, so their seconds add up to it.
     minutes = sum(outcome.seconds for outcome in outcomes) / 60
     steps = sum(outcome.row["schedule"]["steps"] for outcome in outcomes)
     return {

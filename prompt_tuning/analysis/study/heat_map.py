@@ -1,4 +1,4 @@
-"""A heat map: a matrix of values in colored cells, as an HTML table and as a picture."""
+"""Heat maps: a matrix of values in colored cells, as an HTML table and as a picture."""
 
 import dataclasses
 from html import escape
@@ -11,7 +11,6 @@ from prompt_tuning.analysis.figures import new_figure
 from prompt_tuning.analysis.study import panels
 from prompt_tuning.analysis.study.color_scale import (
     LEVELS,
-    SCALES,
     Scale,
     colors,
     ink_on,
@@ -28,18 +27,18 @@ _CELL, _LINE, _LETTER = 0.46, 0.26, 0.085  # inches: a cell's width and height, 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class HeatMap:
-    """Holds what a heat map shows.
+    """A matrix with its names, colors and marks.
 
     Attributes:
-        title: What the values are.
+        title: Title of the map.
         rows: Names of the rows, R.
         columns: Names of the columns, K.
-        corner: What the rows and the columns are, such as `source \\ target`.
+        corner: Text in the corner cell, such as `source \\ target`.
         values: `[R, K]`; NaN where there is none.
-        marked: Cells with a frame, `[R, K]`.
-        mark: What the frame means.
-        scale: Colors of the values.
-        decimals: With how many a value is shown.
+        marked: Mask of the framed cells, `[R, K]`.
+        mark: Meaning of the frame.
+        scale: Color scale of the values.
+        decimals: Decimals shown.
     """
 
     title: str
@@ -53,7 +52,7 @@ class HeatMap:
     decimals: int
 
     def text(self, value: float) -> str:
-        """Returns a value as a cell has it."""
+        """Returns the text of a cell."""
         return MISSING if np.isnan(value) else str(Decimal(float(value), self.decimals))
 
 
@@ -69,9 +68,9 @@ def as_table(heat_map: HeatMap) -> Table:
 
 
 def html(heat_map: HeatMap) -> str:
-    """Returns the table as HTML, in a box of its own that scrolls, with a legend of the colors.
+    """Returns an HTML table in a scrolling box, with a legend of the colors.
 
-    The names of rows and columns stay in sight.
+    The names of rows and columns stay visible.
     """
     columns = "".join(
         f'<th scope="col"><span>{escape(name)}</span></th>' for name in heat_map.columns
@@ -88,8 +87,8 @@ def html(heat_map: HeatMap) -> str:
     )
 
 
-def draw(heat_map: HeatMap, stem: Path) -> None:
-    """Draws the matrix, and writes it as PNG and SVG."""
+def save_heat_map(heat_map: HeatMap, stem: Path) -> None:
+    """Draws the matrix and writes `stem.png` and `stem.svg`."""
     rows, columns = heat_map.values.shape
     left = _LETTER * max(map(len, heat_map.rows)) + 0.3
     above = _LETTER * max(map(len, heat_map.columns)) + 0.6
@@ -98,7 +97,7 @@ def draw(heat_map: HeatMap, stem: Path) -> None:
         axes = figure.add_subplot()
         _draw_cells(heat_map, axes)
         figure.suptitle(heat_map.title, fontsize=11, fontweight="bold", parse_math=False)
-        panels.save(figure, stem)
+        panels.save_figure(figure, stem)
 
 
 def _cell(value: float, digits: int) -> Decimal | None:
@@ -135,7 +134,7 @@ def _draw_cells(heat_map: HeatMap, axes: "Axes") -> None:
     from matplotlib.patches import Rectangle
 
     scale = heat_map.scale
-    palette = colors(SCALES[scale.name].light)
+    palette = colors(scale.name)
     edges = np.linspace(scale.low, scale.high, LEVELS + 1)
     mesh = axes.pcolormesh(
         np.clip(heat_map.values, scale.low, scale.high),

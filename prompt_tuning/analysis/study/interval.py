@@ -1,4 +1,4 @@
-"""Bootstrap intervals, seeded, so that the same numbers give the same interval."""
+"""Bootstrap intervals with a fixed seed: the same numbers give the same interval."""
 
 import dataclasses
 
@@ -18,22 +18,22 @@ class Interval:
 
 
 def generator() -> np.random.Generator:
-    """Returns the random numbers of one interval."""
+    """Returns the random number generator of one interval."""
     return np.random.default_rng(_SEED)
 
 
 def percentile_interval(values: np.ndarray, n: int) -> Interval | None:
-    """Returns the interval that resampled values span; None where less than half are finite.
+    """Returns the interval of resampled values; None where less than half of them are finite.
 
-    Few things to resample make plain percentiles too narrow. So the ends are those at
-    `Phi(-sqrt(n / (n - 1)) t)`, with t the quantile of Student's distribution that `CONFIDENCE`
-    asks for, and at 1 minus that (Hesterberg 2015, the expanded percentile interval).
+    With few items to resample, plain percentiles are too narrow. So the ends are the percentiles
+    `Phi(-sqrt(n / (n - 1)) t)` and 1 minus that, where t is the quantile of Student's distribution
+    for `CONFIDENCE` (Hesterberg 2015, the expanded percentile interval).
 
     Args:
-        values: What each resample gave, `[R]`; NaN where it gave nothing.
-        n: How many things are resampled, at least 2.
+        values: The statistic on each resample, `[R]`; NaN where it is undefined.
+        n: Number of items that are resampled, at least 2.
     """
-    # SciPy's statistics take half a second to import, which every command would wait for.
+    # SciPy's statistics take half a second to import, which would delay every command.
     from scipy import stats
 
     finite = values[np.isfinite(values)]
@@ -48,20 +48,19 @@ def percentile_interval(values: np.ndarray, n: int) -> Interval | None:
 def mean_interval(values: np.ndarray) -> Interval | None:
     """Returns the interval of the mean over groups of the means within them.
 
-    Groups are resampled, and the members within each. None for fewer than two groups with values.
+    Resamples groups, and the members within each. None for fewer than two groups with values.
 
     Args:
-        values: Groups and their members, such as targets and seeds, `[T, J]`; NaN where there is
-            none.
+        values: Members by group, such as seeds by target, `[T, J]`; NaN where there is none.
     """
-    groups = [row[np.isfinite(row)] for row in values]
-    groups = [row for row in groups if row.size]
+    groups = [group[np.isfinite(group)] for group in values]
+    groups = [group for group in groups if group.size]
     if len(groups) < 2:
         return None
-    sizes = np.array([row.size for row in groups])
+    sizes = np.array([group.size for group in groups])
     padded = np.zeros((len(groups), sizes.max()))
-    for row, members in zip(padded, groups, strict=True):
-        row[: members.size] = members
+    for place, group in zip(padded, groups, strict=True):
+        place[: group.size] = group
     rng = generator()
     drawn = rng.integers(len(groups), size=(RESAMPLES, len(groups)))
     places = rng.random((*drawn.shape, padded.shape[1])) * sizes[drawn][..., None]

@@ -1,13 +1,13 @@
-"""Learning curves of a study's targets: without transfer, from the best source, and from others."""
+"""Learning curves of a study's targets: without transfer, and from each source."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from prompt_tuning.analysis.figures import Curve, draw_curves
-from prompt_tuning.analysis.statistics import finite_mean, mean_curve
+from prompt_tuning.analysis.statistics import mean_curve
 from prompt_tuning.analysis.study.panels import FIRST, INK, SECOND, Panel, label_axes
 from prompt_tuning.analysis.study.scores import Study
 from prompt_tuning.analysis.table import Column, Line, Table
@@ -19,9 +19,9 @@ KEY = (
     '<ul class="key" aria-label="lines"><li class="vanilla">without transfer</li>'
     '<li class="best">best source</li><li class="others">other sources</li></ul>\n'
 )
-"""What the lines are, as HTML."""
+"""The legend of the plots, as HTML."""
 
-_MOST_POINTS = 60  # of a line; more are not seen at this size
+_MOST_POINTS = 60  # of a line; more cannot be seen at this size
 _OTHERS = {"color": INK, "alpha": 0.3, "linewidth": 0.7}
 _VANILLA = {"color": SECOND, "linewidth": 2, "linestyle": "--"}
 _BEST = {"color": FIRST, "linewidth": 2, "linestyle": "-"}
@@ -32,7 +32,7 @@ Scores = Mapping[int, float]
 
 @dataclasses.dataclass(frozen=True)
 class TargetCurves:
-    """Holds the curves of a target: without transfer, and by source, the best source first."""
+    """The curves of a target: without transfer, and by source, the best on validation first."""
 
     target: str
     vanilla: Scores
@@ -40,11 +40,11 @@ class TargetCurves:
 
     @property
     def panel(self) -> Panel:
-        """Its plot, with where the two main curves end."""
+        """The plot of the curves, with the last scores of the two main ones."""
         best, scores = next(iter(self.sources.items()))
         return Panel(
             name=self.target,
-            words=f"from {best} {_last(scores):.1f}, without transfer {_last(self.vanilla):.1f}",
+            summary=f"from {best} {_last(scores):.1f}, without transfer {_last(self.vanilla):.1f}",
             label="line plot of validation score by step",
             draw=self._draw,
         )
@@ -63,10 +63,7 @@ class TargetCurves:
         axes.locator_params(nbins=6)
 
     def _limits(self) -> tuple[float, float]:
-        """Returns the ends of the y axis: the scores after step 0, before which nothing is learned.
-
-        A margin is left on both sides.
-        """
+        """Returns the ends of the y axis: the range of the scores after step 0, with a margin."""
         curves = [self.vanilla, *self.sources.values()]
         scores = [score for curve in curves for step, score in curve.items() if step > 0] or [0.0]
         margin = max(0.05 * (max(scores) - min(scores)), 0.5)
@@ -74,20 +71,24 @@ class TargetCurves:
 
 
 def target_curves(study: Study) -> list[TargetCurves]:
-    """Returns the curves of each target that has rows with and without transfer."""
+    """Returns the curves of each target that has records both with and without transfer."""
     curves = []
-    for index, target in enumerate(study.transfer.targets):
-        rows = [row for row in study.rows if row["target"] == target and row["curve"]]
-        transfers = [row for row in rows if row["method"] == "spot"]
-        # A target that is a source too was tuned for its source prompt as well, by other steps.
-        steps = {row["steps"] for row in transfers}
-        own = [r for r in rows if r["method"] == "prompt_tuning" and r["steps"] in steps]
-        vanilla = mean_curve(dict(row["curve"]) for row in own)
-        by_source = {
-            source: mean_curve(dict(row["curve"]) for row in transfers if row["source"] == source)
-            for source in _ranked_sources(study, index)
-        }
-        by_source = {source: curve for source, curve in by_source.items() if curve}
+    transfer = study.transfer
+    for target, validation in zip(
+        transfer.targets, transfer.source_means(transfer.validation), strict=True
+    ):
+        records = [r for r in study.records if r["target"] == target and r["curve"]]
+        transfers = [r for r in records if r["method"] == "spot"]
+        # Where a target is also a source, its source prompt was tuned for other numbers of steps.
+        steps = {r["steps"] for r in transfers}
+        own = [r for r in records if r["method"] == "prompt_tuning" and r["steps"] in steps]
+        vanilla = mean_curve(dict(r["curve"]) for r in own)
+        by_source = {}
+        for place in np.argsort(-np.nan_to_num(validation, nan=-np.inf), kind="stable"):
+            source = transfer.sources[place]
+            curve = mean_curve(dict(r["curve"]) for r in transfers if r["source"] == source)
+            if curve:
+                by_source[source] = curve
         if vanilla and by_source:
             curves.append(TargetCurves(target, vanilla, by_source))
     return curves
@@ -105,16 +106,6 @@ def as_table(curves: Sequence[TargetCurves]) -> Table:
             for step, score in curve.items()
         ],
     )
-
-
-def _ranked_sources(study: Study, target: int) -> Iterator[str]:
-    """Yields the sources, that with the best mean validation score on the target first."""
-    transfer = study.transfer
-    names = np.array([candidate.source for candidate in transfer.candidates])
-    of_sources = [transfer.validation[target][:, names == source] for source in transfer.sources]
-    means = np.array([finite_mean(of_source, (0, 1)) for of_source in of_sources])
-    for place in np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable"):
-        yield transfer.sources[place]
 
 
 def _last(curve: Scores) -> float:

@@ -1,4 +1,4 @@
-"""A report page: sections under headings, as one HTML file that needs no other, and as Markdown."""
+"""A report page: sections under headings, as one self-contained HTML file and as Markdown."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,30 +10,30 @@ from prompt_tuning.analysis.study.color_scale import style_sheet
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Section:
-    """Holds a part of a page.
+    """A section of a page.
 
     Attributes:
-        anchor: Where links to it lead; differs between the sections of a page.
-        heading: Its heading.
-        words: What it shows: plain text, before the rest.
-        html: The rest, as HTML.
-        markdown: The rest, as Markdown.
+        anchor: Target of links to the section; unique within a page.
+        heading: Heading.
+        intro: Plain text below the heading.
+        html: Content as HTML.
+        markdown: Content as Markdown.
     """
 
     anchor: str
     heading: str
-    words: str
+    intro: str
     html: str
     markdown: str
 
 
 def as_html(title: str, points: Sequence[str], sections: Sequence[Section]) -> str:
-    """Returns the whole page as HTML; it has no script and asks for no other file.
+    """Returns the page as HTML, without scripts or references to other files.
 
     Args:
-        title: Its heading.
-        points: What it shows, in sentences.
-        sections: Its parts.
+        title: Heading of the page.
+        points: Findings, one sentence or more each.
+        sections: Sections in order.
     """
     listed = "".join(f"<li>{escape(point)}</li>\n" for point in points)
     links = "".join(
@@ -43,7 +43,7 @@ def as_html(title: str, points: Sequence[str], sections: Sequence[Section]) -> s
     parts = "".join(
         f'<section id="{section.anchor}" aria-labelledby="{section.anchor}-heading">\n'
         f'<h2 id="{section.anchor}-heading">{escape(section.heading)}</h2>\n'
-        f"<p>{breakable(section.words)}</p>\n{section.html}</section>\n"
+        f"<p>{breakable(section.intro)}</p>\n{section.html}</section>\n"
         for section in sections
     )
     css = resources.files("prompt_tuning.analysis.study").joinpath("page.css").read_text("utf-8")
@@ -58,19 +58,19 @@ def as_html(title: str, points: Sequence[str], sections: Sequence[Section]) -> s
 
 
 def as_markdown(title: str, points: Sequence[str], sections: Sequence[Section]) -> str:
-    """Returns the whole page as Markdown; pictures are in files beside it. See `as_html`."""
+    """Returns the page as Markdown, with pictures in files beside it; see `as_html`."""
     listed = "".join(f"- {point}\n" for point in points)
     parts = "".join(
-        f"\n## {section.heading}\n\n{section.words}\n\n{section.markdown}" for section in sections
+        f"\n## {section.heading}\n\n{section.intro}\n\n{section.markdown}" for section in sections
     )
     return f"# {title}\n\n{listed}{parts}"
 
 
 def details(summary: str, html: str) -> str:
-    """Returns HTML that is shown where a reader opens it."""
+    """Returns HTML that is folded under a summary."""
     return f"<details>\n<summary>{escape(summary)}</summary>\n{html}</details>\n"
 
 
 def breakable(text: str) -> str:
-    """Returns text as HTML that may go to the next line after an underscore."""
+    """Returns text as HTML that may break after underscores."""
     return escape(text).replace("_", "_<wbr>")

@@ -1,4 +1,4 @@
-"""Panels: small plots side by side, as PNG and SVG files and within a page, in the page's ink."""
+"""Panels: small plots side by side, as PNG and SVG files and inline in a page."""
 
 import dataclasses
 import io
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#16161a"
-"""The color of text and lines: within a page, that of the page's text."""
+"""Color of text and lines; inline, the color of the page's text."""
 
 FIRST, SECOND = PALETTE[:2]
-"""The colors of what is drawn: within a page, those of its style sheet."""
+"""Colors of curves and points; inline, those of the page's style sheet."""
 
 _IN_A_PAGE = {INK: "currentColor", FIRST: "var(--first)", SECOND: "var(--second)"}
 
@@ -41,15 +41,15 @@ class Panel:
     """A plot among several.
 
     Attributes:
-        name: What stands above it, such as the target.
-        words: What it says, in a few words.
-        label: What it is, for readers who do not see it.
-        draw: Draws it on axes.
+        name: Title, such as the target.
+        summary: One line on the result, below the title.
+        label: Description for screen readers.
+        draw: Draws the plot on axes.
         size: Width and height, in inches.
     """
 
     name: str
-    words: str
+    summary: str
     label: str
     draw: Callable[["Axes"], object]
     size: tuple[float, float] = (3.4, 2.6)
@@ -59,12 +59,12 @@ def html(panels: Sequence[Panel], stem: str, *, wide: bool = False) -> str:
     """Returns panels side by side as HTML; they stack where the page is narrow.
 
     Args:
-        panels: What to show.
-        stem: Begins all ids in them, so it must differ between the calls of a page.
-        wide: Whether each has more room.
+        panels: The panels.
+        stem: Prefix of all ids; unique within a page.
+        wide: Whether each panel gets more room.
     """
     figures = "".join(
-        f"<figure>\n<figcaption><b>{breakable(panel.name)}</b><br>{breakable(panel.words)}"
+        f"<figure>\n<figcaption><b>{breakable(panel.name)}</b><br>{breakable(panel.summary)}"
         f"</figcaption>\n{_drawn(panel, f'{stem}-{index}')}\n</figure>\n"
         for index, panel in enumerate(panels)
     )
@@ -72,20 +72,20 @@ def html(panels: Sequence[Panel], stem: str, *, wide: bool = False) -> str:
 
 
 def save_panel(panel: Panel, stem: Path) -> None:
-    """Writes one panel, without its name, as `stem.png` and `stem.svg`."""
+    """Writes one panel, without its title, as `stem.png` and `stem.svg`."""
     with ink():
         figure = new_figure(*panel.size)
         panel.draw(figure.add_subplot())
-        save(figure, stem)
+        save_figure(figure, stem)
 
 
 def save_panels(panels: Sequence[Panel], stem: Path, *, legend: bool = False) -> None:
-    """Writes panels of one size, under their names, as one picture: `stem.png` and `stem.svg`.
+    """Writes panels of one size as one picture: `stem.png` and `stem.svg`.
 
     Args:
-        panels: What to show.
+        panels: The panels.
         stem: Path of the files without their suffix.
-        legend: Whether what the first panel names stands below all of them.
+        legend: Whether to draw the first panel's legend below all of them.
     """
     columns = min(_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
@@ -99,11 +99,11 @@ def save_panels(panels: Sequence[Panel], stem: Path, *, legend: bool = False) ->
         if legend:
             handles = figure.axes[0].get_legend_handles_labels()[0]
             figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-        save(figure, stem)
+        save_figure(figure, stem)
 
 
 def label_axes(axes: "Axes", x: str, y: str) -> None:
-    """Writes the names of a panel's axes, and gives them a light grid."""
+    """Labels the axes of a panel and adds a light grid."""
     axes.set_xlabel(x, fontsize=9)
     axes.set_ylabel(y, fontsize=9)
     axes.tick_params(labelsize=8)
@@ -113,7 +113,7 @@ def label_axes(axes: "Axes", x: str, y: str) -> None:
 
 @contextmanager
 def ink() -> Iterator[None]:
-    """Draws text and axes in `INK` while it is open."""
+    """Makes Matplotlib draw text and axes in `INK` within the context."""
     # Matplotlib takes most of a second to import.
     import matplotlib
 
@@ -122,10 +122,10 @@ def ink() -> Iterator[None]:
         yield
 
 
-def save(figure: "Figure", stem: Path) -> None:
+def save_figure(figure: "Figure", stem: Path) -> None:
     """Writes the figure as `stem.png` and `stem.svg`; the same figure gives the same bytes."""
     save_png(figure, stem.with_name(f"{stem.name}.png"))
-    figure.set_layout_engine("none")  # Its places are known now, and are the same in both files.
+    figure.set_layout_engine("none")  # Keep the layout that the PNG got.
     write_bytes(stem.with_name(f"{stem.name}.svg"), _svg(figure, transparent=False))
 
 
@@ -133,9 +133,9 @@ def inline(figure: "Figure", name: str, label: str) -> str:
     """Returns the figure as an SVG element for a page.
 
     Args:
-        figure: What to draw; what has the color `INK`, `FIRST` or `SECOND` takes the page's.
-        name: Begins all ids in it, so it must differ between the figures of a page.
-        label: What the figure is, for readers who do not see it.
+        figure: The figure; `INK`, `FIRST` and `SECOND` are replaced by the page's colors.
+        name: Prefix of all ids; unique within a page.
+        label: Description for screen readers.
     """
     root = ElementTree.fromstring(_svg(figure, transparent=True))
     ids = {element.attrib.get("id") for element in root.iter()}
@@ -172,8 +172,8 @@ def _drawn(panel: Panel, name: str) -> str:
 
 
 def _title(panel: Panel) -> str:
-    """Returns the name, and the words below it, both broken to the panel's width."""
-    lines = [line for text in (panel.name, panel.words) for line in textwrap.wrap(text, _LETTERS)]
+    """Returns name and summary, wrapped to the panel's width."""
+    lines = [line for text in (panel.name, panel.summary) for line in textwrap.wrap(text, _LETTERS)]
     return "\n".join(lines)
 
 
@@ -191,7 +191,7 @@ def _references(value: str) -> list[str]:
 
 
 def _of_page(value: str, key: str, name: str, used: set[str]) -> str:
-    """Returns an attribute with ids of the page, the page's ink and font, and short numbers."""
+    """Returns an attribute with prefixed ids, the page's colors and font, and short numbers."""
     if key == "id":
         return f"{name}-{value}"
     if key in _GEOMETRY:

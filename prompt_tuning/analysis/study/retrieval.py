@@ -1,8 +1,8 @@
-"""What retrieved source prompts give: best of top-k, best of random k, and the oracle.
+"""Scores of retrieved source prompts: best of top-k, best of random k, and the oracle.
 
-Of several candidates the best is chosen by its validation score, and counts with its test score;
-candidates that tie on validation count with the mean of their test scores. A candidate is left out
-where its transfer was not run, and where it is a prompt of the target itself.
+The best of several candidates is chosen by validation score and counts with its test score; ties on
+validation count with their mean test score. Candidates without a transfer run, and prompts of the
+target itself, are left out.
 """
 
 import math
@@ -20,13 +20,13 @@ RANDOM_K = "best_of_random_k"
 
 
 def eligible(transfer: TransferScores) -> np.ndarray:
-    """Returns which candidates may be retrieved for which target and seed, `[T, J, C]`."""
+    """Returns a mask of the candidates of each target and seed, `[T, J, C]`."""
     run = np.isfinite(transfer.scores) & np.isfinite(transfer.validation)
     return run & ~transfer.same_task[:, None, :]
 
 
 def comparable(transfer: TransferScores) -> np.ndarray:
-    """Returns which targets have a score of their own and a candidate with every seed, `[T]`."""
+    """Returns a mask of the targets with a baseline and a candidate for every seed, `[T]`."""
     candidates = eligible(transfer).any(axis=-1)
     return np.all(np.isfinite(transfer.baseline) & candidates, axis=-1)
 
@@ -34,13 +34,13 @@ def comparable(transfer: TransferScores) -> np.ndarray:
 def best_of_top_k(transfer: TransferScores, similarities: np.ndarray, k: int) -> np.ndarray:
     """Returns the test score of the best of the k most similar candidates, `[T, J]`.
 
-    Of equally similar candidates the first are taken; all of them where there are no more than k.
-    NaN where there is no candidate.
+    The first of equally similar candidates win; all count where there are no more than k. NaN
+    where there is no candidate.
 
     Args:
         transfer: The study's scores.
-        similarities: Of each target's embedding to each candidate's, `[T, J, C]`.
-        k: How many, at least 1.
+        similarities: Similarity of each target's embedding to each candidate's, `[T, J, C]`.
+        k: Number of candidates to retrieve, at least 1.
     """
     allowed = eligible(transfer)
     among = most_similar(allowed, similarities, k)
@@ -50,10 +50,10 @@ def best_of_top_k(transfer: TransferScores, similarities: np.ndarray, k: int) ->
 def best_of_random_k(transfer: TransferScores, k: int) -> np.ndarray:
     """Returns the expected test score of the best of k candidates drawn at random, `[T, J]`.
 
-    That is the mean over all subsets of k of the n candidates. With the candidates sorted by
-    validation, h of them above a group of g that tie, the best of a subset is in that group with
-    probability `(C(n - h, k) - C(n - h - g, k)) / C(n, k)`, and by symmetry counts with the mean
-    of the group. All candidates are drawn where there are no more than k.
+    The mean over all subsets of k of the n candidates. If h candidates score above a group of g
+    that tie on validation, the best of a subset is in that group with probability
+    `(C(n - h, k) - C(n - h - g, k)) / C(n, k)`, and by symmetry counts with the mean of the group.
+    All candidates are drawn where there are no more than k.
     """
     allowed = eligible(transfer)
     expected = np.full(allowed.shape[:-1], np.nan)
@@ -71,17 +71,17 @@ def oracle(transfer: TransferScores) -> np.ndarray:
 
 
 def search_space_cut(transfer: TransferScores, k: int) -> float | None:
-    """Returns the share of transfers that top-k leaves out, `1 - k / C`, mean over targets."""
+    """Returns the share of transfers that top-k saves, `1 - k / C`, mean over targets."""
     counts = eligible(transfer).sum(axis=-1)
     counts = counts[counts > 0]
     return float(np.mean(1.0 - np.minimum(k, counts) / counts)) if counts.size else None
 
 
 def retrievals(study: Study) -> list[MethodScores]:
-    """Returns the scores of every way to use the source prompts, that of using none first.
+    """Returns the scores of every way to use the source prompts, in the order of the paper's table.
 
-    The order is that of the paper's table: baseline, oracle, best of top-k for each similarity and
-    k, best of random k, and the methods with training of their own.
+    Baseline, oracle, best of top-k for each similarity and k, best of random k, and the methods
+    that train further rows (Vu et al. 2022, Table 3).
     """
     transfer = study.transfer
     methods = [
@@ -99,7 +99,7 @@ def retrievals(study: Study) -> list[MethodScores]:
 
 
 def most_similar(allowed: np.ndarray, similarities: np.ndarray, k: int) -> np.ndarray:
-    """Returns which candidates are the k most similar of those allowed, `[..., C]`.
+    """Returns a mask of the k most similar candidates among those allowed, `[..., C]`.
 
     Raises:
         ValueError: k is less than 1.
@@ -109,14 +109,14 @@ def most_similar(allowed: np.ndarray, similarities: np.ndarray, k: int) -> np.nd
 
 
 def best_on_validation(scores: np.ndarray, validation: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Returns the test score of the candidate best on validation, `[...]`, NaN where there is none.
+    """Returns the test score of the candidate best on validation, `[...]`; NaN for none.
 
     Candidates that tie count with the mean of their test scores.
 
     Args:
         scores: Test scores, `[..., C]`.
         validation: Validation scores, `[..., C]`.
-        among: Which candidates to choose from, `[..., C]`.
+        among: Mask of the candidates to choose from, `[..., C]`.
     """
     rated = np.where(among, validation, -np.inf)
     best = among & (rated == rated.max(axis=-1, keepdims=True))
@@ -125,7 +125,7 @@ def best_on_validation(scores: np.ndarray, validation: np.ndarray, among: np.nda
 
 def _checked(k: int) -> int:
     if k < 1:
-        raise ValueError(f"k is {k}, and must be 1 or more")
+        raise ValueError(f"k must be at least 1, not {k}")
     return k
 
 

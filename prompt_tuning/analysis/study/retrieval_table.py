@@ -1,4 +1,4 @@
-"""Retrieval by method and by target: what each way to use source prompts gives, and its ranking."""
+"""Tables and a plot of retrieval: by method, by target, and by k."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ METHODS: Mapping[str, str] = {
     AVERAGE: "weighted average of top-k",
     MIXTURE: "multi-task mixture of top-k",
 }
-"""The ways to use source prompts, with their names in tables and figures."""
+"""The ways to use source prompts, with their names in tables."""
 
 PAPER = "[T5-base]"
 CHANCE = "random"
@@ -50,19 +50,16 @@ _CHANCE_STYLE: Mapping[str, Any] = {"color": INK, "marker": "^", "linestyle": ":
 
 @dataclasses.dataclass(frozen=True)
 class RetrievalLine:
-    """What one way to use source prompts gives, averaged over targets.
-
-    Spreads are over seeds, of the mean over targets.
+    """Scores of one way to use source prompts; spreads over seeds of the mean over targets.
 
     Attributes:
-        method: Which one, with its similarity and k.
-        average: The score; None where the method lacks one.
-        absolute: Its change from the same seed's own prompt, in points.
-        measured: In the study's measure, in percent.
-        kept: The share of the oracle's gain: of its change in points where the measure is error
-            reduction, of its relative performance otherwise. None for the own prompt, and where
-            the oracle gains nothing.
-        cut: The share of the transfers that need not be run; None for methods that run others.
+        method: The method, with its similarity and k.
+        average: Score; None where the method lacks one.
+        absolute: Change from the target's own prompt of the same seed, in points.
+        measured: Score in the study's measure, in percent.
+        kept: Share of the oracle's gain in points where the measure is error reduction, else of
+            its relative performance. None for the own prompt, and where the oracle gains nothing.
+        cut: Share of the transfers that need not be run; None for methods that train further rows.
     """
 
     method: MethodScores
@@ -74,7 +71,7 @@ class RetrievalLine:
 
 
 def retrieval_lines(study: Study) -> list[RetrievalLine]:
-    """Returns what each of `retrieval.retrievals` gives on the targets that all of them have."""
+    """Returns the scores of all `retrieval.retrievals`, over the `comparable` targets."""
     among = comparable(study.transfer)
     averages = {method: _averages(study, method.scores, among) for method in retrievals(study)}
     best = next(values for method, values in averages.items() if method.method == ORACLE)
@@ -89,14 +86,15 @@ def retrieval_lines(study: Study) -> list[RetrievalLine]:
 
 
 def retrieval_table(study: Study) -> Table:
-    """Returns the table of `retrieval_lines`; published figures stand beside tuned transfers."""
+    """Returns the table of `retrieval_lines`, with published scores beside tuned transfers."""
     tuned = study.measure == ERROR_REDUCTION
-    names = [f"{name} {PAPER}" for name in ("absolute change", "relative change", "average score")]
-    shares = ["oracle's gain kept %", "search space cut %"]
-    if not tuned:
-        names, shares = ["relative performance %"], ["oracle's performance kept %", shares[1]]
+    if tuned:
+        names = ("absolute change", "relative change", "average score")
+        names = [*(f"{name} {PAPER}" for name in names), "oracle's gain kept %"]
+    else:
+        names = ["relative performance %", "oracle's performance kept %"]
     columns = [Column("method"), Column("similarity"), Column("k", numeric=True)]
-    columns += [Column(name, numeric=True) for name in (*names, *shares)]
+    columns += [Column(name, numeric=True) for name in (*names, "search space cut %")]
     lines = []
     for line in retrieval_lines(study):
         method = line.method
@@ -108,10 +106,10 @@ def retrieval_table(study: Study) -> Table:
 
 
 def ranking_table(study: Study) -> Table:
-    """Returns, for each target, the best source and the most similar one, with its place.
+    """Returns, for each target, the best source and the most similar one, with its rank by gain.
 
-    The place is that of its gain among those of all sources: 1 is the best. Sources with several
-    seeds count with their mean; a target's own task is left out. The last line has the means.
+    Sources with several seeds count with their mean, and a target's own task is left out. The last
+    line has the means.
     """
     columns = [Column("target"), Column("best source"), Column("gain %", numeric=True)]
     columns.append(Column("mean gain %", numeric=True))
@@ -120,8 +118,8 @@ def ranking_table(study: Study) -> Table:
         columns.append(Column("its place", numeric=True))
     by_similarity = [points(study, name, SOURCES) for name in study.similarities]
     lines: list[Line] = []
-    for row, target in enumerate(study.transfer.targets):
-        others = [of_targets[row].where(~of_targets[row].same_task) for of_targets in by_similarity]
+    for target, *all_points in zip(study.transfer.targets, *by_similarity, strict=True):
+        others = [of_target.where(~of_target.same_task) for of_target in all_points]
         if others and others[0].gains.size:
             lines.append(Line([target, *_ranking(study, others)]))
     if lines:
@@ -132,10 +130,7 @@ def ranking_table(study: Study) -> Table:
 
 
 def kept_by_k(study: Study) -> dict[str, dict[int, float]]:
-    """Returns the share of the oracle's gain that is kept, in percent, by way to choose and by k.
-
-    The ways are each similarity and chance.
-    """
+    """Returns the percentage of the oracle's gain that is kept, by similarity (or chance) and k."""
     kept: dict[str, dict[int, float]] = {}
     for line in retrieval_lines(study):
         method = line.method
@@ -146,14 +141,14 @@ def kept_by_k(study: Study) -> dict[str, dict[int, float]]:
 
 
 def retrieval_panel(study: Study) -> Panel | None:
-    """Returns the plot of `kept_by_k`, None where there are not two values of k."""
+    """Returns the plot of `kept_by_k`; None with fewer than two values of k."""
     kept = kept_by_k(study)
     if len(study.ks) < 2 or not kept:
         return None
     of = "gain" if study.measure == ERROR_REDUCTION else "performance"
     return Panel(
-        name=f"Share of the oracle's {of} that is kept, by k",
-        words="best of the k that are retrieved, or of k at random",
+        name=f"Share of the oracle's {of} kept, by k",
+        summary="best of k retrieved prompts, or of k random ones",
         label=f"line plot of the oracle's {of} kept by k",
         draw=lambda axes: _draw(axes, kept, of),
         size=(4.0, 2.8),
@@ -163,11 +158,11 @@ def retrieval_panel(study: Study) -> Panel | None:
 def _averages(
     study: Study, scores: np.ndarray, among: np.ndarray
 ) -> tuple[Spread | None, Spread | None, Spread | None]:
-    """Returns average, absolute change and measure of scores `[T, J]` on targets `among` `[T]`."""
+    """Returns average, absolute change and measure of scores `[T, J]` on the targets `among`."""
     if not among.any() or not np.isfinite(scores[among]).all():
         return None, None, None
     measured = study.gain(scores)[among]
-    # Some targets have no error to reduce, or no own score: the same ones on every line.
+    # Targets with no error to reduce, or no score of their own: the same ones on every line.
     measured = measured[np.isfinite(measured).all(axis=1)]
     change = scores[among] - study.transfer.baseline[among]
     average, absolute = (spread(x.mean(axis=0).tolist()) for x in (scores[among], change))
@@ -187,9 +182,9 @@ def _scores(line: RetrievalLine) -> list[Cell]:
     paper = published_retrieval(method.method, method.similarity, method.k)
     changes = [None, None]
     if paper:
-        changes = [change and change.mean for change in (paper.absolute, paper.relative)]
+        changes = [paper.absolute, paper.relative]
     ours = [line.absolute, line.measured] if method.method != BASELINE else [None, None]
-    return [*map(Score, ours, changes), Score(line.average, paper and paper.average.mean)]
+    return [*map(Score, ours, changes), Score(line.average, paper and paper.average)]
 
 
 def _percent(share: float | None) -> float | None:
@@ -207,21 +202,21 @@ def _note(study: Study) -> str:
     among = comparable(transfer)
     missing = [target for target, chosen in zip(transfer.targets, among, strict=True) if not chosen]
     note = (
-        f"Mean over {among.sum()} targets, from {len(transfer.candidates)} source prompts, those of"
-        " the target's own task left out. Random k is the exact mean over all draws; random 1 is"
+        f"Mean over {among.sum()} targets, from {len(transfer.candidates)} source prompts without"
+        " those of the target's own task. Random k is the exact mean over all draws; random 1 is"
         " the mean source."
     )
     if study.measure == ERROR_REDUCTION:
         note += (
             f" The best of several is chosen on validation. {PAPER}: Vu et al. 2022, Table 3, T5"
             " 1.1 LM-adapted base, 48 source prompts and 10 targets of GLUE, SuperGLUE and others:"
-            " another model and other tasks than ours."
+            " a different model and different tasks."
         )
-    return note + (f" Left out, as they lack scores: {', '.join(missing)}." if missing else "")
+    return note + (f" Left out for missing scores: {', '.join(missing)}." if missing else "")
 
 
 def _ranking(study: Study, by_similarity: Sequence[Points]) -> list[Cell]:
-    """Returns the cells of a target, from its points by each similarity."""
+    """Returns the cells of a target, given its points by each similarity."""
     gains, sources = by_similarity[0].gains, study.transfer.sources
     best = int(np.argmax(gains))
     cells: list[Cell] = [sources[by_similarity[0].groups[best]]]

@@ -1,4 +1,4 @@
-"""A matrix of scores from a CSV file: each source's prompt used on each target as it is."""
+"""Reads a CSV matrix of zero-shot scores: each source's prompt, unchanged, on each target."""
 
 import csv
 import dataclasses
@@ -15,7 +15,7 @@ from prompt_tuning.types import UserError, nearest
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScoreMatrix:
-    """Holds the score that each of T targets gets from each of S source prompts.
+    """The scores of T targets from S source prompts.
 
     Attributes:
         targets: Target tasks; each is a source too.
@@ -28,10 +28,10 @@ class ScoreMatrix:
     scores: np.ndarray
 
     def restricted(self, targets: Sequence[str]) -> "ScoreMatrix":
-        """Returns the matrix of some of its targets.
+        """Returns the matrix restricted to some targets.
 
         Raises:
-            UserError: One of them is not there, or is given twice.
+            UserError: A target is unknown or given twice.
         """
         for target in targets:
             if targets.count(target) > 1:
@@ -45,10 +45,10 @@ class ScoreMatrix:
         return ScoreMatrix(tuple(targets), self.sources, self.scores[chosen])
 
     def transfer(self) -> TransferScores:
-        """Returns it as the scores of a study with one seed.
+        """Returns the matrix as the scores of a study with one seed.
 
-        A target's own prompt is its baseline. Scores stand in for validation too, of which the
-        matrix knows nothing.
+        A target's own prompt is its baseline. The matrix has no validation scores, so test scores
+        stand in for them.
         """
         own = [self.sources.index(target) for target in self.targets]
         scores = self.scores[:, None, :]
@@ -62,15 +62,14 @@ class ScoreMatrix:
         )
 
 
-def read(path: str | os.PathLike) -> ScoreMatrix:
-    r"""Reads a matrix: its first line is `target\source` and the sources, each other line a target.
+def read_matrix(path: str | os.PathLike) -> ScoreMatrix:
+    r"""Reads a matrix: a header `target\source` with the sources, then a line for each target.
 
-    Scores are 0 to 1, or 0 to 100 where one of them is above 1; an empty cell is a score that there
-    is none of.
+    Scores are 0 to 1, or 0 to 100 if one of them is above 1; an empty cell is a missing score.
 
     Raises:
-        UserError: The file cannot be read or has another form, or a target has no own prompt, or
-            one that scores 0, to which the others could be related.
+        UserError: The file cannot be read or is malformed, or a target's own prompt is missing or
+            scores 0, so that no score can be relative to it.
     """
     path = Path(path)
     try:
@@ -85,15 +84,15 @@ def read(path: str | os.PathLike) -> ScoreMatrix:
     if len(lines) < 2 or len(lines[0]) < 3:
         raise _malformed(
             path,
-            "it needs a line of sources, two at least, and a line for each target, with commas",
+            "it needs a header of two or more sources and a line for each target, with commas",
         )
     sources = tuple(name.strip() for name in lines[0][1:])
     targets = tuple(line[0].strip() for line in lines[1:])
     for kind, names in (("source", sources), ("target", targets)):
         again = next((name for name in names if not name or names.count(name) > 1), None)
         if again is not None:
-            raise _malformed(path, f"{kind} {again!r} is there twice, or has no name")
-    scores = np.array([_row(path, line, len(sources)) for line in lines[1:]])
+            raise _malformed(path, f"{kind} {again!r} appears twice, or is empty")
+    scores = np.array([_scores(path, line, len(sources)) for line in lines[1:]])
     highest = np.nanmax(scores, initial=0.0)
     if highest > 100.0 or np.nanmin(scores, initial=0.0) < -100.0:
         raise _malformed(path, "scores go from 0 to 1, or to 100")
@@ -101,30 +100,30 @@ def read(path: str | os.PathLike) -> ScoreMatrix:
     return ScoreMatrix(targets, sources, scores if highest > 1.0 else 100.0 * scores)
 
 
-def _row(path: Path, line: Sequence[str], count: int) -> list[float]:
+def _scores(path: Path, line: Sequence[str], count: int) -> list[float]:
     if len(line) != count + 1:
         raise _malformed(path, f"target {line[0]!r} has {len(line) - 1} scores, not {count}")
-    row = []
+    scores = []
     for cell in line[1:]:
         try:
-            row.append(float(cell) if cell.strip() else math.nan)
+            scores.append(float(cell) if cell.strip() else math.nan)
         except ValueError:
             raise _malformed(
-                path, f"target {line[0]!r} has the score {cell!r}, which is no number"
+                path, f"target {line[0]!r} has the score {cell!r}, which is not a number"
             ) from None
-    if np.isinf(row).any():
+    if np.isinf(scores).any():
         raise _malformed(path, f"target {line[0]!r} has a score that is not finite")
-    return row
+    return scores
 
 
 def _check_own(path: Path, matrix: ScoreMatrix) -> None:
-    for target, row in zip(matrix.targets, matrix.scores, strict=True):
+    for target, scores in zip(matrix.targets, matrix.scores, strict=True):
         if target not in matrix.sources:
             near = nearest(target, matrix.sources)
             raise _malformed(path, f"target {target!r} is not among the sources{near}")
-        own = row[matrix.sources.index(target)]
+        own = scores[matrix.sources.index(target)]
         if not own > 0:
-            raise _malformed(path, f"the own prompt of target {target!r} has no score above 0")
+            raise _malformed(path, f"the prompt of target {target!r} itself has no score above 0")
 
 
 def _malformed(path: Path, what: str) -> UserError:

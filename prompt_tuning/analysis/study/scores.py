@@ -1,4 +1,4 @@
-"""What a transfer study found: every target's score from every source prompt, and from none."""
+"""The scores of a transfer study: every target from every source prompt, and without transfer."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from prompt_tuning.analysis.statistics import Row
+from prompt_tuning.analysis.statistics import Record, finite_mean
 
 ERROR_REDUCTION = "relative error reduction"
 PERFORMANCE = "relative performance"
@@ -21,7 +21,7 @@ class Candidate(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class TransferScores:
-    """Holds what each of T targets scored from each of C source prompts, with J seeds.
+    """The scores of T targets from each of C source prompts, with J seeds.
 
     Attributes:
         targets: Target tasks, T.
@@ -54,11 +54,17 @@ class TransferScores:
         places = [np.flatnonzero(of == source) for source in range(len(self.sources))]
         return np.stack([values[..., place] for place in places], axis=-2)
 
+    def source_means(self, values: np.ndarray) -> np.ndarray:
+        """Returns the means of finite values `[T, J, C]` over pairs of seeds, `[T, S]`."""
+        names = np.array([candidate.source for candidate in self.candidates])
+        means = [finite_mean(values[..., names == source], (1, 2)) for source in self.sources]
+        return np.stack(means, axis=-1)
+
     def relative_change(self, scores: np.ndarray) -> np.ndarray:
         """Returns the relative error reduction of scores `[T, J, ...]`, in percent.
 
-        That is `100 (e_b - e) / e_b` with e = 100 - score, and e_b the mean error of the target's
-        baseline over seeds (Vu et al. 2022, section 4.2); NaN where that is 0.
+        `100 (e_b - e) / e_b`, where e = 100 - score and e_b is the mean error of the target's
+        baseline over seeds (Vu et al. 2022, section 4.2); NaN where e_b is 0.
         """
         error = 100.0 - self.baseline.mean(axis=1)
         error = np.where(error > 0, error, np.nan)
@@ -74,13 +80,13 @@ class TransferScores:
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class MethodScores:
-    """Holds the test scores of a way to use source prompts.
+    """The test scores of one way to use source prompts.
 
     Attributes:
-        method: `top_k_weighted_average` or `top_k_multitask_mixture`, which have training of their
-            own, or one of those that `retrieval.retrievals` finds.
-        similarity: By which the k are retrieved; None where it does not matter.
-        k: How many; None for all or none.
+        method: `top_k_weighted_average` or `top_k_multitask_mixture`, which train further rows, or
+            a method of `retrieval.retrievals`.
+        similarity: Similarity that retrieves the k prompts; None where none is used.
+        k: Number of prompts; None for all or none.
         scores: `[T, J]`, 0-100.
     """
 
@@ -92,22 +98,22 @@ class MethodScores:
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Study:
-    """Holds a transfer study.
+    """A transfer study.
 
     Attributes:
-        title: What it is of.
+        title: Title of its report.
         transfer: Its scores.
-        measure: What a transfer is judged by: `ERROR_REDUCTION` over the target's own prompt where
-            targets were tuned from the source prompts (Vu et al. 2022), `PERFORMANCE` relative to
-            the target's own prompt where source prompts were used as they are (Su et al. 2022).
+        measure: Measure of a transfer: `ERROR_REDUCTION` over the target's own prompt where targets
+            were tuned from the source prompts (Vu et al. 2022), `PERFORMANCE` relative to the
+            target's own prompt where source prompts were used unchanged (Su et al. 2022).
         similarities: By name, of each target's embedding to each candidate's, `[T, J, C]`.
         tasks: All tasks with embeddings, M.
         task_similarities: By name, between all tasks, mean over pairs of seeds, `[M, M]`.
-        ks: How many candidates are retrieved, each k a line of the tables.
+        ks: Numbers of candidates to retrieve; each k is a line of the tables.
         methods: Scores of retrieval methods that train from several prompts.
-        rows: All rows of `results.json`, for their learning curves; empty for a given matrix.
+        records: All records of `results.json`, for their learning curves; empty for a given matrix.
         settings: The resolved gin configuration; empty for a given matrix.
-        facts: What else to know of how it came about, by name: backbone, versions, date, machine.
+        facts: Provenance, by name: backbone, versions, date, machine.
     """
 
     title: str
@@ -118,17 +124,20 @@ class Study:
     task_similarities: Mapping[str, np.ndarray]
     ks: Sequence[int]
     methods: Sequence[MethodScores]
-    rows: Sequence[Row]
+    records: Sequence[Record]
     settings: str
     facts: Mapping[str, str]
 
     @property
     def gains(self) -> np.ndarray:
-        """What each candidate gives, in percent: `[T, J, C]`, NaN where it was not tried."""
+        """The gain of each candidate in the study's measure, in percent, `[T, J, C]`.
+
+        NaN where the transfer was not run.
+        """
         return self.gain(self.transfer.scores)
 
     def gain(self, scores: np.ndarray) -> np.ndarray:
-        """Returns what scores `[T, J, ...]` are in the study's measure, in percent."""
+        """Returns scores `[T, J, ...]` in the study's measure, in percent."""
         if self.measure == ERROR_REDUCTION:
             return self.transfer.relative_change(scores)
         own = self.transfer.baseline.reshape(

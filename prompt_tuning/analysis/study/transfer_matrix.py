@@ -1,4 +1,4 @@
-"""The transfer matrix of a study: what each source gives each target, as heat map and as table."""
+"""The transfer matrix of a study: the gain of each source on each target, as map and as table."""
 
 import numpy as np
 
@@ -12,14 +12,12 @@ MEAN = "mean"
 
 
 def transfer_map(study: Study) -> HeatMap:
-    """Returns what each source gives each target, in percent: the mean over pairs of seeds.
+    """Returns the gain of each source on each target, in percent: the mean over pairs of seeds.
 
-    The sources that give most on average over the other targets come first.
+    Sources are sorted by their mean gain on the other targets, best first.
     """
     transfer = study.transfer
-    names = np.array([candidate.source for candidate in transfer.candidates])
-    of_sources = [study.gains[..., names == source] for source in transfer.sources]
-    gains = np.array([finite_mean(of_source, (1, 2)) for of_source in of_sources])  # [S, T]
+    gains = transfer.source_means(study.gains).T  # [S, T]
     same = np.array(transfer.sources)[:, None] == np.array(transfer.targets)[None, :]
     means = finite_mean(np.where(same, np.nan, gains), 1)
     order = np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable")
@@ -39,10 +37,9 @@ def transfer_map(study: Study) -> HeatMap:
 
 
 def transfer_table(study: Study) -> Table:
-    """Returns sources by targets: mean ± standard deviation over all pairs of seeds, in percent.
+    """Returns sources by targets: mean ± standard deviation over pairs of seeds, in percent.
 
-    Relative error reduction or relative performance, by the study's measure; the last column is
-    the mean over the targets that a source has scores for, its own task left out.
+    The last column is the mean over a source's targets, without its own task.
     """
     transfer = study.transfer
     # [S, T, J * I]

@@ -1,1 +1,1 @@
-"""Batches of tokenized examples: their order, their padded shapes, and how much of them pads."""
+"""Batches of tokenized examples: their order, their padded shapes and their padding."""

@@ -1,4 +1,4 @@
-"""Batches for evaluation: every example once, different prompts side by side."""
+"""Batches for evaluation: every example once, with different prompts in one batch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -9,23 +9,23 @@ from prompt_tuning.data.batches.shapes import Shape, smallest_fit
 from prompt_tuning.data.cached_task import CachedSplit
 
 Item = tuple[int, CachedSplit]
-"""A prompt of the bank and the examples to run it on."""
+"""The index of a prompt in the bank, and the examples to run it on."""
 
 _STEP = 128
-"""Encoder positions that one more token of a batch weighs.
+"""The cost of decoding one more token for a batch, in encoder positions.
 
-Decoding one takes as long as about 400 (T5 small on a CPU), but answers end early."""
+It takes as long as about 400 (T5 small on a CPU), but answers end early."""
 
 
 class EvalBatch(NamedTuple):
-    """Holds examples of one or several items.
+    """Examples of one or several items.
 
     Attributes:
-        encoder_tokens: `[B, T]` int32, padded with 0; all 0 in rows that only fill up the batch.
-        prompt_id: `[B]` int32, the prompt of each row.
-        item: `[B]` which item each row is of.
-        example: `[B]` which example of its item.
-        valid: `[B]` bool, False for rows that only fill up the batch; they come last.
+        encoder_tokens: `[B, T]` int32, padded with 0; all 0 for fillers of the batch.
+        prompt_id: `[B]` int32, the prompt of each example.
+        item: `[B]`, the index of each example's item.
+        example: `[B]`, the index of each example within its item.
+        valid: `[B]` bool, False for fillers, which come last.
     """
 
     encoder_tokens: np.ndarray
@@ -36,19 +36,19 @@ class EvalBatch(NamedTuple):
 
 
 class Encoding(NamedTuple):
-    """Says what encoding a batch takes.
+    """The cost of encoding a batch.
 
     Attributes:
-        prompt_length: Tokens of the prompt in front of each example, P.
-        pass_size: Returns for a width T how many examples are encoded at a time; of a batch, as
-            many passes are run as its examples fill.
+        prompt_length: Prompt tokens in front of each example, P.
+        pass_size: Maps a width T to the number of examples encoded in one pass. A batch takes as
+            many passes as its examples fill.
     """
 
     prompt_length: int
     pass_size: Callable[[int], int]
 
     def positions(self, examples: np.ndarray, widths: np.ndarray) -> np.ndarray:
-        """Returns the encoder positions of batches `[n]` of so many examples and such widths."""
+        """Returns the encoder positions of batches `[n]`, from their sizes and widths."""
         sizes = np.array([self.pass_size(int(width)) for width in widths], np.int64)
         return -(-examples // sizes) * sizes * (self.prompt_length + widths)
 
@@ -56,18 +56,20 @@ class Encoding(NamedTuple):
 def eval_batches(
     items: Sequence[Item], *, batch_size: int, shapes: Sequence[Shape], encoding: Encoding
 ) -> Iterator[EvalBatch]:
-    """Yields every example of every item once, those of similar lengths together.
+    """Yields every example of every item once, batched with examples of similar lengths.
 
-    Examples with short targets share no batch with those of long ones, which are decoded for
-    longer, as far as there are enough to fill one. Then they are sorted by input length. A batch
-    is not filled up with longer examples where that costs more than another batch.
+    Examples with long targets, which take longer to decode, are batched apart from those with short
+    ones, as far as they fill batches. Then examples are sorted by input length, and a batch is left
+    short if filling it with longer examples would cost more than another batch.
 
     Args:
         items: Prompts and their examples; a split may occur several times.
-        batch_size: Rows B of every batch.
-        shapes: The (T, L) whose T a batch may be padded to; an example longer than all of them is a
-            ValueError.
-        encoding: What encoding a batch takes.
+        batch_size: The size B of every batch, fillers included.
+        shapes: Shapes (T, L); batches are padded to one of the T.
+        encoding: The cost of encoding a batch.
+
+    Raises:
+        ValueError: An example is longer than every shape.
     """
     if not items:
         return
@@ -82,21 +84,21 @@ def eval_batches(
     widths = every[fits]
     for group in _by_target(lengths, targets, batch_size):
         steps = int(targets[group].max())
-        for rows in _cut(group, widths, batch_size, encoding, steps):
-            valid = np.arange(batch_size) < len(rows)
-            rows = np.concatenate([rows, np.repeat(rows[-1:], batch_size - len(rows))])
-            width = int(widths[rows].max())
+        for chosen in _cut(group, widths, batch_size, encoding, steps):
+            valid = np.arange(batch_size) < len(chosen)
+            chosen = np.concatenate([chosen, np.repeat(chosen[-1:], batch_size - len(chosen))])
+            width = int(widths[chosen].max())
             tokens = np.zeros((batch_size, width), np.int32)
-            for index in np.unique(item[rows]):
-                of_item = valid & (item[rows] == index)
-                tokens[of_item] = items[index][1].inputs.padded(example[rows][of_item], width)
-            yield EvalBatch(tokens, prompts[item[rows]], item[rows], example[rows], valid)
+            for index in np.unique(item[chosen]):
+                of_item = valid & (item[chosen] == index)
+                tokens[of_item] = items[index][1].inputs.padded(example[chosen][of_item], width)
+            yield EvalBatch(tokens, prompts[item[chosen]], item[chosen], example[chosen], valid)
 
 
 def _by_target(lengths: np.ndarray, targets: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Groups examples by powers of two of their target lengths; each is sorted by input length.
+    """Groups examples by the power of two of their target length, each sorted by input length.
 
-    What does not fill a batch joins the next longer ones.
+    A group too small to fill a batch joins the next longer one.
     """
     levels = np.ceil(np.log2(np.maximum(targets, 1)))
     groups, waiting = [], np.zeros(0, np.int64)
@@ -111,19 +113,20 @@ def _by_target(lengths: np.ndarray, targets: np.ndarray, batch_size: int) -> lis
 
 
 def _cut(
-    rows: np.ndarray, widths: np.ndarray, batch_size: int, encoding: Encoding, steps: int
+    group: np.ndarray, widths: np.ndarray, batch_size: int, encoding: Encoding, steps: int
 ) -> list[np.ndarray]:
-    """Cuts sorted examples into batches, so that encoding and decoding take the least.
+    """Cuts sorted examples into the batches that cost the least to encode and decode.
 
-    Batches are full but where a run of them ends, and runs end where the padded width changes. The
-    least that the first j widths take is f(j) = min over i < j of f(i) + the runs's i..j.
+    Examples are cut into runs where the padded width changes, and each run into full batches and a
+    last one. The least cost of the first j widths is f(j) = min over i < j of f(i) + c(i, j), where
+    c(i, j) is the cost of a run of widths i to j - 1.
     """
-    ends = np.append(np.flatnonzero(np.diff(widths[rows])) + 1, len(rows))
+    ends = np.append(np.flatnonzero(np.diff(widths[group])) + 1, len(group))
     least, batches = [0.0], [[]]
     for j, end in enumerate(ends):
         choices = []
         for i, start in enumerate([0, *ends[:j]]):
-            run = [rows[at : min(at + batch_size, end)] for at in range(start, end, batch_size)]
+            run = [group[at : min(at + batch_size, end)] for at in range(start, end, batch_size)]
             counts = np.array([len(batch) for batch in run])
             positions = encoding.positions(counts, widths[[batch[-1] for batch in run]])
             choices.append((least[i] + positions.sum() + len(run) * steps * _STEP, i, run))

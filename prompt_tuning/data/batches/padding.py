@@ -1,4 +1,4 @@
-"""How many encoder positions hold padding."""
+"""Counts the encoder positions that are padding."""
 
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ from prompt_tuning.data.batches.pipeline import Batches
 
 
 class Positions(NamedTuple):
-    """Counts encoder positions, those of prompts included.
+    """Numbers of encoder positions, prompts included.
 
     Attributes:
-        total: All that went through the encoder.
-        padding: Those among them that stand for no prompt or input token of an example.
+        total: All positions.
+        padding: Positions without a prompt token or an input token of an example.
     """
 
     total: int = 0
@@ -20,11 +20,11 @@ class Positions(NamedTuple):
 
     @property
     def padding_share(self) -> float:
-        """Padding among all positions, from 0 to 1; 0 where nothing was counted."""
+        """The share of padding in all positions, from 0 to 1; 0 if there are none."""
         return self.padding / self.total if self.total else 0.0
 
     def plus(self, other: "Positions") -> "Positions":
-        """Returns both counts together."""
+        """Returns the sum of both."""
         return Positions(self.total + other.total, self.padding + other.padding)
 
 
@@ -34,10 +34,10 @@ def count_positions(
     """Counts the encoder positions of examples that are padded to one width.
 
     Args:
-        lengths: `[n]` input tokens of the examples.
-        width: Input tokens T that they are padded to.
-        prompt_length: Tokens of the prompt in front of each, P; 0 where there is none.
-        fillers: Examples beside them that only fill up an array, and so are all padding.
+        lengths: `[n]`, the input tokens of the examples.
+        width: The width T they are padded to.
+        prompt_length: Prompt tokens in front of each example, P; 0 without a prompt.
+        fillers: The number of additional examples that are padding entirely.
     """
     total = (len(lengths) + fillers) * (prompt_length + width)
     return Positions(total, total - len(lengths) * prompt_length - int(lengths.sum()))
@@ -46,12 +46,12 @@ def count_positions(
 def expect_positions(batches: Batches, count: int, *, prompt_length: int) -> Positions:
     """Counts the encoder positions of the first batches, each padded as a whole.
 
-    Cutting batches into passes of examples of about one length saves a little more.
+    Microbatches of examples of similar length need slightly less padding.
 
     Args:
-        batches: The batches, which stay at their position.
-        count: How many of them.
-        prompt_length: Tokens of the prompt in front of each input, P; 0 where there is none.
+        batches: The batches; their position does not change.
+        count: The number of batches to count.
+        prompt_length: Prompt tokens in front of each input, P; 0 without a prompt.
     """
     positions = Positions()
     for position in range(count):

@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["Batches", "Chosen", "HostBatch", "Part", "choose_shapes"]
 
 Part = tuple[CachedSplit | StreamedSplit, float]
-"""Examples and the rate at which to draw them, relative to the other parts."""
+"""A training split and the rate at which to draw from it, relative to other parts."""
 
-_STREAM_BATCHES = 32  # of a window with streamed examples, which wait in memory until it ends
-_MOST_BATCHES = 128  # of a window: enough for few of them to straddle two shapes
+_STREAM_BATCHES = 32  # per window with streamed examples, which stay in memory until its end
+_MOST_BATCHES = 128  # per window: enough that few batches straddle two shapes
 _FEWEST_BATCHES = 4
-_PERMUTATION, _WINDOW, _PHASE, _ORDER = range(4)  # what a random stream is for
+_PERMUTATION, _WINDOW, _PHASE, _ORDER = range(4)  # the purpose of a random stream
 
 
 class Chosen(NamedTuple):
-    """Says what a batch is of, over all processes.
+    """The examples of a batch, over all processes.
 
     Attributes:
-        examples: `[B]`, numbered through the parts, in the order of the parts; streamed ones come
-            after all others, numbered through the window of batches that they are in.
+        examples: `[B]`, numbers of examples, counted through the parts in order. Streamed examples
+            are numbered after all others, within their window of batches.
         input_lengths: `[B]`, their input tokens.
         shape: The (T, L) they are padded to.
     """
@@ -42,7 +42,7 @@ class Chosen(NamedTuple):
 
 
 class _Drawn(NamedTuple):
-    """Holds examples that were drawn: their numbers, their tokens and the shape they fit."""
+    """Drawn examples: their numbers, input and target tokens, and smallest fitting shape."""
 
     numbers: np.ndarray
     inputs: np.ndarray
@@ -51,9 +51,9 @@ class _Drawn(NamedTuple):
 
 
 class _Window(NamedTuple):
-    """Holds some batches: their examples' numbers and input tokens, `[W, B]`, and shapes `[W]`.
+    """A window of W batches: numbers and input tokens of examples, `[W, B]`, and shapes, `[W]`.
 
-    Numbers beyond the held examples are of the `streamed` ones.
+    Numbers beyond the examples in memory are those of the `streamed` ones.
     """
 
     number: int
@@ -64,7 +64,7 @@ class _Window(NamedTuple):
 
 
 class HostBatch(NamedTuple):
-    """Holds this process's rows of a batch.
+    """This process's share of a batch.
 
     Attributes:
         encoder_tokens: `[B, T]` int32, padded with 0.
@@ -83,17 +83,18 @@ class HostBatch(NamedTuple):
 
 
 class Batches:
-    """Draws batches without end; batch k depends on the seed and k alone.
+    """An endless, resumable sequence of batches; batch k depends on the seed and k alone.
 
-    Every part is read in epochs, each a seeded permutation; a streamed one in its own order. Drawn
-    examples are collected in windows of some batches; in a window each part has its share of the
-    slots to within one, and exactly its share over windows. A window is sorted by the smallest
-    shape that fits, keeping the drawn order within a shape, cut into batches, and the batches are
-    shuffled. So a batch holds examples of about one length, and small data sets still meet in new
-    combinations. All seeds shuffle the batches alike: rows of one task that train together step on
-    short examples at the same time, and on long ones, and so share passes without padding.
+    Each part is read in epochs, each a seeded permutation; a streamed part is read in its own
+    order. Drawn examples are collected in windows of several batches. Within a window, the number
+    of examples of each part is its share to within one; over windows, the shares are exact. A
+    window is sorted by the smallest shape that fits, keeping the drawn order within a shape, and
+    cut into batches, which are then shuffled. So the examples of a batch are of similar length, and
+    examples of small datasets still meet in new combinations. The shuffle is the same for all
+    seeds: rows of a task that train together have short and long batches at the same steps, and can
+    share microbatches without padding.
 
-    Process p of n holds rows `[p B / n, (p + 1) B / n)` of each batch, padded as all of it is.
+    Process p of n gets examples `[p B / n, (p + 1) B / n)` of each batch, padded to its shape.
     """
 
     def __init__(
@@ -110,11 +111,11 @@ class Batches:
 
         Args:
             parts: A split, or several with their rates.
-            batch_size: Examples of a batch over all processes.
-            seed: Names the order; not negative.
-            shapes: The (T, L) a batch may be padded to.
-            process_index: This process.
-            process_count: Processes that share each batch.
+            batch_size: Examples in a batch, over all processes.
+            seed: Seeds the order; not negative.
+            shapes: The shapes (T, L) a batch may be padded to.
+            process_index: The number of this process.
+            process_count: The number of processes that share each batch.
 
         Raises:
             UserError: A part is empty, a rate is not positive, or an example fits no shape.
@@ -153,7 +154,7 @@ class Batches:
             float(_generator(seed, _PHASE, 0, 0).random()),
         )
         share = batch_size // process_count
-        self._rows = slice(process_index * share, (process_index + 1) * share)
+        self._own = slice(process_index * share, (process_index + 1) * share)
         self._epochs: dict[int, tuple[int, np.ndarray]] = {}
         self._window = _Window(-1, self._starts, self._starts, self._starts, ())
         self.position = 0
@@ -166,20 +167,20 @@ class Batches:
 
     def next(self) -> HostBatch:
         """Returns the batch at the current position and moves on."""
-        rows, _, shape = self.chosen(self.position)
+        examples, _, shape = self.chosen(self.position)
         streamed = self._window.streamed
         self.position += 1
-        rows = rows[self._rows]
+        examples = examples[self._own]
         inputs = [self._inputs, *(block.inputs for block in streamed)]
         targets = [self._targets, *(block.targets for block in streamed)]
         return HostBatch(
-            ragged.padded(inputs, rows, shape[0]),
-            ragged.padded(targets, rows, shape[1]),
-            self._parts_of(rows),
+            ragged.padded(inputs, examples, shape[0]),
+            ragged.padded(targets, examples, shape[1]),
+            self._parts_of(examples),
         )
 
     def chosen(self, position: int) -> Chosen:
-        """Returns what the batch at a position is of."""
+        """Returns the examples of the batch at a position."""
         window, batch = divmod(position, self._window_batches)
         if self._window.number != window:
             self._window = self._form_window(window)
@@ -190,14 +191,14 @@ class Batches:
         )
 
     def state(self) -> dict[str, int]:
-        """Returns the position, and what `restore` checks it against."""
+        """Returns the position, with the settings and data that `restore` compares."""
         return {"position": self.position, **self._identity()}
 
     def restore(self, state: dict[str, int]) -> None:
         """Moves to a position that `state` returned, in this process or another.
 
         Raises:
-            UserError: The state is of other data, another seed or another batch size.
+            UserError: The state has another seed, another batch size or other data.
         """
         for name, value in self._identity().items():
             if int(state[name]) != value:
@@ -246,16 +247,18 @@ class Batches:
         shapes = smallest_fit(self.shapes, inputs.max(1), targets.max(1))
         return _Window(window, examples, inputs, shapes, tuple(blocks.values()))
 
-    def _parts_of(self, rows: np.ndarray) -> np.ndarray:
-        """Returns the part that each of the examples `[B]` of the present window is of."""
+    def _parts_of(self, examples: np.ndarray) -> np.ndarray:
+        """Returns the part of each of the examples `[B]` in the current window."""
         held = [part for part in range(len(self._sizes)) if part not in self._streams]
         sizes = [self._sizes[part] for part in held]
         sizes += [len(block.inputs) for block in self._window.streamed]
         parts = np.array([*held, *self._streams][: len(sizes)], np.int32)
-        return parts[np.searchsorted(np.cumsum(sizes), rows, side="right")]
+        return parts[np.searchsorted(np.cumsum(sizes), examples, side="right")]
 
-    def _held(self, rows: np.ndarray) -> _Drawn:
-        return _Drawn(rows, self._input_lengths[rows], self._target_lengths[rows], self._fit[rows])
+    def _held(self, numbers: np.ndarray) -> _Drawn:
+        return _Drawn(
+            numbers, self._input_lengths[numbers], self._target_lengths[numbers], self._fit[numbers]
+        )
 
     def _streamed(self, block: Block, first: int) -> _Drawn:
         inputs, targets = block.inputs.lengths, block.targets.lengths
@@ -263,7 +266,7 @@ class Batches:
         return _Drawn(numbers, inputs, targets, smallest_fit(self.shapes, inputs, targets))
 
     def _drawn(self, part: int, start: int, count: int) -> np.ndarray:
-        """Returns draws `start .. start + count` of a part, as example numbers."""
+        """Returns the example numbers of `count` draws from a part, starting at draw `start`."""
         size = int(self._sizes[part])
         pieces = []
         while count > 0:
@@ -281,7 +284,7 @@ class Batches:
 
 
 def _generator(seed: int, purpose: int, number: int, part: int) -> np.random.Generator:
-    # Philox is counter-based: each purpose, window or epoch, and part has 2**64 draws of its own.
+    # Philox is counter-based, so each (purpose, number, part) has 2**64 draws of its own.
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, number, part, purpose]))
 
 

@@ -1,4 +1,4 @@
-"""How many examples of each part of a mixture a window of batches has."""
+"""Divides the examples of each window of batches among the parts of a mixture."""
 
 import math
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
 class Quotas:
-    """Shares the slots of windows among parts by their rates.
+    """Divides the slots of windows among parts by their rates.
 
-    Systematic sampling: with C the cumulative rates, S the slots and u_w in [0, 1), part i gets
-    floor(S C_{i+1} + u_w) - floor(S C_i + u_w), which is its share to within one. The u_w move by
-    the golden ratio, so that the rounding evens out over windows.
+    This is systematic sampling: with C the cumulative rates, S the slots and u_w in [0, 1), part i
+    gets floor(S C_{i+1} + u_w) - floor(S C_i + u_w) slots of window w, its share to within one. u_w
+    advances by the golden ratio, so that the rounding evens out over windows.
 
     Args:
         rates: The rate of each part, relative to the others.
-        slots: Examples of a window, S.
-        phase: u_0.
+        slots: Examples in a window, S.
+        phase: u_0, in [0, 1).
     """
 
     def __init__(self, rates: Sequence[float], slots: int, phase: float):

@@ -1,4 +1,4 @@
-"""The few shapes batches are padded to, chosen from the lengths of the examples."""
+"""Chooses the few shapes that batches are padded to, from the lengths of the examples."""
 
 from collections.abc import Sequence
 
@@ -10,27 +10,30 @@ Shape = tuple[int, int]
 """Input tokens T and target tokens L that every example of a batch is padded to."""
 
 _MOST_WIDTHS = 128
-_WORTH = 1.01  # what fewer shapes may cost: every one is compiled
+_WORTH = 1.01  # the cost worth paying for fewer shapes, each of which is compiled
 _NEVER = np.int64(2**62) // 2
 
 
 def choose_shapes(splits: Sequence[CachedSplit], count: int, multiple: int) -> list[Shape]:
-    """Chooses the shapes that fit every example with the fewest padding tokens.
+    """Chooses shapes that fit all examples with the fewest padding tokens.
 
-    Examples are put in a row, by input length or by target length first, and the row is cut into
-    groups by dynamic programming, each group as wide as its widest example. Of the cuts of both
-    rows into at most `count` groups, the one with the fewest groups is taken whose tokens are
-    within 1 % of the best one's. The last shape fits every example.
+    Examples are sorted twice, by input length first and by target length first. Dynamic programming
+    cuts each order into groups, padded to their longest inputs and targets. Of all cuts into at
+    most `count` groups, the function takes the one with the fewest groups that has at most 1 % more
+    tokens than the best. The last shape fits every example.
 
-    An input token counts as much as a target token. Of the multiplications, a padded target token
-    has 1.0 (XXL) to 1.8 (small) times those of an input token: the decoder's layers and the output
-    layer against the encoder's layers and what the decoder's attention reads of them. Prompts are
-    in front of every example, whatever its shape, and so do not change which shapes are best.
+    Input and target tokens count the same. A padded target token costs 1.0 (XXL) to 1.8 (small)
+    times the multiplications of an input token: the decoder and the output layer, against the
+    encoder and the cross-attention's keys and values. Prompts add the same to every example, and so
+    do not affect the choice.
 
     Args:
-        splits: What batches will be drawn from.
-        count: The most shapes to return, and so the most steps to compile.
-        multiple: Tokens that input lengths are rounded up to.
+        splits: The splits that batches are drawn from.
+        count: The most shapes to return; each is compiled.
+        multiple: Input lengths are rounded up to a multiple of this many tokens.
+
+    Raises:
+        ValueError: There are no examples, or `count` or `multiple` is not positive.
     """
     if count < 1 or multiple < 1:
         raise ValueError(f"count {count} and multiple {multiple} must be positive")
@@ -52,7 +55,7 @@ def choose_shapes(splits: Sequence[CachedSplit], count: int, multiple: int) -> l
 
 
 def smallest_fit(shapes: Sequence[Shape], inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Returns for each pair of lengths the index of the smallest shape that fits both.
+    """Returns the index of the smallest shape that fits each pair of lengths, `[n]`.
 
     Args:
         shapes: In any order.
@@ -76,7 +79,7 @@ def smallest_fit(shapes: Sequence[Shape], inputs: np.ndarray, targets: np.ndarra
 
 
 def _merge_targets(cells: np.ndarray, examples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns one cell for each input length, as long as its longest target."""
+    """Merges the cells of each input length, with the longest of their target lengths."""
     widths, which = np.unique(cells[:, 0], return_inverse=True)
     lengths = np.zeros(len(widths), np.int64)
     np.maximum.at(lengths, which, cells[:, 1])
@@ -84,7 +87,7 @@ def _merge_targets(cells: np.ndarray, examples: np.ndarray) -> tuple[np.ndarray,
 
 
 def _cuts(cells: np.ndarray, examples: np.ndarray, count: int) -> list[tuple[int, list[Shape]]]:
-    """Cuts a row of cells into 1, 2, ..., `count` groups; returns their tokens and their shapes.
+    """Cuts ordered cells into 1, 2, ..., `count` groups; returns the tokens and shapes of each cut.
 
     With w(i, j) the tokens of cells i..j padded to the widest of them, the fewest tokens of cells
     0..j in k groups are f(k, j) = min over i of f(k - 1, i - 1) + w(i, j).
@@ -94,7 +97,7 @@ def _cuts(cells: np.ndarray, examples: np.ndarray, count: int) -> list[tuple[int
     widest = np.zeros((size, size, 2), np.int64)
     for end in range(size):
         widest[: end + 1, end] = np.maximum.accumulate(cells[end::-1], 0)[::-1]
-    widest[:, -1] = cells.max(0)  # a batch that straddles groups needs a shape that fits it
+    widest[:, -1] = cells.max(0)  # a batch that straddles groups needs a shape too
     tokens = (before[1:] - before[:-1, None]) * widest.sum(-1)
     tokens = np.where(np.arange(size)[:, None] <= np.arange(size), tokens, _NEVER)
     fewest, starts = tokens[0], [np.zeros(size, np.int64)]
@@ -110,7 +113,7 @@ def _cuts(cells: np.ndarray, examples: np.ndarray, count: int) -> list[tuple[int
 
 
 def _shapes(widest: np.ndarray, starts: list[np.ndarray]) -> list[Shape]:
-    """Returns the shapes of a cut, given where the last group of each number of groups starts."""
+    """Returns the shapes of a cut, given the start of the last group for each number of groups."""
     shapes, end = set(), len(widest) - 1
     for start in reversed(starts):
         width, length = widest[start[end], end]

@@ -1,1 +1,1 @@
-"""The cache of tokenized tasks: its entries, who writes them, and streams of what is too large."""
+"""The cache of tokenized tasks, and streams of training splits too large for it."""

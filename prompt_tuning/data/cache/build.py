@@ -1,7 +1,7 @@
-"""Tokenizes SeqIO tasks into the cache. The one place that runs tf.data; run as a module.
+"""Tokenizes SeqIO tasks into the cache: the one module that runs tf.data. Run as a module.
 
-`python -m prompt_tuning.data.cache.build` reads a request as JSON from its input, and writes
-messages and at most one error as JSON lines to its output. `opening` calls it.
+`python -m prompt_tuning.data.cache.build` reads a JSON request from standard input and writes
+messages, and at most one error, to standard output as JSON lines. `tokenizing` starts it.
 """
 
 import importlib
@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import seqio
 
 from prompt_tuning.data import declarations, references
 from prompt_tuning.data.cache import entry, preprocess, sources, writer
+from prompt_tuning.data.cache.entry import Cache
+from prompt_tuning.data.cache.opening import find_cached
 from prompt_tuning.data.cache.preprocess import TRAINING_SPLIT
 from prompt_tuning.data.cache.writer import Origin
 from prompt_tuning.data.datasets.source import DIRECTORIES, DatasetSource
@@ -25,79 +27,43 @@ from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError, nearest
 
 
-class _Where(NamedTuple):
-    """What all entries of a request share."""
-
-    cache_dir: str | Path
-    vocabulary: Vocabulary
-    lengths: Mapping[str, int]
-
-    def holds(self, name: str) -> bool:
-        try:
-            return entry.open_entry(self.cache_dir, name, self.vocabulary, self.lengths) is not None
-        except entry.UnusableError:
-            return False
-
-
-def build(
-    cache_dir: str | Path,
-    names: Sequence[str],
-    vocabulary: Vocabulary,
-    lengths: Mapping[str, int],
-    *,
-    modules: Sequence[str],
-    data_dir: str | None,
-    tfds_data_dir: str | None,
-    report: Callable[[str], None],
-) -> None:
-    """Tokenizes tasks, and the tasks of mixtures, that the cache does not hold.
-
-    A task is tokenized with `vocabulary`, whatever SentencePiece vocabulary it was registered
-    with, because the model knows no other.
+def tokenize_missing(cache: Cache, names: Sequence[str], report: Callable[[str], None]) -> None:
+    """Tokenizes the tasks, and the tasks of mixtures, that a cache lacks.
 
     Args:
-        cache_dir: The cache directory.
+        cache: The cache.
         names: SeqIO tasks and mixtures.
-        vocabulary: The model's vocabulary.
-        lengths: The most tokens kept, by feature.
-        modules: Modules that register further tasks.
-        data_dir: Where published datasets are as JSON lines, or None.
-        tfds_data_dir: Where TensorFlow Datasets keeps its data, or None for its default.
-        report: Takes one line of text for the user.
+        report: Receives one line of text for the user at a time.
 
     Raises:
         UserError: A name or module is unknown, a task fails, or the directory cannot be written.
     """
-    DIRECTORIES.data_dir, DIRECTORIES.tfds_data_dir = data_dir, tfds_data_dir
-    if tfds_data_dir is not None:
-        seqio.set_tfds_data_dir_override(tfds_data_dir)
-    registered = _import_modules([*dict.fromkeys(declarations.REGISTRARS.values()), *modules])
+    DIRECTORIES.data_dir, DIRECTORIES.tfds_data_dir = cache.data_dir, cache.tfds_data_dir
+    if cache.tfds_data_dir is not None:
+        seqio.set_tfds_data_dir_override(cache.tfds_data_dir)
+    registered = _import_modules([*dict.fromkeys(declarations.REGISTRARS.values()), *cache.modules])
     providers = [_provider(name) for name in names]
     tasks = {
         task.name: task
         for provider in providers
         for task in (provider.tasks if isinstance(provider, seqio.Mixture) else [provider])
     }
-    where = _Where(cache_dir, vocabulary, lengths)
-    scorings = {name: _scoring(task) for name, task in tasks.items() if not where.holds(name)}
-    origins = {name: _task_origin(tasks[name], registered) for name in scorings}
-    for name, scoring in scorings.items():
+    absent = [name for name in tasks if find_cached(cache, name) is None]
+    scorings = {name: _scoring(tasks[name]) for name in absent}
+    origins = {name: _task_origin(tasks[name], registered) for name in absent}
+    for name in absent:
         if origins[name].declared_in is None:
-            writer.renew_task(
-                cache_dir, name, vocabulary, lengths, scoring=scoring, origin=origins[name]
-            )
-    missing = [tasks[name] for name in scorings if not where.holds(name)]
+            writer.update_scoring(cache, name, scorings[name], origins[name])
+    missing = [tasks[name] for name in absent if find_cached(cache, name) is None]
     awaited = [task.name for task in missing if _awaits_download(task)]
     if awaited:
         report(f"TensorFlow Datasets fetches {entry.listed(awaited)} first")
     start = time.monotonic()
-    tokenized = preprocess.run_preprocessors(missing, vocabulary, lengths) if missing else {}
+    tokenized = preprocess.run_preprocessors(missing, cache) if missing else {}
     for task in missing:
         writer.write_task(
-            cache_dir,
+            cache,
             task.name,
-            vocabulary,
-            lengths,
             splits=tokenized[task.name],
             scoring=scorings[task.name],
             origin=origins[task.name],
@@ -105,7 +71,7 @@ def build(
         )
     for provider in providers:
         if isinstance(provider, seqio.Mixture):
-            _write_mixture(where, provider, registered)
+            _write_mixture(cache, provider, registered)
     if missing:
         seconds = time.monotonic() - start
         report(f"tokenized {entry.listed([task.name for task in missing])} in {seconds:.1f} s")
@@ -114,7 +80,8 @@ def build(
 def main() -> int:
     """Serves one request; returns the exit status."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a task prints is no message
+    # Keeps what a task prints out of the messages.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     def send(kind: str, text: str) -> None:
         out.write(json.dumps({kind: " ".join(text.split())}) + "\n")
@@ -122,16 +89,15 @@ def main() -> int:
 
     request = json.load(sys.stdin)
     try:
-        build(
-            request["cache_dir"],
-            request["names"],
+        cache = Cache(
+            Path(request["cache_dir"]),
             Vocabulary(request["vocabulary"], request["extra_ids"]),
             request["lengths"],
             modules=request["modules"],
             data_dir=request["data_dir"],
             tfds_data_dir=request["tfds_data_dir"],
-            report=lambda text: send("message", text),
         )
+        tokenize_missing(cache, request["names"], lambda text: send("message", text))
     except UserError as error:
         send("error", str(error))
         return 2
@@ -146,7 +112,7 @@ def _import_modules(modules: Sequence[str]) -> dict[str, str]:
     """Imports modules; returns the module that registered each task and mixture."""
     registered: dict[str, str] = {}
     for module in modules:
-        with preprocess.naming(f"task module {module}"):
+        with preprocess.one_line_errors(f"task module {module}"):
             _import_module(module)
         for name in (*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()):
             registered.setdefault(name, module)
@@ -158,7 +124,7 @@ def _import_module(module: str) -> None:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise  # the module is there, and imports another that is not
+            raise  # the module exists, but imports one that does not
         raise UserError(
             f"no task module {module}; give an importable name such as my_package.my_tasks "
             "and put its directory on PYTHONPATH"
@@ -179,7 +145,7 @@ def _provider(name: str) -> seqio.Task | seqio.Mixture:
 
 def _scoring(task: seqio.Task) -> Scoring:
     owner = f"task {task.name}"
-    with preprocess.naming(owner):
+    with preprocess.one_line_errors(owner):
         if task.metric_objs and not task.metric_fns:
             raise UserError(
                 f"{owner} has metric objects alone; give it metric_fns of (targets, predictions)"
@@ -188,31 +154,24 @@ def _scoring(task: seqio.Task) -> Scoring:
 
 
 def _stream_origin(task: seqio.Task) -> str | None:
-    """Returns where the examples of a streamed training split are from; None without one."""
+    """Identifies the data behind a streamed training split; None if the split is not streamed."""
     if not isinstance(task.source, DatasetSource) or not task.source.dataset.streamed:
         return None
     files = [(os.path.basename(path), os.path.getsize(path)) for path in task.source.files]
     return json.dumps(sorted(files)) if files else task.source.dataset.tfds
 
 
-def _write_mixture(where: _Where, mixture: seqio.Mixture, registered: Mapping[str, str]) -> None:
-    with preprocess.naming(f"mixture {mixture.name}"):
+def _write_mixture(cache: Cache, mixture: seqio.Mixture, registered: Mapping[str, str]) -> None:
+    with preprocess.one_line_errors(f"mixture {mixture.name}"):
         rates = {task.name: mixture.get_rate(task) for task in mixture.tasks}
     origin = _declared_origin(mixture.name) or Origin(
         token_modules=_digests({registered.get(mixture.name)}, registered)
     )
-    writer.write_mixture(
-        where.cache_dir,
-        mixture.name,
-        where.vocabulary,
-        where.lengths,
-        rates=rates,
-        origin=origin,
-    )
+    writer.write_mixture(cache, mixture.name, rates, origin)
 
 
 def _task_origin(task: seqio.Task, registered: Mapping[str, str]) -> Origin:
-    """Returns what a task is made from, as its files stand now."""
+    """Returns the present origin of a task."""
     origin = _declared_origin(task.name)
     if origin is None:
         version = getattr(task.source, "version", None)
@@ -230,7 +189,7 @@ def _task_origin(task: seqio.Task, registered: Mapping[str, str]) -> Origin:
 
 
 def _declared_origin(name: str) -> Origin | None:
-    """Returns the origin of a task or mixture that the package declares; None of another."""
+    """Returns the origin of a task or mixture of the package, or None for any other."""
     module = declarations.declaring_module(name)
     declared = declarations.declaration(module, name) if module is not None else None
     return None if declared is None else Origin(module, declared.version)

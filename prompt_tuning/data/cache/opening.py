@@ -1,119 +1,54 @@
-"""The tokenized cache: opens tasks without TensorFlow or SeqIO, and has missing ones tokenized."""
+"""Opens tasks of the tokenized cache without TensorFlow or SeqIO, tokenizing missing ones first."""
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from prompt_tuning.data.cache import entry
-from prompt_tuning.data.cached_task import CachedMixture, MixtureOrTask
-from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.data.cache.entry import Cache, UnusableError, listed
+from prompt_tuning.data.cached_task import MixtureOrTask
 from prompt_tuning.types import UserError
 
 
-def find(
-    cache_dir: str | Path, name: str, vocabulary: Vocabulary, lengths: Mapping[str, int]
-) -> MixtureOrTask | None:
-    """Opens a task or mixture, or returns None where it has to be tokenized (again).
-
-    Args:
-        cache_dir: The cache directory.
-        name: The SeqIO task or mixture.
-        vocabulary: What it is tokenized with.
-        lengths: The most tokens kept, by feature (`inputs`, `targets`).
-    """
+def find_cached(cache: Cache, name: str) -> MixtureOrTask | None:
+    """Opens a task or mixture; returns None if it is missing, stale or damaged."""
     try:
-        return entry.open_entry(cache_dir, name, vocabulary, lengths)
-    except entry.UnusableError:
+        return cache.open_entry(name)
+    except UnusableError:
         return None
 
 
 def ensure_cached(
-    cache_dir: str | Path,
-    names: Sequence[str],
-    vocabulary: Vocabulary,
-    lengths: Mapping[str, int],
-    *,
-    modules: Sequence[str],
-    data_dir: str | None,
-    tfds_data_dir: str | None,
-    report: Callable[[str], None],
+    cache: Cache, names: Sequence[str], report: Callable[[str], None]
 ) -> list[MixtureOrTask]:
-    """Opens tasks and mixtures; those missing, stale or damaged are tokenized first.
+    """Opens tasks and mixtures, after tokenizing those that are missing, stale or damaged.
 
     Args:
-        cache_dir: The cache directory; made where there is none. Entries do not know `data_dir`,
-            so that each needs a cache directory of its own.
+        cache: The cache.
         names: SeqIO tasks and mixtures.
-        vocabulary: The model's vocabulary.
-        lengths: The most tokens kept, by feature (`inputs`, `targets`).
-        modules: Modules that register further SeqIO tasks when imported.
-        data_dir: Where published datasets are as JSON lines, or None.
-        tfds_data_dir: Where TensorFlow Datasets keeps its data, or None for its default.
-        report: Takes one line of text for the user.
+        report: Receives one line of text for the user at a time.
 
     Returns:
-        What `names` name, in their order.
+        The tasks and mixtures, in the order of `names`.
 
     Raises:
         UserError: A task or module is unknown, a task fails, or the directory cannot be written.
     """
-    check_lengths(lengths)
     opened: dict[str, MixtureOrTask | None] = {}
     unusable: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         try:
-            opened[name] = entry.open_entry(cache_dir, name, vocabulary, lengths)
-        except entry.UnusableError as reason:
+            opened[name] = cache.open_entry(name)
+        except UnusableError as reason:
             unusable.setdefault(str(reason), []).append(name)
             opened[name] = None
     for reason, again in unusable.items():
-        report(f"tokenizing {entry.listed(again)} again: {reason}")
+        report(f"tokenizing {listed(again)} again: {reason}")
     missing = [name for name, task in opened.items() if task is None]
     if missing:
-        from prompt_tuning.data.cache import tokenizing
+        from prompt_tuning.data.cache.tokenizing import tokenize_in_subprocess
 
-        tokenizing.tokenize(
-            cache_dir,
-            missing,
-            vocabulary,
-            lengths,
-            modules=modules,
-            data_dir=data_dir,
-            tfds_data_dir=tfds_data_dir,
-            report=report,
-        )
+        tokenize_in_subprocess(cache, missing, report)
     for name in missing:
-        opened[name] = find(cache_dir, name, vocabulary, lengths)
-    return [_reading(_present(name, opened[name]), data_dir, tfds_data_dir) for name in names]
-
-
-def check_lengths(lengths: Mapping[str, int]) -> None:
-    """Checks feature lengths.
-
-    Raises:
-        UserError: There are others than `inputs` and `targets`, or one is below 2.
-    """
-    if set(lengths) != set(entry.FEATURES):
-        raise UserError(
-            f"feature lengths are given for {', '.join(sorted(lengths)) or 'nothing'}; "
-            f"give them for {' and '.join(entry.FEATURES)}"
-        )
-    for feature, length in lengths.items():
-        if length < 2:
-            raise UserError(
-                f"feature length {length} of {feature} leaves no token before EOS; use 2 or more"
-            )
-
-
-def _reading(task: MixtureOrTask, data_dir: str | None, tfds_data_dir: str | None) -> MixtureOrTask:
-    """Returns an entry whose streams know where to read."""
-    if isinstance(task, CachedMixture):
-        parts = [(_reading(part, data_dir, tfds_data_dir), rate) for part, rate in task.parts]
-        return dataclasses.replace(task, parts=tuple(parts))
-    if task.stream is None:
-        return task
-    stream = dataclasses.replace(task.stream, data_dir=data_dir, tfds_data_dir=tfds_data_dir)
-    return dataclasses.replace(task, stream=stream)
+        opened[name] = find_cached(cache, name)
+    return [_present(name, opened[name]) for name in names]
 
 
 def _present(name: str, task: MixtureOrTask | None) -> MixtureOrTask:

@@ -1,7 +1,8 @@
-"""Runs the preprocessors of SeqIO tasks and returns what comes out as arrays.
+"""Runs the preprocessors of SeqIO tasks and collects their output as arrays.
 
-Starting a tf.data pipeline costs more than tokenizing a small split. So splits whose preprocessors
-are the same ones and treat each example by itself are run end to end in one pipeline.
+Starting a tf.data pipeline costs more than tokenizing a small split. Splits that have the same
+preprocessors, each of which maps one example to one example, are therefore concatenated and run in
+one pipeline.
 """
 
 # The type stubs of TensorFlow and SeqIO lack or contradict much of what the libraries do.
@@ -18,7 +19,7 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
-from prompt_tuning.data.cache.entry import FEATURES
+from prompt_tuning.data.cache.entry import FEATURES, Cache
 from prompt_tuning.data.cache.writer import Tokenized
 from prompt_tuning.data.datasets.source import DatasetSource
 from prompt_tuning.data.ragged import Ragged
@@ -27,9 +28,9 @@ from prompt_tuning.types import UserError
 
 TRAINING_SPLIT = "train"
 _BATCH = 4096
-_SEED = 0  # of preprocessors that draw at random
+_SEED = 0  # for preprocessors that draw at random
 _SPLIT = "_split_number"
-_ROW_BY_ROW = (  # each gives one example for one, and passes on features it does not know
+_ONE_TO_ONE = (  # each maps one example to one, and keeps features it does not know
     seqio.preprocessors.tokenize,
     seqio.preprocessors.tokenize_and_append_eos,
     seqio.preprocessors.append_eos,
@@ -43,34 +44,34 @@ class _Source(NamedTuple):
     examples: tf.data.Dataset
 
 
-def run_preprocessors(
-    tasks: Sequence[seqio.Task], vocabulary: Vocabulary, lengths: Mapping[str, int]
-) -> dict[str, dict[str, Tokenized]]:
-    """Tokenizes all splits of tasks.
+def run_preprocessors(tasks: Sequence[seqio.Task], cache: Cache) -> dict[str, dict[str, Tokenized]]:
+    """Tokenizes all splits of tasks, except streamed ones.
 
     Args:
-        tasks: Their own preprocessors are run, with `vocabulary` in place of their own.
-        vocabulary: The model's.
-        lengths: The most tokens kept, by feature.
+        tasks: The tasks; their vocabularies are replaced by that of the cache.
+        cache: The vocabulary and the feature lengths to use.
 
     Returns:
-        By task and split, in the order of the task's source, what its preprocessors give.
+        The output of the preprocessors by task and split, in the order of each task's source.
 
     Raises:
-        UserError: A source or a preprocessor fails, or gives no token ids.
+        UserError: A source or a preprocessor fails, or the output is not token ids.
     """
     groups: dict[Any, list[_Source]] = collections.defaultdict(list)
     for task in tasks:
-        bound = with_vocabulary(task, vocabulary)
+        bound = with_vocabulary(task, cache.vocabulary)
         for split in held_splits(task):
-            with naming(f"task {task.name}"):
+            with one_line_errors(f"task {task.name}"):
                 examples = task.source.get_dataset(split=split, shuffle=False)
             groups[_group(bound, split, examples)].append(_Source(bound, split, examples))
     result: dict[str, dict[str, Tokenized]] = {task.name: {} for task in tasks}
     for members in groups.values():
         names = dict.fromkeys(member.task.name for member in members)
-        with naming(f"task {', '.join(names)}"), failures(member.task.source for member in members):
-            tokenized = _run_group(members, vocabulary, lengths)
+        with (
+            one_line_errors(f"task {', '.join(names)}"),
+            source_failures(member.task.source for member in members),
+        ):
+            tokenized = _run_group(members, cache)
         for member, arrays in zip(members, tokenized, strict=True):
             result[member.task.name][member.split] = arrays
     return result
@@ -83,8 +84,8 @@ def held_splits(task: seqio.Task) -> list[str]:
 
 
 @contextlib.contextmanager
-def naming(what: str) -> Iterator[None]:
-    """Turns whatever a user's code raises inside into one line that says what failed."""
+def one_line_errors(what: str) -> Iterator[None]:
+    """Turns any exception of a user's code into a one-line UserError that names what failed."""
     try:
         yield
     except UserError:
@@ -95,8 +96,8 @@ def naming(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def failures(sources: Iterable[Any]) -> Iterator[None]:
-    """Raises what a source says went wrong in place of what TensorFlow makes of it."""
+def source_failures(sources: Iterable[Any]) -> Iterator[None]:
+    """Raises the `failure` that a source recorded in place of TensorFlow's error about it."""
     try:
         yield
     except Exception:
@@ -108,22 +109,21 @@ def failures(sources: Iterable[Any]) -> Iterator[None]:
 
 
 def _group(task: seqio.Task, split: str, examples: tf.data.Dataset) -> Any:
-    """Returns a key that is equal for splits that may share a pipeline."""
+    """Returns a key that is equal for splits that can share a pipeline."""
     spec = examples.element_spec
-    if isinstance(spec, dict) and all(step in _ROW_BY_ROW for step in task.preprocessors):
+    if isinstance(spec, dict) and all(step in _ONE_TO_ONE for step in task.preprocessors):
         features = [
             (name, feature.add_eos, feature.dtype) for name, feature in task.output_features.items()
         ]
-        return repr((spec, features, [_ROW_BY_ROW.index(step) for step in task.preprocessors]))
+        return repr((spec, features, [_ONE_TO_ONE.index(step) for step in task.preprocessors]))
     return (task.name, split)
 
 
-def _run_group(
-    members: Sequence[_Source], vocabulary: Vocabulary, lengths: Mapping[str, int]
-) -> list[Tokenized]:
+def _run_group(members: Sequence[_Source], cache: Cache) -> list[Tokenized]:
+    lengths = cache.lengths
     if len(members) == 1:
         batches = _batches(members[0].task, members[0].examples, lengths)
-        rows = [slice(None)]
+        slices = [slice(None)]
     else:
         numbered = [
             tf.data.Dataset.zip((member.examples, tf.data.Dataset.from_tensors(number).repeat()))
@@ -134,19 +134,19 @@ def _run_group(
         batches = _batches(members[0].task, examples, lengths)
         numbers = np.concatenate([batch.pop(_SPLIT).numpy() for batch in batches])
         edges = np.searchsorted(numbers, np.arange(len(members) + 1))
-        rows = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
+        slices = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
     inputs, targets = (
         flat([batch[feature] for batch in batches], lengths[feature]) for feature in FEATURES
     )
     needs_fields = any(member.split != TRAINING_SPLIT for member in members)
-    fields = _fields(batches, targets, vocabulary) if needs_fields else []
+    fields = _fields(batches, targets, cache.vocabulary) if needs_fields else []
     return [
         Tokenized(
-            inputs.rows(*part.indices(len(inputs))[:2]),
-            targets.rows(*part.indices(len(inputs))[:2]),
+            inputs.sequences(*part.indices(len(inputs))[:2]),
+            targets.sequences(*part.indices(len(inputs))[:2]),
             None if member.split == TRAINING_SPLIT else fields[part],
         )
-        for member, part in zip(members, rows, strict=True)
+        for member, part in zip(members, slices, strict=True)
     ]
 
 
@@ -163,7 +163,7 @@ def preprocessed(
     """Runs a task's preprocessors on the examples of its source.
 
     Raises:
-        UserError: They give no token ids.
+        UserError: The output is not token ids.
     """
     tf.random.set_seed(_SEED)
     examples = task.preprocess_precache(examples, seed=_SEED)
@@ -173,7 +173,7 @@ def preprocessed(
 
 
 def with_vocabulary(task: seqio.Task, vocabulary: Vocabulary) -> seqio.Task:
-    """Returns a task that tokenizes with another vocabulary than its own."""
+    """Returns a task with its vocabularies replaced by another."""
     features = {}
     for name, feature in task.output_features.items():
         if name in FEATURES:
@@ -210,7 +210,7 @@ def _check_features(task: seqio.Task, examples: tf.data.Dataset) -> None:
 
 
 def flat(batches: Sequence[Any], length: int) -> Ragged:
-    """Joins batches of sequences, each cut at `length` tokens as SeqIO does at the end."""
+    """Joins batches of sequences, trimming each to `length` tokens as SeqIO does last."""
     tokens, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
     for batch in batches:
         ragged = tf.RaggedTensor.from_tensor(batch) if isinstance(batch, tf.Tensor) else batch
@@ -224,22 +224,22 @@ def flat(batches: Sequence[Any], length: int) -> Ragged:
 def _fields(
     batches: Sequence[Mapping[str, Any]], targets: Ragged, vocabulary: Vocabulary
 ) -> list[dict[str, Any]]:
-    """Returns every other feature of each example, and the text of its target in any case."""
-    rows: list[dict[str, Any]] = []
+    """Returns the other features of each example, always with the text of its target."""
+    fields: list[dict[str, Any]] = []
     for batch in batches:
         names = [name for name in batch if name not in FEATURES]
         columns = [_plain(batch[name]) for name in names]
         texts = columns or [_plain(batch["targets"])]
         for i in range(len(texts[0])):
-            rows.append({name: column[i] for name, column in zip(names, columns, strict=True)})
-    for i, row in enumerate(rows):
-        if "targets_pretokenized" not in row:
-            row["targets_pretokenized"] = vocabulary.decode(targets[i])
-    return rows
+            fields.append({name: column[i] for name, column in zip(names, columns, strict=True)})
+    for i, example in enumerate(fields):
+        if "targets_pretokenized" not in example:
+            example["targets_pretokenized"] = vocabulary.decode(targets[i])
+    return fields
 
 
 def _plain(values: Any) -> list[Any]:
-    """Returns a batch of any feature as nested lists of plain values."""
+    """Returns a batch of a feature as nested lists of plain values."""
     ragged = isinstance(values, tf.RaggedTensor)
     return _decoded(values.to_list() if ragged else values.numpy().tolist())
 

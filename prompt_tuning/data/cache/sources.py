@@ -1,4 +1,4 @@
-"""The source files of a user's task modules, so that a change of them is noticed."""
+"""Digests of the source files of a user's task modules, by which changes are noticed."""
 
 import functools
 import hashlib
@@ -15,8 +15,8 @@ def digests(modules: Iterable[str], packages: Collection[str]) -> dict[str, str]
 
     Args:
         modules: Names of modules. This package's own are left out, as its tasks have versions.
-        packages: Top-level packages that count wherever they are. Of all others, those in Python's
-            library directories are left out.
+        packages: Top-level packages to include even if they are installed in Python's library
+            directories; other installed packages are left out.
     """
     by_module = {}
     for module in sorted(set(modules)):
@@ -27,7 +27,7 @@ def digests(modules: Iterable[str], packages: Collection[str]) -> dict[str, str]
 
 
 def changed(recorded: dict[str, str]) -> list[str]:
-    """Returns the modules whose source is missing or no longer has its recorded digest."""
+    """Returns the modules whose source file is missing or differs from its recorded digest."""
     changed_modules = []
     for module, digest in recorded.items():
         path = locate(module)

@@ -1,7 +1,7 @@
-"""Training splits too large to hold: tokenized as they are read, in a process of their own.
+"""Training splits too large to hold, tokenized while they are read, in a subprocess.
 
-Example i depends on row i of the split and on the seed alone, so that any position can be gone to
-without the examples before it.
+Example i depends on record i of the split and on the seed alone, so a stream can start anywhere
+without reading the examples before.
 """
 
 import json
@@ -28,13 +28,13 @@ _FAILED = -1
 
 
 class Stream:
-    """Reads the examples of a streamed split, ahead of what is asked for.
+    """Reads the examples of a streamed split, prefetching them.
 
-    The process behind it starts with the first examples, and ends with this object or program.
+    Its subprocess starts with the first examples, and ends with this object or this program.
 
     Args:
         split: The split.
-        seed: Decides what is drawn at random in each example; not negative.
+        seed: Seeds what is drawn at random in each example; not negative.
     """
 
     def __init__(self, split: StreamedSplit, seed: int):
@@ -48,7 +48,7 @@ class Stream:
         """Returns examples `start .. start + count`.
 
         Raises:
-            UserError: They cannot be had.
+            UserError: The data cannot be read or tokenized.
         """
         if self._source is None or start != self._position:
             self.close()
@@ -59,19 +59,19 @@ class Stream:
             blocks.append(self._source.block())
             ready += len(blocks[-1].inputs)
         inputs, targets = (ragged.concatenate(parts) for parts in zip(*blocks, strict=True))
-        self._ready = Block(inputs.rows(count, ready), targets.rows(count, ready))
+        self._ready = Block(inputs.sequences(count, ready), targets.sequences(count, ready))
         self._position = start + count
-        return Block(inputs.rows(0, count), targets.rows(0, count))
+        return Block(inputs.sequences(0, count), targets.sequences(0, count))
 
     def close(self) -> None:
-        """Ends the process; the next `take` starts another."""
+        """Ends the subprocess; the next `take` starts another."""
         if self._source is not None:
             self._source.end()
             self._source = None
 
 
 def write_block(file: IO[bytes], block: Block) -> None:
-    """Writes a block: the counts of examples and tokens, the lengths, the tokens."""
+    """Writes a block: counts of examples and tokens, then lengths, then tokens."""
     counts = [len(block.inputs), len(block.inputs.tokens), len(block.targets.tokens)]
     file.write(np.array(counts, np.int64).tobytes())
     for part in block:
@@ -82,17 +82,17 @@ def write_block(file: IO[bytes], block: Block) -> None:
 
 
 def write_failure(file: IO[bytes], text: str) -> None:
-    """Writes what went wrong, in place of a block."""
+    """Writes an error message in place of a block."""
     line = text.encode()
     file.write(np.array([_FAILED, len(line), 0], np.int64).tobytes() + line)
     file.flush()
 
 
 def read_block(file: IO[bytes]) -> Block | None:
-    """Reads a block, or returns None where the file ends.
+    """Reads a block; returns None at the end of the file.
 
     Raises:
-        UserError: A failure was written in its place.
+        UserError: An error message was written in place of the block.
     """
     header = file.read(24)
     if len(header) < 24:
@@ -111,14 +111,14 @@ def read_block(file: IO[bytes]) -> Block | None:
 
 
 class _Source:
-    """A process that writes blocks, and a thread that reads them."""
+    """A subprocess that writes blocks, and a thread that reads them."""
 
     def __init__(self, task: str, request: Mapping[str, Any]):
         self._task = task
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", WRITER],
-            stdin=subprocess.PIPE,  # stays open: where it closes, this process is gone
+            stdin=subprocess.PIPE,  # its end tells the subprocess that this process is gone
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=worker.environment(),
@@ -147,14 +147,14 @@ class _Source:
 def _read(
     file: IO[bytes], blocks: "queue.Queue[Block | UserError | None]", stopped: threading.Event
 ) -> None:
-    """Reads blocks until they end or are no longer wanted."""
+    """Queues blocks until they end or `stopped` is set."""
     block: Block | UserError | None = Block(*[ragged.from_sequences([])] * 2)
     while isinstance(block, Block):
         try:
             block = read_block(file)
         except UserError as error:
             block = error
-        except (OSError, ValueError):  # closed while it was read
+        except (OSError, ValueError):  # closed while reading
             block = None
         while not stopped.is_set():
             try:

@@ -1,7 +1,7 @@
-"""Writes the examples of a streamed split to its output, without end; run as a module.
+"""Writes the examples of a streamed split to standard output, without end. Run as a module.
 
 `python -m prompt_tuning.data.cache.stream_writer` reads a request as one line of JSON and writes
-blocks. It ends when its input does. `stream` calls it.
+blocks until its standard input is closed. `stream` starts it.
 """
 
 # The type stubs of TensorFlow and SeqIO lack or contradict much of what the libraries do.
@@ -31,7 +31,7 @@ _EXAMPLES = 128  # of a block
 
 
 def blocks(request: Mapping[str, Any]) -> Iterator[Block]:
-    """Yields the examples of a task's training split from number `start` on.
+    """Yields the examples of a task's training split from example `start` on.
 
     Raises:
         UserError: The data cannot be read, or a preprocessor fails.
@@ -41,7 +41,7 @@ def blocks(request: Mapping[str, Any]) -> Iterator[Block]:
     task: Any = seqio.TaskRegistry.get(request["task"])
     assert isinstance(task.source, DatasetSource) and tasks.CAP
     lengths = request["lengths"]
-    with preprocess.naming(f"task {task.name}"), preprocess.failures([task.source]):
+    with preprocess.one_line_errors(f"task {task.name}"), preprocess.source_failures([task.source]):
         examples = task.source.stream(seed=request["seed"], start=request["start"])
         bound = preprocess.with_vocabulary(task, vocabulary)
         examples = preprocess.preprocessed(bound, examples, lengths)
@@ -51,9 +51,10 @@ def blocks(request: Mapping[str, Any]) -> Iterator[Block]:
 
 def main() -> int:
     """Serves one request; returns the exit status."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles it
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no block
+    # Keeps what libraries print out of the blocks.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     request = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_input, daemon=True).start()
     try:

@@ -1,4 +1,4 @@
-"""Tokenizes tasks in a process of its own: this one imports neither TensorFlow nor SeqIO."""
+"""Tokenizes tasks in a subprocess, so that this process imports neither TensorFlow nor SeqIO."""
 
 import json
 import os
@@ -6,41 +6,37 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from prompt_tuning.data.cache import worker, writer
-from prompt_tuning.data.vocabulary import Vocabulary
+from prompt_tuning.data.cache.entry import Cache
 from prompt_tuning.types import UserError
 
 BUILDER = "prompt_tuning.data.cache.build"
 
 
-def tokenize(
-    cache_dir: str | Path,
-    names: Sequence[str],
-    vocabulary: Vocabulary,
-    lengths: Mapping[str, int],
-    *,
-    modules: Sequence[str],
-    data_dir: str | None,
-    tfds_data_dir: str | None,
-    report: Callable[[str], None],
+def tokenize_in_subprocess(
+    cache: Cache, names: Sequence[str], report: Callable[[str], None]
 ) -> None:
-    """Tokenizes tasks and mixtures into the cache; the arguments are those of `ensure_cached`.
+    """Tokenizes tasks and mixtures into a cache.
+
+    Args:
+        cache: The cache.
+        names: SeqIO tasks and mixtures.
+        report: Receives one line of text for the user at a time.
 
     Raises:
         UserError: A task or module is unknown, a task fails, or the directory cannot be written.
     """
-    writer.check_writable(cache_dir)
+    writer.check_writable(cache.directory)
     request = {
-        "cache_dir": os.path.abspath(cache_dir),
+        "cache_dir": os.path.abspath(cache.directory),
         "names": list(names),
-        "vocabulary": os.path.abspath(vocabulary.path),
-        "extra_ids": vocabulary.extra_ids,
-        "lengths": dict(lengths),
-        "modules": list(modules),
-        "data_dir": data_dir,
-        "tfds_data_dir": tfds_data_dir,
+        "vocabulary": os.path.abspath(cache.vocabulary.path),
+        "extra_ids": cache.vocabulary.extra_ids,
+        "lengths": dict(cache.lengths),
+        "modules": list(cache.modules),
+        "data_dir": cache.data_dir,
+        "tfds_data_dir": cache.tfds_data_dir,
     }
     _run_builder(request, report)
 
@@ -73,7 +69,7 @@ def _run_builder(request: Mapping[str, object], report: Callable[[str], None]) -
 
 
 def _relay(lines: Iterable[str], report: Callable[[str], None]) -> str | None:
-    """Reports the builder's messages and returns its error, if there is one."""
+    """Reports the builder's messages; returns its error, if any."""
     problem = None
     for line in lines:
         message = json.loads(line)

@@ -1,4 +1,4 @@
-"""Processes that run TensorFlow, so that a training process need not."""
+"""Subprocesses that run TensorFlow, so that a training process need not."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from typing import IO
 
 
 def environment() -> Mapping[str, str]:
-    """Returns the environment of such a process: this one's modules, and no accelerator."""
+    """Returns the environment of a subprocess: the same module path, and no accelerator."""
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path),
         "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -18,7 +18,7 @@ def environment() -> Mapping[str, str]:
 
 
 def last_line(log: IO[str], status: int) -> str:
-    """Returns why a process ended: the signal that ended it, or the last line that it logged."""
+    """Returns why a subprocess ended: the signal that killed it, or the last line of its log."""
     if status < 0:
         return f"it was ended by {signal.Signals(-status).name}; there may be too little memory"
     log.seek(0)

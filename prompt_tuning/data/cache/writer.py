@@ -1,4 +1,4 @@
-"""Writes entries of the tokenized cache, whole or not at all."""
+"""Writes entries of the tokenized cache, each complete or not at all."""
 
 import contextlib
 import json
@@ -11,15 +11,14 @@ import numpy as np
 
 from prompt_tuning import storage
 from prompt_tuning.data.cache import entry
-from prompt_tuning.data.cache.entry import DataFile
+from prompt_tuning.data.cache.entry import Cache, DataFile
 from prompt_tuning.data.ragged import Ragged
 from prompt_tuning.data.references import Scoring
-from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
 
 class Tokenized(NamedTuple):
-    """Holds a split to be written.
+    """A tokenized split.
 
     Attributes:
         inputs: Token ids of the inputs.
@@ -33,14 +32,15 @@ class Tokenized(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Says what an entry was made from.
+    """What an entry was made from.
 
     Attributes:
-        declared_in: The module of the package that declares the task; None for a user's own.
-        version: The version of its tokens; None for a user's task that has none.
-        token_modules: SHA-256 of the files of a user's modules that decide the tokens, by module.
-        scoring_modules: The same of those with metrics and postprocessors alone.
-        data_files: The local files that its examples came from, or would if they were there.
+        declared_in: The module of the package that declares the task; None for a user's own task.
+        version: The version of the task; None for a user's task without one.
+        token_modules: SHA-256 of the files of a user's modules that determine the tokens, by
+            module.
+        scoring_modules: The same for modules with metrics and postprocessors alone.
+        data_files: The local files that the examples are read from, including absent ones.
     """
 
     declared_in: str | None = None
@@ -50,7 +50,7 @@ class Origin(NamedTuple):
     data_files: Sequence[DataFile] = ()
 
     def fields(self) -> dict[str, Any]:
-        """Returns it as fields of a manifest."""
+        """Returns the origin as manifest fields."""
         return {
             "declared_in": self.declared_in,
             "version": self.version,
@@ -61,10 +61,8 @@ class Origin(NamedTuple):
 
 
 def write_task(
-    cache_dir: str | Path,
+    cache: Cache,
     name: str,
-    vocabulary: Vocabulary,
-    lengths: Mapping[str, int],
     *,
     splits: Mapping[str, Tokenized],
     scoring: Scoring,
@@ -74,26 +72,19 @@ def write_task(
     """Writes the entry of a task and returns its directory.
 
     Args:
-        cache_dir: The cache directory.
+        cache: The cache.
         name: The SeqIO task.
-        vocabulary: What it is tokenized with.
-        lengths: The most tokens kept, by feature.
-        splits: Its splits, but for a streamed one.
-        scoring: Its metrics, its postprocessor and with it the label words.
+        splits: Its splits, except a streamed one.
+        scoring: Its metrics and postprocessor.
         origin: What it was made from.
-        stream: Where the examples of its training split are from, where that is streamed.
+        stream: Identifies the data of its training split, if that is streamed.
 
     Raises:
         UserError: The directory cannot be written.
     """
-    final = entry.entry_directory(cache_dir, name, vocabulary, lengths)
-    with _whole_directory(final) as directory:
+    with _new_entry(cache, name) as directory:
         manifest: dict[str, Any] = {
-            "format_version": entry.FORMAT_VERSION,
-            "kind": "task",
-            "name": name,
-            "vocabulary": vocabulary.digest,
-            "lengths": dict(lengths),
+            **_header(cache, "task", name),
             "stream": stream,
             "splits": {split: _write_split(directory, split, splits[split]) for split in splits},
             **entry.scoring_fields(scoring),
@@ -101,49 +92,42 @@ def write_task(
         }
         manifest["digest"] = entry.task_digest(manifest)
         _write_manifest(directory, manifest)
-    return final
+    return cache.entry_directory(name)
 
 
-def write_mixture(
-    cache_dir: str | Path,
-    name: str,
-    vocabulary: Vocabulary,
-    lengths: Mapping[str, int],
-    *,
-    rates: Mapping[str, float],
-    origin: Origin,
-) -> Path:
-    """Writes the entry of a mixture, whose tasks have entries of their own."""
-    final = entry.entry_directory(cache_dir, name, vocabulary, lengths)
-    with _whole_directory(final) as directory:
-        manifest = {
-            "format_version": entry.FORMAT_VERSION,
-            "kind": "mixture",
-            "name": name,
-            "vocabulary": vocabulary.digest,
-            "lengths": dict(lengths),
-            "rates": dict(rates),
-            **origin.fields(),
-        }
-        _write_manifest(directory, manifest)
-    return final
+def write_mixture(cache: Cache, name: str, rates: Mapping[str, float], origin: Origin) -> None:
+    """Writes the entry of a mixture, whose tasks have entries of their own.
 
+    Args:
+        cache: The cache.
+        name: The SeqIO mixture.
+        rates: The rate of each task, relative to the others.
+        origin: What it was made from.
 
-def renew_task(
-    cache_dir: str | Path,
-    name: str,
-    vocabulary: Vocabulary,
-    lengths: Mapping[str, int],
-    *,
-    scoring: Scoring,
-    origin: Origin,
-) -> None:
-    """Notes the present scoring and modules in an entry whose tokens they do not change, if any.
-
-    They do not where the source of a user's task has the same version, or where the modules that
-    decide its tokens are the same.
+    Raises:
+        UserError: The directory cannot be written.
     """
-    directory = entry.entry_directory(cache_dir, name, vocabulary, lengths)
+    with _new_entry(cache, name) as directory:
+        _write_manifest(
+            directory,
+            {**_header(cache, "mixture", name), "rates": dict(rates), **origin.fields()},
+        )
+
+
+def update_scoring(cache: Cache, name: str, scoring: Scoring, origin: Origin) -> None:
+    """Updates how the task of an entry is scored, if its tokens are still valid.
+
+    They are if the source of the user's task has the same version as before or, without a version,
+    if the modules that determine its tokens are unchanged. Otherwise, and if there is no sound
+    entry, nothing is written.
+
+    Args:
+        cache: The cache.
+        name: The SeqIO task.
+        scoring: Its present metrics and postprocessor.
+        origin: Its present origin.
+    """
+    directory = cache.entry_directory(name)
     try:
         manifest = entry.read_manifest(directory)
         same_modules = manifest["token_modules"] == origin.token_modules
@@ -151,7 +135,7 @@ def renew_task(
         if not same_tokens or manifest["digest"] != entry.task_digest(manifest):
             return
     except (OSError, ValueError, KeyError, TypeError):
-        return  # there is none, or it is damaged
+        return  # missing or damaged
     manifest |= entry.scoring_fields(scoring)
     manifest["token_modules"] = dict(origin.token_modules)
     manifest["scoring_modules"] = dict(origin.scoring_modules)
@@ -159,22 +143,33 @@ def renew_task(
     _write_manifest(directory, manifest)
 
 
-def check_writable(cache_dir: str | Path) -> None:
-    """Makes the cache directory.
+def check_writable(cache_dir: Path) -> None:
+    """Creates a cache directory if it is missing, and checks that it can be written to.
 
     Raises:
-        UserError: It cannot be made or written to.
+        UserError: It cannot be created or written to.
     """
-    with _writing(Path(cache_dir)):
-        Path(cache_dir).mkdir(parents=True, exist_ok=True)
-        storage.check_writable(Path(cache_dir))
+    with _writing(cache_dir):
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        storage.check_writable(cache_dir)
 
 
 @contextlib.contextmanager
-def _whole_directory(final: Path) -> Iterator[Path]:
-    """Gives a directory to fill, which takes the place of `final` once it is complete."""
+def _new_entry(cache: Cache, name: str) -> Iterator[Path]:
+    """Yields a directory to fill, which then becomes the entry of a task or mixture."""
+    final = cache.entry_directory(name)
     with _writing(final.parent), storage.write_directory(final) as directory:
         yield directory
+
+
+def _header(cache: Cache, kind: str, name: str) -> dict[str, Any]:
+    return {
+        "format_version": entry.FORMAT_VERSION,
+        "kind": kind,
+        "name": name,
+        "vocabulary": cache.vocabulary.digest,
+        "lengths": dict(cache.lengths),
+    }
 
 
 @contextlib.contextmanager

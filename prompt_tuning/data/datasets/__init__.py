@@ -1,1 +1,1 @@
-"""The published datasets of the three papers, as declarations that need no TensorFlow."""
+"""The published datasets of the three papers, declared without TensorFlow."""

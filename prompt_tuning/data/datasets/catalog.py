@@ -15,13 +15,13 @@ from prompt_tuning.data.datasets import (
     summarization,
     super_glue,
     translation,
-    unlabelled,
+    unlabeled,
 )
 from prompt_tuning.data.datasets.dataset import LEADERBOARD, UNPREFIXED, Dataset, Mixture
 from prompt_tuning.data.declarations import CAP, Declaration
 
 _FAMILIES = (
-    unlabelled,
+    unlabeled,
     glue,
     super_glue,
     nli,
@@ -45,11 +45,11 @@ _OF_FAMILIES: Mapping[str, Mixture] = {
 
 
 def _all_of_spot() -> Mixture:
-    """Declares C4 with the 55 labelled datasets of all other mixtures (Vu et al. 2022, Table 1).
+    """Declares C4 with the 55 labeled datasets of all other mixtures (Vu et al. 2022, Table 1).
 
-    Many are in several mixtures. Counted once, with the three rounds of ANLI as one, they are 56:
-    RTE is both in GLUE and in SuperGLUE, and without the second they are 55. GEM's XSum and
-    WikiLingua are other examples than those of summarization.
+    Datasets in several mixtures count once, and the three rounds of ANLI count as one. RTE is in
+    both GLUE and SuperGLUE; the second is left out. GEM's XSum and WikiLingua have other examples
+    than those of summarization, and count separately.
     """
     families = (
         "glue",
@@ -72,7 +72,7 @@ MIXTURES: Mapping[str, Mixture] = {**_OF_FAMILIES, "spot_all": _all_of_spot()}
 
 
 def declared(name: str) -> Declaration | None:
-    """Returns what is declared of a task or mixture, in any of its forms; None for another."""
+    """Returns the declaration of a task or mixture in any form, or None for any other name."""
     base = name.removesuffix(LEADERBOARD).removesuffix(UNPREFIXED)
     if base in DATASETS:
         dataset = DATASETS[base]

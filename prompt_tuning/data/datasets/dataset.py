@@ -1,7 +1,6 @@
-"""What a published dataset is: where its rows come from, and how they become text.
+"""Declarations of published datasets: where their records come from and how they become text.
 
-Declarations are plain Python, so that listing them needs no TensorFlow; `prompt_tuning.data.tasks`
-makes SeqIO tasks of them.
+Declarations need no TensorFlow; `prompt_tuning.data.tasks` registers them as SeqIO tasks.
 """
 
 import functools
@@ -11,23 +10,23 @@ from typing import Any
 
 from prompt_tuning.data import postprocessors
 
-Row = Mapping[str, Any]
-"""One row of a source as plain values, by field; `SPLIT` names the source's split it is from."""
+Record = Mapping[str, Any]
+"""A record of a source as plain values by field; `SPLIT` holds its split of the source."""
 
 Example = dict[str, Any]
-"""`inputs` and `targets` (text, inputs without the task prefix), and fields that metrics need."""
+"""The texts `inputs` (without task prefix) and `targets`, and other fields that metrics need."""
 
 SPLIT = "_split"
 
 HELD_BACK = "leaderboard"
-"""The split of a dataset whose labels are not public."""
+"""The split whose labels are not public."""
 
 LEADERBOARD = f"_{HELD_BACK}"
 UNPREFIXED = "_unprefixed"
 
 
-class BadRowError(ValueError):
-    """Says what is wrong with a row; who reads it adds where it stands."""
+class BadRecordError(ValueError):
+    """Explains what is wrong with a record; the reader adds its location."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,30 +35,31 @@ class Dataset:
 
     Attributes:
         name: The SeqIO task.
-        family: What it belongs to, such as "GLUE" or "MRQA".
-        papers: Those of "Lester", "SPoT" and "Su" that use it.
-        tfds: The builder in TensorFlow Datasets, `glue/cola:2.0.0`; None where there is none.
+        family: The collection it belongs to, such as "GLUE" or "MRQA".
+        papers: The papers that use it, of "Lester", "SPoT" and "Su".
+        tfds: The builder in TensorFlow Datasets, such as `glue/cola:2.0.0`, or None.
         folder: The folder in `DATA_DIR`; by default the builder's name, `glue_cola`.
-        splits: Splits of the source by split of the task: "train", "validation" and, where its
-            labels are public, "test". Several are joined. None for a diagnostic set.
-        holdout: Of how many training rows one is put into `validation`, where the source has no
-            such split; 0 where it has one.
-        leaderboard: Splits of the source that have no public labels, for leaderboard files.
-        sizes: Examples of each split of the task, and of `HELD_BACK`, where known.
-        fields: The fields that every row must have.
-        format: Turns a row into examples: none for a row to be left out, or several.
-        prefix: Stands before the inputs with a space; the unprefixed task leaves it out.
-        labels: The label words by class; empty where answers are open.
-        postprocess: Turns decoded text into what the metrics compare; by default the position
-            among `labels`, or the text.
-        metrics: Of (targets, predictions), or of (targets, scores) with log-likelihoods, 0 to 100.
-        limits: The most examples read of a split, where that is not all.
-        streamed: Whether the training split is too large to hold, and is read while it is trained
-            on; each row gives one example then.
-        unlabelled: Whether `targets` is running text, to be cut in two for the prefix LM objective.
-        obtain: Where to get the files, for a dataset that TensorFlow Datasets cannot download.
-        version: Of the examples it gives. Raise it where they change, and they are tokenized again;
-            how answers are scored is no part of it.
+        splits: Splits of the source by split of the task: "train", "validation" and, if its labels
+            are public, "test". Several are joined. Empty for a diagnostic set.
+        holdout: If the source has no validation split, every how many training records one goes to
+            `validation`; otherwise 0.
+        leaderboard: Splits of the source without public labels, for leaderboard files.
+        sizes: The number of examples in each split of the task and in `HELD_BACK`, if known.
+        fields: The fields that every record must have.
+        format: Turns a record into examples: one, several, or none to leave it out.
+        prefix: The task prefix, put before the inputs with a space, except in the unprefixed task.
+        labels: The label words by class; empty for open answers.
+        postprocess: Maps decoded text to what the metrics compare; by default the position among
+            `labels`, or the text itself.
+        metrics: Functions of (targets, predictions), or of (targets, scores) with
+            log-likelihoods, whose values are 0 to 100.
+        limits: The most examples to read of a split, if not all.
+        streamed: Whether the training split is too large to hold and is read during training; each
+            record is then one example.
+        unlabeled: Whether `targets` is running text, to be cut in two for the prefix LM objective.
+        obtain: Where to get the files of a dataset that TensorFlow Datasets cannot download.
+        version: The version of its examples. Raise it when they change; caches are then rebuilt.
+            Scoring is not part of it.
     """
 
     name: str
@@ -72,14 +72,14 @@ class Dataset:
     leaderboard: Sequence[str] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
     fields: tuple[str, ...]
-    format: Callable[[Row], Iterable[Example]]
+    format: Callable[[Record], Iterable[Example]]
     prefix: str = ""
     labels: tuple[str, ...] = ()
     postprocess: Callable[..., Any] | None = None
     metrics: tuple[Callable[..., dict[str, float]], ...]
     limits: Mapping[str, int] = field(default_factory=dict)
     streamed: bool = False
-    unlabelled: bool = False
+    unlabeled: bool = False
     obtain: str = ""
     version: int = 1
 
@@ -93,10 +93,10 @@ class Dataset:
 
     @property
     def files(self) -> str:
-        """Where the files of the dataset have to be, and what they hold."""
+        """Instructions on where to put which files with which fields."""
         splits = self.splits.values() or [self.leaderboard]
         names = dict.fromkeys(f"{name}.jsonl" for names in splits for name in names)
-        optional = f" (or none, for one training row in {self.holdout})" if self.holdout else ""
+        optional = f" (or none, for one training record in {self.holdout})" if self.holdout else ""
         obtain = f" ({self.obtain})" if self.obtain else ""
         return (
             f"put {', '.join(names).replace('validation.jsonl', f'validation.jsonl{optional}')} "
@@ -115,7 +115,7 @@ class Mixture:
 
     Attributes:
         name: The SeqIO mixture.
-        papers: Those of "Lester", "SPoT" and "Su" that use it.
+        papers: The papers that use it, of "Lester", "SPoT" and "Su".
         members: Names of datasets.
     """
 
@@ -124,54 +124,54 @@ class Mixture:
     members: tuple[str, ...]
 
 
-def named_fields(row: Row, names: Sequence[str]) -> str:
-    """Returns fields as T5 writes them: `premise: It rains. hypothesis: It is wet.`"""
-    return " ".join(f"{name}: {text_field(row, name)}" for name in names)
+def named_fields(record: Record, names: Sequence[str]) -> str:
+    """Joins fields as T5 does: `premise: It rains. hypothesis: It is wet.`"""
+    return " ".join(f"{name}: {text_field(record, name)}" for name in names)
 
 
-def text_field(row: Row, name: str) -> str:
-    """Returns a field of a row that must be text.
+def text_field(record: Record, name: str) -> str:
+    """Returns a text field of a record.
 
     Raises:
-        BadRowError: It is something else.
+        BadRecordError: The field is not text.
     """
-    if not isinstance(row[name], str):
-        raise BadRowError(f"{name} is {row[name]!r}; it must be text")
-    return row[name]
+    if not isinstance(record[name], str):
+        raise BadRecordError(f"{name} is {record[name]!r}; it must be text")
+    return record[name]
 
 
-def classified(row: Row, *, names: Sequence[str], labels: Sequence[str]) -> Iterator[Example]:
-    """Yields the example of a row with named text fields and a `label`: T5's form of GLUE."""
+def classified(record: Record, *, names: Sequence[str], labels: Sequence[str]) -> Iterator[Example]:
+    """Yields the example of a record with text fields and a `label`, in T5's format of GLUE."""
     yield {
-        "inputs": named_fields(row, names),
-        "targets": label_word(row, labels),
-        "idx": row.get("idx", -1),
+        "inputs": named_fields(record, names),
+        "targets": label_word(record, labels),
+        "idx": record.get("idx", -1),
     }
 
 
-def texts_field(row: Row, name: str) -> list[str]:
-    """Returns a field of a row that must be a list of texts.
+def texts_field(record: Record, name: str) -> list[str]:
+    """Returns a field of a record that is a list of texts.
 
     Raises:
-        BadRowError: It is something else.
+        BadRecordError: The field is not a list of texts.
     """
-    value = row[name]
+    value = record[name]
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise BadRowError(f"{name} is {value!r}; it must be a list of texts")
+        raise BadRecordError(f"{name} is {value!r}; it must be a list of texts")
     return value
 
 
-def label_word(row: Row, labels: Sequence[str], name: str = "label") -> str:
-    """Returns the word of a row's class; an empty string for -1, a label that is held back.
+def label_word(record: Record, labels: Sequence[str], name: str = "label") -> str:
+    """Returns the label word of a record's class; an empty string for -1, a held-back label.
 
     Raises:
-        BadRowError: The class is not one of the labels.
+        BadRecordError: The class is not one of the labels.
     """
-    value = row[name]
+    value = record[name]
     if value == -1:
         return ""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(labels):
-        raise BadRowError(
+        raise BadRecordError(
             f"{name} is {value!r}; it must be 0 to {len(labels) - 1} ({', '.join(labels)})"
         )
     return labels[value]

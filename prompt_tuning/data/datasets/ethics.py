@@ -1,4 +1,4 @@
-"""Two parts of ETHICS (Hendrycks et al. 2021): duties with their excuses, and justice."""
+"""Two parts of ETHICS (Hendrycks et al. 2021): deontology and justice."""
 
 import functools
 from collections.abc import Mapping

@@ -1,15 +1,15 @@
 """GEM (Gehrmann et al. 2021) in the text-to-text format of SPoT's code.
 
-The inputs begin with the dataset's name; of simplification and summarization the instruction
-follows. Items of a list are joined by `&&`: SPoT's code has `\\\\n` there, whose backslashes T5's
-vocabulary does not know. SPoT's code keeps the dialogue acts to itself; here they are written as
-`inform(restaurant_name = Sino)`. On validation and test an example has all its references.
+Inputs begin with the dataset's name, followed by an instruction for simplification and
+summarization. Items of a list are joined by `&&`; SPoT's code has `\\\\n`, whose backslashes T5's
+vocabulary lacks. SPoT's code leaves out the dialogue acts; here they are written as
+`inform(restaurant_name = Sino)`. Validation and test examples have all their references.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 
 from prompt_tuning.data import postprocessors, text_metrics
-from prompt_tuning.data.datasets.dataset import BadRowError, Dataset, Example, Mixture, Row
+from prompt_tuning.data.datasets.dataset import BadRecordError, Dataset, Example, Mixture, Record
 
 _ACTS = (
     "affirm",
@@ -33,43 +33,45 @@ _ACTS = (
 )
 
 
-def _common_gen(row: Row) -> Iterator[Example]:
-    yield _example(row, _joined(row["concepts"]))
+def _common_gen(record: Record) -> Iterator[Example]:
+    yield _example(record, _joined(record["concepts"]))
 
 
-def _dart(row: Row) -> Iterator[Example]:
-    yield _example(row, _joined(row["tripleset"]))
+def _dart(record: Record) -> Iterator[Example]:
+    yield _example(record, _joined(record["tripleset"]))
 
 
-def _e2e_nlg(row: Row) -> Iterator[Example]:
-    yield _example(row, row["meaning_representation"])
+def _e2e_nlg(record: Record) -> Iterator[Example]:
+    yield _example(record, record["meaning_representation"])
 
 
-def _schema_guided_dialog(row: Row) -> Iterator[Example]:
-    acts = row["dialog_acts"]
+def _schema_guided_dialog(record: Record) -> Iterator[Example]:
+    acts = record["dialog_acts"]
     said = [
         _act(act, slot, values)
         for act, slot, values in zip(acts["act"], acts["slot"], acts["values"], strict=True)
     ]
-    yield _example(row, f"service: {row['service']} prompt: {row['prompt']} acts: {_joined(said)}")
+    yield _example(
+        record, f"service: {record['service']} prompt: {record['prompt']} acts: {_joined(said)}"
+    )
 
 
-def _web_nlg_en(row: Row) -> Iterator[Example]:
-    yield _example(row, _joined(row["input"]))
+def _web_nlg_en(record: Record) -> Iterator[Example]:
+    yield _example(record, _joined(record["input"]))
 
 
-def _source(row: Row) -> Iterator[Example]:
-    yield _example(row, row["source"])
+def _source(record: Record) -> Iterator[Example]:
+    yield _example(record, record["source"])
 
 
-def _xsum(row: Row) -> Iterator[Example]:
-    yield _example(row, row["document"])
+def _xsum(record: Record) -> Iterator[Example]:
+    yield _example(record, record["document"])
 
 
-def _example(row: Row, inputs: str) -> Example:
-    # Training rows have one target and an empty list of references.
-    references = row.get("references") or [row["target"]]
-    return {"inputs": inputs, "targets": row["target"], "answers": list(references)}
+def _example(record: Record, inputs: str) -> Example:
+    # Training records have one target and no references.
+    references = record.get("references") or [record["target"]]
+    return {"inputs": inputs, "targets": record["target"], "answers": list(references)}
 
 
 def _joined(items: list[str]) -> str:
@@ -78,14 +80,14 @@ def _joined(items: list[str]) -> str:
 
 def _act(act: int, slot: str, values: list[str]) -> str:
     if not 0 <= act < len(_ACTS):
-        raise BadRowError(f"act is {act!r}; it must be 0 to {len(_ACTS) - 1}")
+        raise BadRecordError(f"act is {act!r}; it must be 0 to {len(_ACTS) - 1}")
     inside = f"{slot} = {', '.join(values)}" if values else slot
     return f"{_ACTS[act]}({inside})" if inside else _ACTS[act]
 
 
 def _gem(
     name: str,
-    write: Callable[[Row], Iterator[Example]],
+    write: Callable[[Record], Iterator[Example]],
     *,
     fields: tuple[str, ...],
     sizes: Mapping[str, int],

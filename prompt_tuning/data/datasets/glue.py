@@ -10,7 +10,7 @@ from prompt_tuning.data.datasets.dataset import (
     Dataset,
     Example,
     Mixture,
-    Row,
+    Record,
     classified,
 )
 from prompt_tuning.data.datasets.similarity import SENTENCES, rated
@@ -27,10 +27,10 @@ _ENTAILMENT = ("entailment", "not_entailment")
 _MNLI_LABELS = ("entailment", "neutral", "contradiction")
 
 
-def _mnli(row: Row) -> Iterator[Example]:
-    """Yields a pair with the half of the evaluation data it is in: matched genres or others."""
-    (example,) = classified(row, names=("hypothesis", "premise"), labels=_MNLI_LABELS)
-    yield {**example, "half": row[SPLIT].partition("_")[2]}
+def _mnli(record: Record) -> Iterator[Example]:
+    """Yields a pair with its half of the evaluation data: matched or mismatched genres."""
+    (example,) = classified(record, names=("hypothesis", "premise"), labels=_MNLI_LABELS)
+    yield {**example, "half": record[SPLIT].partition("_")[2]}
 
 
 def _glue(
@@ -42,7 +42,7 @@ def _glue(
     sizes: Mapping[str, int],
     **others: Any,
 ) -> Dataset:
-    """Declares a task of named text fields; `others` go over what most tasks of GLUE are."""
+    """Declares a task of named text fields; `others` override the attributes of most tasks."""
     most: dict[str, Any] = {
         "name": f"glue_{config}",
         "splits": _SPLITS,
@@ -132,7 +132,7 @@ DATASETS = (
         labels=_ENTAILMENT,
         sizes={"train": 2490, "validation": 277, "leaderboard": 3000},
     ),
-    # Domain shift (Lester et al. 2021, section 5): answered in the words of the set tuned on.
+    # Domain shift (Lester et al. 2021, section 5): the label words are those of the source task.
     _glue(
         "mrpc",
         name="glue_mrpc_from_qqp",

@@ -1,14 +1,14 @@
-"""The MRQA 2019 shared task (Fisch et al. 2019): six training sets, six to generalise to.
+"""The MRQA 2019 shared task (Fisch et al. 2019): six training sets and six out-of-domain sets.
 
-All are extractive and stand in SQuAD's form, without a task prefix. The score is F1, which ranks
-the shared task and which Lester et al. (2021, section 5) give for the six sets out of domain; these
-have one split, which the shared task calls development and TensorFlow Datasets calls test.
+All are extractive and in SQuAD's format, without a task prefix. The metric is F1, by which the
+shared task ranks, and which Lester et al. (2021, section 5) report for the out-of-domain sets. Each
+of those has a single split, "development" to the shared task and "test" to TensorFlow Datasets.
 """
 
 from collections.abc import Iterator
 
 from prompt_tuning.data import metrics, postprocessors
-from prompt_tuning.data.datasets.dataset import Dataset, Example, Mixture, Row, text_field
+from prompt_tuning.data.datasets.dataset import Dataset, Example, Mixture, Record, text_field
 from prompt_tuning.data.datasets.reading import answer_list, reading_example
 
 _FIELDS = ("question", "context", "answers", "detected_answers")
@@ -19,11 +19,11 @@ _BIOASQ = (
 )
 
 
-def _mrqa(row: Row) -> Iterator[Example]:
-    """Trains on the first answer as the passage spells it, scores against the given answers."""
-    spelled = answer_list(row["detected_answers"]["text"], "detected_answers.text")
-    answers = answer_list(row["answers"], "answers")
-    question, context = text_field(row, "question"), text_field(row, "context")
+def _mrqa(record: Record) -> Iterator[Example]:
+    """Trains on the first answer as spelled in the passage; scores against the given answers."""
+    spelled = answer_list(record["detected_answers"]["text"], "detected_answers.text")
+    answers = answer_list(record["answers"], "answers")
+    question, context = text_field(record, "question"), text_field(record, "context")
     yield reading_example(question, context, spelled[0], answers)
 
 

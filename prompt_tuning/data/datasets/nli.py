@@ -18,7 +18,7 @@ def _inference(
     labels: tuple[str, ...] = _LABELS,
     sizes: Mapping[str, int],
 ) -> Dataset:
-    """Declares a dataset of pairs; the hypothesis stands first, so that none is ever cut off."""
+    """Declares a dataset of pairs; the hypothesis comes first, so that it is never cut off."""
     names = ("hypothesis", premise)
     return Dataset(
         name=name,

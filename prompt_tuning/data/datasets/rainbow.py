@@ -1,19 +1,19 @@
-"""RAINBOW (Lourie et al. 2021): six commonsense tasks that choose among answers.
+"""RAINBOW (Lourie et al. 2021): six multiple-choice commonsense tasks.
 
-Texts are those of UNICORN, the paper's T5: the task in brackets, each field in tags, and as the
-target the answer's number as the dataset's own key writes it. Where UNICORN breaks lines there are
-spaces, which T5's vocabulary does not tell apart; it also has no `<`, in UNICORN as here.
+The text format is that of UNICORN, the paper's T5: the task in brackets, each field in tags, and
+the answer's number, counted as in the dataset, as the target. UNICORN's line breaks are spaces
+here; to T5's vocabulary they are the same. Tags lose their `<`, which it lacks, in UNICORN too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 
 from prompt_tuning.data import metrics
 from prompt_tuning.data.datasets.dataset import (
-    BadRowError,
+    BadRecordError,
     Dataset,
     Example,
     Mixture,
-    Row,
+    Record,
     label_word,
     text_field,
 )
@@ -22,56 +22,56 @@ _FROM_ZERO = ("0", "1", "2", "3")
 _FROM_ONE = ("1", "2", "3")
 
 
-def _tagged(row: Row, *names: str) -> str:
-    return " ".join(f"<{name}>{text_field(row, name)}</{name}>" for name in names)
+def _tagged(record: Record, *names: str) -> str:
+    return " ".join(f"<{name}>{text_field(record, name)}</{name}>" for name in names)
 
 
-def _numbered(row: Row, labels: Sequence[str]) -> str:
-    """Returns the label of a dataset that is read from its own files, which count from one."""
-    if str(row["label"]) not in labels:
-        raise BadRowError(f"label is {row['label']!r}; it must be one of {', '.join(labels)}")
-    return str(row["label"])
+def _numbered(record: Record, labels: Sequence[str]) -> str:
+    """Returns the label in a dataset's own files, which count from one."""
+    if str(record["label"]) not in labels:
+        raise BadRecordError(f"label is {record['label']!r}; it must be one of {', '.join(labels)}")
+    return str(record["label"])
 
 
-def _abductive_nli(row: Row) -> Iterator[Example]:
+def _abductive_nli(record: Record) -> Iterator[Example]:
     yield {
-        "inputs": _tagged(row, "obs1", "obs2", "hyp1", "hyp2"),
-        "targets": _numbered(row, _FROM_ONE[:2]),
+        "inputs": _tagged(record, "obs1", "obs2", "hyp1", "hyp2"),
+        "targets": _numbered(record, _FROM_ONE[:2]),
     }
 
 
-def _cosmos_qa(row: Row) -> Iterator[Example]:
+def _cosmos_qa(record: Record) -> Iterator[Example]:
     names = ("context", "question", "answer0", "answer1", "answer2", "answer3")
-    yield {"inputs": _tagged(row, *names), "targets": label_word(row, _FROM_ZERO)}
+    yield {"inputs": _tagged(record, *names), "targets": label_word(record, _FROM_ZERO)}
 
 
-def _hellaswag(row: Row) -> Iterator[Example]:
+def _hellaswag(record: Record) -> Iterator[Example]:
     endings = " ".join(
         f"<ending_options {number}>{ending}</ending_options {number}>"
-        for number, ending in enumerate(row["endings"])
+        for number, ending in enumerate(record["endings"])
     )
     yield {
-        "inputs": f"<ctx>{text_field(row, 'context')}</ctx> {endings}",
-        "targets": label_word(row, _FROM_ZERO),
+        "inputs": f"<ctx>{text_field(record, 'context')}</ctx> {endings}",
+        "targets": label_word(record, _FROM_ZERO),
     }
 
 
-def _piqa(row: Row) -> Iterator[Example]:
+def _piqa(record: Record) -> Iterator[Example]:
     yield {
-        "inputs": _tagged(row, "goal", "sol1", "sol2"),
-        "targets": label_word(row, _FROM_ZERO[:2]),
+        "inputs": _tagged(record, "goal", "sol1", "sol2"),
+        "targets": label_word(record, _FROM_ZERO[:2]),
     }
 
 
-def _social_i_qa(row: Row) -> Iterator[Example]:
+def _social_i_qa(record: Record) -> Iterator[Example]:
     names = ("context", "question", "answerA", "answerB", "answerC")
-    yield {"inputs": _tagged(row, *names), "targets": _numbered(row, _FROM_ONE)}
+    yield {"inputs": _tagged(record, *names), "targets": _numbered(record, _FROM_ONE)}
 
 
-def _winogrande(row: Row) -> Iterator[Example]:
+def _winogrande(record: Record) -> Iterator[Example]:
     yield {
-        "inputs": _tagged(row, "sentence", "option1", "option2"),
-        "targets": label_word(row, _FROM_ONE[:2]),
+        "inputs": _tagged(record, "sentence", "option1", "option2"),
+        "targets": label_word(record, _FROM_ONE[:2]),
     }
 
 
@@ -90,7 +90,7 @@ def _rainbow(
     *,
     sizes: tuple[int, int],
     fields: tuple[str, ...],
-    formatter: Callable[[Row], Iterator[Example]],
+    formatter: Callable[[Record], Iterator[Example]],
     labels: tuple[str, ...],
     train: str = "train",
     obtain: str = "",

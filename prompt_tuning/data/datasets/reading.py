@@ -1,9 +1,9 @@
-"""Questions about a passage: SQuAD, DROP, RACE; and NQ-Open, questions without one.
+"""Reading comprehension: SQuAD, DROP and RACE; and NQ-Open, questions without a passage.
 
-SQuAD is as T5 has it (Raffel et al. 2020, appendix D.15): `question: ... context: ...`, with spaces
-around punctuation, answered by the first answer and scored against all of them. DROP follows it.
-Neither has a task prefix, so that prefixed and unprefixed tasks are alike. Questions stand first:
-where a passage is longer than the inputs may be, its end is what is lost.
+SQuAD is in T5's format (Raffel et al. 2020, appendix D.15): `question: ... context: ...` with
+spaces around punctuation. The target is the first answer, and scores are against all answers. DROP
+follows it. Neither has a task prefix, so prefixed and unprefixed tasks are equal. The question
+comes first, so that truncation removes the end of the passage.
 """
 
 import re
@@ -12,11 +12,11 @@ from typing import Any
 
 from prompt_tuning.data import metrics, postprocessors
 from prompt_tuning.data.datasets.dataset import (
-    BadRowError,
+    BadRecordError,
     Dataset,
     Example,
     Mixture,
-    Row,
+    Record,
     text_field,
 )
 
@@ -24,9 +24,9 @@ _LETTERS = ("A", "B", "C", "D")
 
 
 def pad_punctuation(text: str) -> str:
-    """Puts spaces around all but letters, digits and underscores of ASCII, as T5 does for SQuAD.
+    """Puts spaces around all characters but ASCII letters, digits and `_`, as T5 does for SQuAD.
 
-    An accented letter counts as punctuation there, so that `café` becomes `caf é`.
+    Accented letters count as punctuation: `café` becomes `caf é`.
     """
     spaced = re.sub(r"(\W)", r" \1 ", text, flags=re.ASCII)
     return re.sub(r"\s+", " ", spaced, flags=re.ASCII).strip(" ")
@@ -39,7 +39,7 @@ def reading_example(question: str, context: str, answer: str, answers: Sequence[
         question: The question.
         context: The passage.
         answer: The answer to train on.
-        answers: All that count as right.
+        answers: All correct answers.
     """
     return {
         "inputs": f"question: {pad_punctuation(question)} context: {pad_punctuation(context)}",
@@ -49,48 +49,50 @@ def reading_example(question: str, context: str, answer: str, answers: Sequence[
 
 
 def answer_list(values: Any, name: str) -> list[str]:
-    """Returns the answers in a field of a row.
+    """Returns the answers in a field of a record.
 
     Raises:
-        BadRowError: They are not a list of texts, or there are none.
+        BadRecordError: The field is not a list of texts, or is empty.
     """
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise BadRowError(f"{name} is {values!r}; it must be a list of texts")
+        raise BadRecordError(f"{name} is {values!r}; it must be a list of texts")
     if not values:
-        raise BadRowError(f"{name} is empty; every question must have an answer")
+        raise BadRecordError(f"{name} is empty; every question must have an answer")
     return values
 
 
-def _squad(row: Row) -> Iterator[Example]:
-    answers = answer_list(row["answers"]["text"], "answers.text")
-    question, context = text_field(row, "question"), text_field(row, "context")
+def _squad(record: Record) -> Iterator[Example]:
+    answers = answer_list(record["answers"]["text"], "answers.text")
+    question, context = text_field(record, "question"), text_field(record, "context")
     yield reading_example(question, context, answers[0], answers)
 
 
-def _drop(row: Row) -> Iterator[Example]:
-    """Leaves out what has no answer: TensorFlow Datasets writes none for a date without a day."""
-    given = answer_list([row["answer"], *row["validated_answers"]], "answer or validated_answers")
+def _drop(record: Record) -> Iterator[Example]:
+    """Leaves out unanswered questions: TensorFlow Datasets drops dates without a day."""
+    given = answer_list(
+        [record["answer"], *record["validated_answers"]], "answer or validated_answers"
+    )
     answers = [text for text in given if text]
     if answers:
-        question, passage = text_field(row, "question"), text_field(row, "passage")
+        question, passage = text_field(record, "question"), text_field(record, "passage")
         yield reading_example(question, passage, answers[0], answers)
 
 
-def _race(row: Row) -> Iterator[Example]:
-    """Asks each question of a passage: question, options, passage (the order of UnifiedQA,
-    Khashabi et al. 2020), answered by the letter of the option, as the dataset's own key is.
+def _race(record: Record) -> Iterator[Example]:
+    """Yields one example per question: question, options and passage, in the order of UnifiedQA
+    (Khashabi et al. 2020); the target is the letter of the right option, as in the dataset.
     """
-    counts = {len(row[name]) for name in ("questions", "options", "answers")}
+    counts = {len(record[name]) for name in ("questions", "options", "answers")}
     if len(counts) > 1:
-        raise BadRowError("questions, options and answers differ in number")
-    article = text_field(row, "article")
+        raise BadRecordError("questions, options and answers differ in number")
+    article = text_field(record, "article")
     for question, options, answer in zip(
-        row["questions"], row["options"], row["answers"], strict=True
+        record["questions"], record["options"], record["answers"], strict=True
     ):
         if answer not in _LETTERS:
-            raise BadRowError(f"answers has {answer!r}; it must be one of {', '.join(_LETTERS)}")
+            raise BadRecordError(f"answers has {answer!r}; it must be one of {', '.join(_LETTERS)}")
         if len(options) != len(_LETTERS):
-            raise BadRowError(f"a question has {len(options)} options; it must have four")
+            raise BadRecordError(f"a question has {len(options)} options; it must have four")
         listed = " ".join(
             f"({letter}) {option}" for letter, option in zip(_LETTERS, options, strict=True)
         )
@@ -100,10 +102,10 @@ def _race(row: Row) -> Iterator[Example]:
         }
 
 
-def _nq_open(row: Row) -> Iterator[Example]:
-    """Asks without a passage and trains on the first answer (Roberts et al. 2020)."""
-    answers = answer_list(row["answer"], "answer")
-    question = text_field(row, "question")
+def _nq_open(record: Record) -> Iterator[Example]:
+    """Yields a question without a passage; the target is the first answer (Roberts et al. 2020)."""
+    answers = answer_list(record["answer"], "answer")
+    question = text_field(record, "question")
     yield {"inputs": f"question: {question}", "targets": answers[0], "answers": list(answers)}
 
 

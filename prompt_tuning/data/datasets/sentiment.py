@@ -1,4 +1,4 @@
-"""Sentiment of reviews, posts and of what they say of an aspect, and emotions."""
+"""Sentiment of reviews and posts, by aspect in some datasets; and emotions."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -6,11 +6,11 @@ from typing import Any
 
 from prompt_tuning.data import metrics, postprocessors
 from prompt_tuning.data.datasets.dataset import (
-    BadRowError,
+    BadRecordError,
     Dataset,
     Example,
     Mixture,
-    Row,
+    Record,
     classified,
     text_field,
 )
@@ -25,25 +25,25 @@ _EMOTIONS = tuple(
 _SEMEVAL = "aspect terms of SemEval-2014 task 4, alt.qcri.org/semeval2014/task4; "
 
 
-def _emotions(row: Row) -> Iterator[Example]:
-    """Yields a post; the target lists every emotion that it has."""
+def _emotions(record: Record) -> Iterator[Example]:
+    """Yields a post; the target lists all its emotions."""
     for emotion in _EMOTIONS:
-        if not isinstance(row[emotion], bool):
-            raise BadRowError(f"{emotion} is {row[emotion]!r}; it must be true or false")
-    emotions = [emotion for emotion in _EMOTIONS if row[emotion]]
+        if not isinstance(record[emotion], bool):
+            raise BadRecordError(f"{emotion} is {record[emotion]!r}; it must be true or false")
+    emotions = [emotion for emotion in _EMOTIONS if record[emotion]]
     if not emotions:
-        raise BadRowError(f"no emotion is true; one of {', '.join(_EMOTIONS)} must be")
-    yield {"inputs": f"text: {text_field(row, 'comment_text')}", "targets": ", ".join(emotions)}
+        raise BadRecordError(f"no emotion is true; one of {', '.join(_EMOTIONS)} must be")
+    yield {"inputs": f"text: {text_field(record, 'comment_text')}", "targets": ", ".join(emotions)}
 
 
-def _tweet(row: Row) -> Iterator[Example]:
-    """Yields a post whose polarity is 0 or 4; neutral ones, 2, are in the test split alone."""
-    polarity = row["polarity"]
+def _tweet(record: Record) -> Iterator[Example]:
+    """Yields a post of polarity 0 or 4; neutral ones (2) occur only in the test split."""
+    polarity = record["polarity"]
     if polarity not in (0, 2, 4):
-        raise BadRowError(f"polarity is {polarity!r}; it must be 0, 2 or 4")
+        raise BadRecordError(f"polarity is {polarity!r}; it must be 0, 2 or 4")
     if polarity != 2:
         target = _POLARITY[polarity // 4]
-        yield {"inputs": f"text: {text_field(row, 'text')}", "targets": target}
+        yield {"inputs": f"text: {text_field(record, 'text')}", "targets": target}
 
 
 def _sentiment(
@@ -56,7 +56,7 @@ def _sentiment(
     sizes: Mapping[str, int],
     **others: Any,
 ) -> Dataset:
-    """Declares a dataset of named text fields and a label; `others` go over the rest."""
+    """Declares a dataset of text fields and a label; `others` override further attributes."""
     most: dict[str, Any] = {
         "folder": "" if tfds else name,
         "fields": (*names, "label"),
@@ -84,7 +84,7 @@ DATASETS = (
         splits=("train", "validation"),
         sizes={},
         obtain="customer reviews of Hu and Liu (2004), www.cs.uic.edu/~liub/FBS, one sentence a "
-        "row; there is no standard split",
+        "line; there is no standard split",
     ),
     _sentiment(
         "goemotions",

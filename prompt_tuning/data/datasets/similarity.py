@@ -1,4 +1,4 @@
-"""Sentence pairs with a degree of similarity: CxC, and the form that STS-B shares with it."""
+"""Sentence pairs rated for similarity: CxC, and the format that STS-B shares with it."""
 
 import functools
 from collections.abc import Iterator
@@ -6,38 +6,38 @@ from collections.abc import Iterator
 from prompt_tuning.data import metrics, postprocessors
 from prompt_tuning.data.datasets.dataset import (
     SPLIT,
-    BadRowError,
+    BadRecordError,
     Dataset,
     Example,
     Mixture,
-    Row,
+    Record,
     named_fields,
 )
 
 SENTENCES = ("sentence1", "sentence2")
 
 
-def rated(row: Row, *, training: str) -> Iterator[Example]:
-    """Yields a pair rated 0 to 5, in T5's form of STS-B (Raffel et al. 2020, section 2.4).
+def rated(record: Record, *, training: str) -> Iterator[Example]:
+    """Yields a pair rated 0 to 5, in T5's format of STS-B (Raffel et al. 2020, section 2.4).
 
-    The target is rounded to 0.2 in training alone; in evaluation it is the rating itself.
+    The target is rounded to 0.2 in training only; in evaluation it is the rating itself.
 
     Args:
-        row: A row with two sentences and a `label`.
-        training: The split of the source that is trained on.
+        record: A record with two sentences and a `label`.
+        training: The split of the source used for training.
     """
-    label = row["label"]
+    label = record["label"]
     if isinstance(label, bool) or not isinstance(label, int | float):
-        raise BadRowError(f"label is {label!r}; it must be a number, 0 to 5")
+        raise BadRecordError(f"label is {label!r}; it must be a number, 0 to 5")
     if label != -1 and not 0 <= label <= 5:
-        raise BadRowError(f"label is {label!r}; it must be 0 to 5")
-    label = round(label, 4)  # a 32-bit 4.1 is not quite 4.1, and 5 times it not quite halfway
-    if row[SPLIT] == training:
+        raise BadRecordError(f"label is {label!r}; it must be 0 to 5")
+    label = round(label, 4)  # undoes float32: 5 times 4.1 would not be exactly halfway
+    if record[SPLIT] == training:
         target = f"{round(5 * label) / 5:.1f}"
     else:
         target = "" if label == -1 else f"{label:g}"
-    inputs = named_fields(row, SENTENCES)
-    yield {"inputs": inputs, "targets": target, "idx": row.get("idx", -1)}
+    inputs = named_fields(record, SENTENCES)
+    yield {"inputs": inputs, "targets": target, "idx": record.get("idx", -1)}
 
 
 DATASETS = (
@@ -47,7 +47,7 @@ DATASETS = (
         papers=("SPoT",),
         tfds=None,
         folder="cxc_sts",
-        # The ratings extend evaluation sets, so that one of the two is trained on.
+        # Only evaluation sets are rated, so one of the two serves for training.
         splits={"train": ("validation",), "validation": ("test",)},
         sizes={"train": 44009, "validation": 44045},
         fields=(*SENTENCES, "label"),

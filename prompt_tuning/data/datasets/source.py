@@ -12,20 +12,20 @@ import seqio
 import tensorflow as tf
 
 from prompt_tuning.data.datasets.dataset import HELD_BACK, Dataset, Example
-from prompt_tuning.data.datasets.rows import Reader
+from prompt_tuning.data.datasets.reader import Reader
 from prompt_tuning.data.prefix_lm import DRAW
 from prompt_tuning.types import UserError
 
-_CHUNK = 256  # TensorFlow takes as long for a generator's chunk as it would for one example
+_CHUNK = 256  # a chunk costs TensorFlow as much as a single example of a generator would
 
 
 @dataclasses.dataclass
 class Directories:
-    """Where rows are read from: for this process, as SeqIO's own override of TFDS's directory is.
+    """The data directories of this process, global like SeqIO's override of the TFDS directory.
 
     Attributes:
         data_dir: `DATA_DIR`, JSON lines by dataset; None for TensorFlow Datasets alone.
-        tfds_data_dir: Where TensorFlow Datasets keeps its data; None for its default.
+        tfds_data_dir: Data directory of TensorFlow Datasets; None for its default.
     """
 
     data_dir: str | None = None
@@ -36,12 +36,12 @@ DIRECTORIES = Directories()
 
 
 class DatasetSource(seqio.DataSource):
-    """Gives the examples of a published dataset, formatted as text.
+    """A SeqIO source of the examples of a published dataset, formatted as text.
 
     Args:
         dataset: The dataset.
-        prefixed: Whether the inputs begin with the dataset's task prefix.
-        leaderboard: Whether to give the split without public labels, as `test`, and nothing else.
+        prefixed: Whether inputs begin with the dataset's task prefix.
+        leaderboard: Whether to provide only the split without public labels, as `test`.
     """
 
     def __init__(self, dataset: Dataset, *, prefixed: bool, leaderboard: bool = False):
@@ -53,7 +53,7 @@ class DatasetSource(seqio.DataSource):
 
     @property
     def splits(self) -> Sequence[str]:
-        """The splits that are there."""
+        """The available splits."""
         return ("test",) if self._leaderboard else tuple(self._reader().splits)
 
     @property
@@ -65,40 +65,40 @@ class DatasetSource(seqio.DataSource):
 
     @property
     def possible_files(self) -> list[str]:
-        """The local files that would be looked at, whether they are there or not."""
+        """The local files that would be read if they existed."""
         return [str(path) for path in self._reader().possible_files(leaderboard=self._leaderboard)]
 
     @property
     def awaits_download(self) -> bool:
-        """Whether TensorFlow Datasets has yet to fetch the examples."""
+        """Whether TensorFlow Datasets has yet to download the dataset."""
         return self._reader().awaits_download
 
     @property
     def supports_arbitrary_sharding(self) -> bool:
-        """Whether shards can be read by themselves."""
+        """False: a split has one shard."""
         return False
 
     def list_shards(self, split: str) -> Sequence[str]:
-        """Returns the one shard of a split."""
+        """Returns the only shard of a split."""
         return [split]
 
     def num_input_examples(self, split: str) -> int:
-        """Returns the number of examples of a split."""
+        """Returns the number of examples in a split."""
         return self._reader().count(HELD_BACK if self._leaderboard else split)
 
     def get_dataset(self, split="train", shuffle=False, seed=None, shard_info=None, **unused):
-        """Returns the examples of a split, in order: shuffling is the pipeline's."""
+        """Returns the examples of a split, in order; shuffling is left to the input pipeline."""
         del shuffle, seed, unused
         if shard_info and shard_info.num_shards > 1:
             raise ValueError("a dataset has one shard; shard its examples instead")
         return self._dataset(split, lambda: self._examples(split), seed=0, start=0)
 
     def stream(self, *, seed: int, start: int) -> tf.data.Dataset:
-        """Returns the training examples of a streamed dataset over and over, from `start` on.
+        """Returns the training examples of a streamed dataset, repeated without end.
 
         Args:
-            seed: Decides what preprocessors draw at random in an example, with its number.
-            start: The number of the first example; those before it are passed over unread.
+            seed: With an example's number, seeds what preprocessors draw at random for it.
+            start: The number of the first example.
         """
         read = self._reader().endless
         return self._dataset("train", lambda: read("train", start), seed=seed, start=start)
@@ -106,10 +106,10 @@ class DatasetSource(seqio.DataSource):
     def _dataset(
         self, split: str, read: Callable[[], Iterator[Example]], *, seed: int, start: int
     ) -> tf.data.Dataset:
-        """Returns what `read` gives, its first example numbered `start`."""
+        """Returns the examples that `read` yields, numbered from `start`."""
 
         def complete(number: int, example: Example) -> Example:
-            draw = {DRAW: [seed, number]} if self.dataset.unlabelled else {}
+            draw = {DRAW: [seed, number]} if self.dataset.unlabeled else {}
             return {**example, "inputs": self._prefix + example["inputs"], **draw}
 
         first = complete(start, next(self._examples(split)))
@@ -124,12 +124,12 @@ class DatasetSource(seqio.DataSource):
                         for name, spec in specs.items()
                     }
             except UserError as error:
-                # TensorFlow would wrap it into pages of its own; whoever asks finds it here.
+                # TensorFlow buries it in pages of its own; `source_failures` looks here.
                 self.failure = error
                 raise
 
         chunks = tf.data.Dataset.from_generator(generate, output_signature=specs)
-        return chunks.unbatch().map(dict)  # the map makes plain tensors of rows of lists
+        return chunks.unbatch().map(dict)  # the map turns ragged rows into plain tensors
 
     def _examples(self, split: str) -> Iterator[Example]:
         return self._reader().examples(HELD_BACK if self._leaderboard else split)
@@ -139,7 +139,7 @@ class DatasetSource(seqio.DataSource):
 
 
 def _spec(value: Any) -> tf.TensorSpec | tf.RaggedTensorSpec:
-    """Returns the specification of a chunk of such values."""
+    """Returns the tensor specification of a chunk of values like this one."""
     kinds = {str: tf.string, bool: tf.bool, int: tf.int64, float: tf.float32}
     if isinstance(value, list | tuple):
         return tf.RaggedTensorSpec([None, None], kinds[type(value[0])] if value else tf.string)

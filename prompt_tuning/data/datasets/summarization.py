@@ -4,13 +4,13 @@ import functools
 from collections.abc import Iterator, Mapping
 
 from prompt_tuning.data import text_metrics
-from prompt_tuning.data.datasets.dataset import Dataset, Example, Mixture, Row
+from prompt_tuning.data.datasets.dataset import Dataset, Example, Mixture, Record
 
-_FEW = {"validation": 2048}  # of over 100,000, which would be decoded at every evaluation
+_FEW = {"validation": 2048}  # out of over 100,000, all decoded at every evaluation
 
 
-def _summarize(row: Row, *, text: str, summary: str) -> Iterator[Example]:
-    yield {"inputs": row[text], "targets": row[summary]}
+def _summarize(record: Record, *, text: str, summary: str) -> Iterator[Example]:
+    yield {"inputs": record[text], "targets": record[summary]}
 
 
 def _summaries(

@@ -8,11 +8,11 @@ from typing import Any
 from prompt_tuning.data import group_metrics, metrics, postprocessors
 from prompt_tuning.data.datasets.dataset import (
     SPLIT,
-    BadRowError,
+    BadRecordError,
     Dataset,
     Example,
     Mixture,
-    Row,
+    Record,
     classified,
     label_word,
     named_fields,
@@ -26,69 +26,69 @@ _ENTAILMENT = ("entailment", "not_entailment")
 _PAIR = ("hypothesis", "premise")
 
 
-def _multirc(row: Row) -> Iterator[Example]:
-    """Yields one answer of a question, without the markup of the paragraphs."""
-    text = named_fields(row, ("question", "answer", "paragraph"))
+def _multirc(record: Record) -> Iterator[Example]:
+    """Yields one answer to a question, with markup removed from the paragraph."""
+    text = named_fields(record, ("question", "answer", "paragraph"))
     yield {
         "inputs": re.sub("</?b>", "", text.replace("<br>", " ")),
-        "targets": label_word(row, _TRUTH),
-        **{f"idx_{part}": row["idx"][part] for part in ("paragraph", "question", "answer")},
+        "targets": label_word(record, _TRUTH),
+        **{f"idx_{part}": record["idx"][part] for part in ("paragraph", "question", "answer")},
     }
 
 
-def _record(row: Row) -> Iterator[Example]:
-    """Yields an example of each answer in training, and one of each query elsewhere."""
-    # Bullet points come after the text, each without a full stop where it has a mark of its own.
-    passage = re.sub(r"([.?!\"'])\n@highlight\n", r"\1 ", text_field(row, "passage"))
+def _record(record: Record) -> Iterator[Example]:
+    """Yields one example per answer in training, and one per query otherwise."""
+    # Bullet points follow the text; those without final punctuation get a full stop.
+    passage = re.sub(r"([.?!\"'])\n@highlight\n", r"\1 ", text_field(record, "passage"))
     passage = passage.replace("\n@highlight\n", ". ")
-    entities = ", ".join(texts_field(row, "entities"))
-    answers = texts_field(row, "answers")
-    for answer in answers if row[SPLIT] == "train" else [(answers or [""])[0]]:
+    query, entities = text_field(record, "query"), ", ".join(texts_field(record, "entities"))
+    answers = texts_field(record, "answers")
+    for answer in answers if record[SPLIT] == "train" else [(answers or [""])[0]]:
         yield {
-            "inputs": f"query: {text_field(row, 'query')} entities: {entities} passage: {passage}",
+            "inputs": f"query: {query} entities: {entities} passage: {passage}",
             "targets": answer,
             "answers": answers,
-            **{f"idx_{part}": row["idx"][part] for part in ("passage", "query")},
+            **{f"idx_{part}": record["idx"][part] for part in ("passage", "query")},
         }
 
 
-def _wsc(row: Row) -> Iterator[Example]:
-    """Yields a text with its pronoun marked; the target is the noun it may stand for.
+def _wsc(record: Record) -> Iterator[Example]:
+    """Yields a text with its pronoun marked; the target is the noun it may refer to.
 
-    In training the noun is always the right one, so that the model learns to name it.
+    Training uses only true pairs, so that the model learns to name the referent.
     """
-    label = row["label"]
-    label_word(row, _TRUTH)  # or it is no label
-    if row[SPLIT] == "train" and label != 1:
+    label = record["label"]
+    label_word(record, _TRUTH)  # checks the label
+    if record[SPLIT] == "train" and label != 1:
         return
     yield {
         "inputs": _marked(
-            text_field(row, "text"), text_field(row, "span2_text"), row["span2_index"]
+            text_field(record, "text"), text_field(record, "span2_text"), record["span2_index"]
         ),
-        "targets": text_field(row, "span1_text"),
+        "targets": text_field(record, "span1_text"),
         "label": label,
-        "idx": row.get("idx", -1),
+        "idx": record.get("idx", -1),
     }
 
 
 def _marked(text: str, pronoun: str, index: int) -> str:
-    """Puts stars around a pronoun, which the index, a count of words, may miss by a little."""
+    """Puts stars around a pronoun; the index, in words, may be slightly off."""
     words = text.split(" ")
     places = [
         place for place, word in enumerate(words) if re.fullmatch(rf"{re.escape(pronoun)}\W*", word)
     ]
     if not places:
-        raise BadRowError(f"span2_text is {pronoun!r}, which is no word of the text")
+        raise BadRecordError(f"span2_text is {pronoun!r}, which is not a word of the text")
     place = min(places, key=lambda start: abs(start - index))
     after = words[place].removeprefix(pronoun)
     words[place] = f"*{pronoun}*" + (f" {after}" if after else "")
     return " ".join(words)
 
 
-def _premise_first(row: Row) -> Iterator[Example]:
-    """Yields a pair of AX-b, whose fields are named otherwise than those of RTE."""
-    pair = {"premise": row["sentence1"], "hypothesis": row["sentence2"]}
-    yield from classified({**row, **pair}, names=_PAIR, labels=_ENTAILMENT)
+def _premise_first(record: Record) -> Iterator[Example]:
+    """Yields a pair of AX-b, renaming its fields to those of RTE."""
+    pair = {"premise": record["sentence1"], "hypothesis": record["sentence2"]}
+    yield from classified({**record, **pair}, names=_PAIR, labels=_ENTAILMENT)
 
 
 def _super_glue(
@@ -100,7 +100,7 @@ def _super_glue(
     sizes: Mapping[str, int],
     **others: Any,
 ) -> Dataset:
-    """Declares a task of named text fields; `others` go over what most tasks are."""
+    """Declares a task of named text fields; `others` override the attributes of most tasks."""
     most: dict[str, Any] = {
         "name": f"super_glue_{config}",
         "splits": _SPLITS,

@@ -4,11 +4,11 @@ import functools
 from collections.abc import Iterator, Mapping
 
 from prompt_tuning.data import text_metrics
-from prompt_tuning.data.datasets.dataset import Dataset, Example, Mixture, Row
+from prompt_tuning.data.datasets.dataset import Dataset, Example, Mixture, Record
 
 
-def _translate(row: Row, *, language: str) -> Iterator[Example]:
-    yield {"inputs": row["en"], "targets": row[language]}
+def _translate(record: Record, *, language: str) -> Iterator[Example]:
+    yield {"inputs": record["en"], "targets": record[language]}
 
 
 def _wmt(

@@ -1,1 +1,1 @@
-"""Tasks made from files of the user's own: CSV, TSV and JSON lines."""
+"""Tasks made from a user's own CSV, TSV or JSONL files."""

@@ -1,4 +1,4 @@
-"""Which columns of a file are the input, the label and the split, and how they become a text."""
+"""Chooses the columns of a file for input, label and split, and writes columns into a text."""
 
 import re
 import string
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from prompt_tuning.data.user_task.table import Row, Table
+from prompt_tuning.data.user_task.table import Record, Table
 from prompt_tuning.types import UserError
 
 _LABELS = (
@@ -31,15 +31,15 @@ SPLIT_NAMES = {
     **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-"""The split that a value of a column of splits stands for."""
+"""Maps a value of the split column to its split."""
 
 _NUMBERING = re.compile(r"(id|idx|index|guid|uid|uuid|column_\d+|.*_id)")
-_TEXT_WORDS = 3.0  # mean words of a value from which a column counts as text
-_SAMPLE = 1000  # rows looked at
+_TEXT_WORDS = 3.0  # a column whose values have at least this many words on average is text
+_SAMPLE = 1000  # records from which the average is taken
 
 
 class Columns(NamedTuple):
-    """The columns of the input, of the label and of the split (None where there is none)."""
+    """The columns of the input, the label and the split (None if there is no such column)."""
 
     inputs: tuple[str, ...]
     label: str
@@ -48,34 +48,34 @@ class Columns(NamedTuple):
 
 @dataclass(frozen=True)
 class Template:
-    """Writes columns of a row into a text.
+    """A text with columns to fill in.
 
     Attributes:
-        pieces: Literal text and the column that follows it; the last one may have none (None).
+        pieces: Literal texts, each with the column that follows it; the last may have None.
     """
 
     pieces: tuple[tuple[str, str | None], ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns it uses, in order."""
+        """The columns to fill in, in order."""
         return tuple(dict.fromkeys(column for _, column in self.pieces if column is not None))
 
     def __str__(self) -> str:
-        """Writes it as `parse_template` reads it."""
+        """Returns the template in the syntax of `parse_template`."""
         return "".join(
             literal.replace("{", "{{").replace("}", "}}") + (f"{{{column}}}" if column else "")
             for literal, column in self.pieces
         )
 
-    def fill(self, row: Row) -> str:
-        """Returns the text of a row.
+    def fill(self, record: Record) -> str:
+        """Returns the text for a record.
 
         Raises:
-            BadValueError: The row lacks a column, or it is empty.
+            BadValueError: A column is missing from the record or empty.
         """
         return "".join(
-            literal + (row.text(column) if column else "") for literal, column in self.pieces
+            literal + (record.text(column) if column else "") for literal, column in self.pieces
         )
 
 
@@ -86,10 +86,10 @@ def choose_columns(
     label: str | None,
     split: str | None,
 ) -> Columns:
-    """Chooses columns; those that are given stay.
+    """Chooses the columns that are not given, by their names and, failing that, their values.
 
     Raises:
-        UserError: A given column is not there, or there is nothing to choose by.
+        UserError: A given column does not exist, or the choice is unclear.
     """
     for names, setting in ((inputs or (), "inputs"), ((label,), "label"), ((split,), "split")):
         for name in names:
@@ -97,10 +97,12 @@ def choose_columns(
                 table.check_column(name, f"TaskFile.{setting}")
     if split is None:
         split = _named(table.columns, ("split",))
-        values = {str(row.values.get(split)).strip().lower() for row in table.rows if split}
+        values = {
+            str(record.values.get(split)).strip().lower() for record in table.records if split
+        }
         split = split if values & set(SPLIT_NAMES) else None
     taken = {label, split, *(inputs or ())}
-    free = [name for name in table.columns if name not in taken and not _numbers_rows(name)]
+    free = [name for name in table.columns if name not in taken and not _is_numbering(name)]
     if label is None:
         label = _named(free, _LABELS)
         free = [name for name in free if name != label]
@@ -115,10 +117,10 @@ def choose_columns(
 
 
 def parse_template(text: str) -> Template:
-    """Reads `premise: {premise} hypothesis: {hypothesis}`; `{{` and `}}` are braces.
+    """Parses `premise: {premise} hypothesis: {hypothesis}`; `{{` and `}}` are literal braces.
 
     Raises:
-        UserError: A brace is not closed, or there is no column in it.
+        UserError: A brace is not closed, or the template uses no column.
     """
     try:
         parts = list(string.Formatter().parse(text))
@@ -141,7 +143,7 @@ def parse_template(text: str) -> Template:
 
 
 def template_of(columns: Sequence[str]) -> Template:
-    """Returns the text of one column as it is, or that of several after their names."""
+    """Returns the template of one column alone, or of several, each after its name."""
     if len(columns) == 1:
         return Template((("", columns[0]),))
     named = [(f"{' ' * (i > 0)}{column}: ", column) for i, column in enumerate(columns)]
@@ -158,7 +160,7 @@ def _input_by_name(free: Sequence[str]) -> tuple[str, ...]:
 
 
 def _input_by_content(table: Table, free: Sequence[str], label_too: bool) -> tuple[str, ...]:
-    """Returns the one column left, or the one or two that hold texts; one is left for a label."""
+    """Returns the only column left, or the one or two with text, leaving one for the label."""
     if len(free) == 1 and not label_too:
         return tuple(free)
     if len(free) == 2 and label_too:
@@ -179,7 +181,7 @@ def _unclear(table: Table, setting: str, free: Sequence[str]) -> UserError:
 
 
 def _named(columns: Sequence[str], names: Sequence[str]) -> str | None:
-    """Returns the column that has the first of the names, whatever its case."""
+    """Returns the column with the earliest of the names, ignoring case; None if there is none."""
     plain = {_plain(column): column for column in reversed(columns)}
     return next((plain[name] for name in names if name in plain), None)
 
@@ -188,10 +190,10 @@ def _plain(column: str) -> str:
     return re.sub(r"[\s-]+", "_", column.strip().lower())
 
 
-def _numbers_rows(column: str) -> bool:
+def _is_numbering(column: str) -> bool:
     return _NUMBERING.fullmatch(_plain(column)) is not None
 
 
 def _mean_words(table: Table, column: str) -> float:
-    values = [str(row.values.get(column, "")) for row in table.rows[:_SAMPLE]]
+    values = [str(record.values.get(column, "")) for record in table.records[:_SAMPLE]]
     return sum(len(value.split()) for value in values) / len(values)

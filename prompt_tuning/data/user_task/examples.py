@@ -1,4 +1,4 @@
-"""Examples of a file: an input text and an answer, what kind of answers they are, their splits."""
+"""The examples of a file: their texts and answers, the kind of answers, and their splits."""
 
 import functools
 import hashlib
@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 from prompt_tuning.data import metrics, postprocessors, references, text_metrics
 from prompt_tuning.data.task_file import Kind
 from prompt_tuning.data.user_task.columns import SPLIT_NAMES, Template
-from prompt_tuning.data.user_task.table import BadValueError, Problems, Row, Table
+from prompt_tuning.data.user_task.table import BadValueError, Problems, Record, Table
 from prompt_tuning.types import UserError, nearest
 
 SPLITS = ("train", "validation", "test")
 
 _MOST_LABELS = 200
-_LONGEST_LABEL = 60  # letters
-_ROWS_PER_LABEL = 2
-_SHORT_ANSWER = 5.0  # mean words up to which an answer is scored as an answer, not as a text
+_LONGEST_LABEL = 60  # characters
+_EXAMPLES_PER_LABEL = 2
+_SHORT_ANSWER = 5.0  # mean words; longer answers are scored as texts, by ROUGE
 
 _METRICS: Mapping[Kind, Mapping[str, Callable[..., dict[str, float]]]] = {
     "labels": {
@@ -37,7 +37,7 @@ _METRICS: Mapping[Kind, Mapping[str, Callable[..., dict[str, float]]]] = {
 
 
 class Example(NamedTuple):
-    """An example as text, and the line of its file that it begins on."""
+    """The input text and target text of an example, and the line of the file it begins on."""
 
     line: int
     inputs: str
@@ -47,20 +47,20 @@ class Example(NamedTuple):
 def guess_kind(values: Sequence[str]) -> Kind:
     """Guesses the kind of answers from all values of a column.
 
-    Few different short values, each on two rows or more on average, are labels; numbers are
-    numbers where they are not labels; anything else is text.
+    A few distinct short values, each with two examples or more on average, are labels, unless they
+    are fractions. Otherwise numbers are numbers, and anything else is text.
     """
     different = set(values)
     numeric = all(map(is_number, different))
     whole = numeric and all(float(value).is_integer() for value in different)
-    few = len(different) <= _MOST_LABELS and len(values) >= _ROWS_PER_LABEL * len(different)
+    few = len(different) <= _MOST_LABELS and len(values) >= _EXAMPLES_PER_LABEL * len(different)
     if few and (whole or not numeric) and max(map(len, different)) <= _LONGEST_LABEL:
         return "labels"
     return "numbers" if numeric else "text"
 
 
 def guess_metrics(kind: Kind, values: Sequence[str]) -> tuple[str, ...]:
-    """Guesses the metrics of answers."""
+    """Chooses the metrics for answers of a kind."""
     if kind == "labels":
         return ("accuracy",)
     if kind == "numbers":
@@ -70,14 +70,14 @@ def guess_metrics(kind: Kind, values: Sequence[str]) -> tuple[str, ...]:
 
 
 def sorted_labels(values: Sequence[str]) -> list[str]:
-    """Returns the different values: numbers by size, others by the alphabet."""
+    """Returns the distinct values, sorted as numbers if all are numbers, else as text."""
     different = set(values)
     numeric = all(map(is_number, different))
     return sorted(different, key=lambda value: (float(value) if numeric else 0.0, value))
 
 
 def is_number(value: str) -> bool:
-    """Returns whether a text spells a finite number."""
+    """Returns whether a text is a finite number."""
     try:
         return math.isfinite(float(value))
     except ValueError:
@@ -87,10 +87,10 @@ def is_number(value: str) -> bool:
 def metric_references(
     kind: Kind, names: Sequence[str], labels: Sequence[str]
 ) -> tuple[references.Reference, ...]:
-    """Returns the functions of metrics.
+    """Returns references to metrics.
 
     Raises:
-        UserError: A metric does not exist, or is not one for this kind of answers.
+        UserError: There is no metric of this name for this kind of answers.
     """
     known = _METRICS[kind]
     functions = []
@@ -108,7 +108,7 @@ def metric_references(
 
 
 def answer_postprocessor(kind: Kind, labels: Sequence[str]) -> references.Reference:
-    """Returns the function that turns an answer's text into what the metrics compare."""
+    """Returns a reference to the postprocessor that maps answers to what the metrics compare."""
     functions: Mapping[Kind, Callable[..., Any]] = {
         "labels": functools.partial(postprocessors.label_index, labels=list(labels)),
         "numbers": postprocessors.number,
@@ -118,20 +118,20 @@ def answer_postprocessor(kind: Kind, labels: Sequence[str]) -> references.Refere
 
 
 def read_examples(table: Table, template: Template, label: str) -> list[Example]:
-    """Returns the rows of a file as examples, with answers as they stand in the file.
+    """Returns the records of a file as examples, with answers as the file has them.
 
     Raises:
-        UserError: A column is not there, or rows lack a text or an answer.
+        UserError: A column does not exist, or records lack a text or an answer.
     """
     for name in (*template.columns, label):
         table.check_column(name, "a column of the input or the label")
     problems = Problems(table.path)
     examples = []
-    for row in table.rows:
+    for record in table.records:
         try:
-            examples.append(Example(row.line, template.fill(row), row.text(label)))
+            examples.append(Example(record.line, template.fill(record), record.text(label)))
         except BadValueError as error:
-            problems.add(row.line, str(error))
+            problems.add(record.line, str(error))
     problems.check()
     return examples
 
@@ -139,16 +139,16 @@ def read_examples(table: Table, template: Template, label: str) -> list[Example]
 def with_words(
     table: Table, examples: Sequence[Example], kind: Kind, words: Mapping[str, str]
 ) -> list[Example]:
-    """Returns examples with the word to answer with in place of each label.
+    """Replaces labels by their label words.
 
     Args:
-        table: The file they are from.
-        examples: Examples with answers as they stand in the file.
-        kind: What the answers are; those that are not labels stay as they are.
+        table: The file of the examples.
+        examples: Examples with answers as the file has them.
+        kind: The kind of answers; numbers and texts are not changed.
         words: The label word of each label.
 
     Raises:
-        UserError: A label has no word, or an answer that must be a number is none.
+        UserError: A label has no word, or an answer that should be a number is not.
     """
     problems = Problems(table.path)
     for example in examples:
@@ -168,19 +168,19 @@ def with_words(
 def named_splits(
     table: Table, examples: Sequence[Example], column: str
 ) -> dict[str, list[Example]]:
-    """Returns the examples of a file, one for each of its rows, by the split that they name.
+    """Groups the examples of a file by the split that their records name in a column.
 
     Raises:
-        UserError: Rows name something else.
+        UserError: Records name something other than a split.
     """
     problems = Problems(table.path)
     splits: dict[str, list[Example]] = {split: [] for split in SPLITS}
-    for row, example in zip(table.rows, examples, strict=True):
-        name = _split_name(row, column)
+    for record, example in zip(table.records, examples, strict=True):
+        name = _split_name(record, column)
         if name in SPLIT_NAMES:
             splits[SPLIT_NAMES[name]].append(example)
         else:
-            problems.add(row.line, f"'{column}' is '{name}', not train, validation or test")
+            problems.add(record.line, f"'{column}' is '{name}', not train, validation or test")
     problems.check()
     return splits
 
@@ -193,19 +193,19 @@ def complete_splits(
     test_share: float,
     seed: int,
 ) -> dict[str, list[Example]]:
-    """Returns all splits that hold examples; those that are missing are taken from training.
+    """Returns all splits that have examples, after taking missing ones from training.
 
-    Test examples are taken only where neither validation nor test examples are given.
+    Test examples are taken only if neither validation nor test examples are given.
 
     Args:
-        splits: What is given, by split.
-        by_class: Whether answers are classes, each of which has its share of every split.
+        splits: The given examples, by split.
+        by_class: Whether answers are classes, which are then divided in proportion.
         validation_share: Share of the training examples to validate on.
         test_share: Share of the training examples to test on.
-        seed: Names the random division.
+        seed: Seeds the division.
 
     Raises:
-        UserError: Nothing is left to train or to validate on.
+        UserError: No examples are left to train or to validate on.
     """
     present = {split: list(splits.get(split, ())) for split in SPLITS}
     shares = {}
@@ -221,9 +221,9 @@ def complete_splits(
     for split in ("train", "validation"):
         if not present[split]:
             raise UserError(
-                f"TASK_FILE: of {len(training)} training rows none is left for {split} "
-                f"(validation_share {validation_share}, test_share {test_share}; rows of the same "
-                "input stay together); add rows, or "
+                f"TASK_FILE: of {len(training)} training examples none is left for {split} "
+                f"(validation_share {validation_share}, test_share {test_share}; examples with the "
+                "same input stay together); add examples, or "
                 "set TaskFile.validation_share or TaskFile.validation_file"
             )
     return {split: present[split] for split in SPLITS if present[split]}
@@ -234,16 +234,16 @@ def divide(
 ) -> list[str]:
     """Assigns each example to `train` or to another split.
 
-    Each class has its share of every split, rounded so that the sums over classes are right too;
-    one example of a class at least is left to train on. Examples of the same input stay together.
-    What decides is a hash of the input and the seed, so that an example added to the file moves
-    hardly any other, and the order of the file does not matter.
+    Each class is divided in proportion, rounded so that the totals over classes are right too, and
+    keeps at least one example to train on. Examples with the same input stay together. The order of
+    assignment is by a hash of the seed and the input, so the order of the file does not matter, and
+    adding an example hardly moves any other.
 
     Args:
         inputs: The input text of each example.
-        classes: The class of each example; one class for all where there are none.
-        shares: The share of each split but `train`, each in [0, 1).
-        seed: Names the division.
+        classes: The class of each example, or the same class for all.
+        shares: The share of each split except `train`, each in [0, 1).
+        seed: Seeds the division.
 
     Returns:
         The split of each example.
@@ -269,17 +269,17 @@ def divide(
     return splits
 
 
-def _split_name(row: Row, column: str) -> str:
+def _split_name(record: Record, column: str) -> str:
     try:
-        return row.text(column).lower()
+        return record.text(column).lower()
     except BadValueError:
         return ""
 
 
 def _quotas(sizes: Mapping[str, int], share: float, left: Mapping[str, int]) -> Counter[str]:
-    """Returns how many examples of each class a split has: shares rounded by largest remainder.
+    """Returns how many examples of each class a split gets, rounded by largest remainder.
 
-    At least one example is given out where any is left and the share is not 0.
+    A split gets at least one example if any is left and its share is not 0.
     """
     exact = {name: share * size for name, size in sizes.items()}
     quotas = Counter({name: min(int(value), left[name]) for name, value in exact.items()})

@@ -1,4 +1,4 @@
-"""Reads the file that a task is made from: which part of it is what, and its examples."""
+"""Makes tasks, as text, from files or tables of examples."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,18 +39,18 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FileTask:
-    """A task as text.
+    """A task made from a file, as text.
 
     Attributes:
         name: Its name.
         path: The file.
         splits: Its examples by split, in the order of the file.
         kind: Whether its answers are labels, numbers or text.
-        labels: The label words by class; empty where answers are not labels.
-        metrics: References of its metrics.
-        template: How columns became its inputs.
-        settings: What its file was read by.
-        notes: How the file was read, where that may surprise.
+        labels: The label words by class; empty if answers are not labels.
+        metrics: References to its metrics.
+        template: Wrote columns into its inputs.
+        settings: The settings its file was read with.
+        notes: How the file was read, if that may surprise.
     """
 
     name: str
@@ -65,10 +65,10 @@ class FileTask:
 
 
 def chosen_template(file: TaskFile) -> str | None:
-    """How columns become the input where that is set, as a template; None where it is guessed.
+    """Returns the template that the settings give, or None if it is guessed from the file.
 
     Raises:
-        UserError: The template cannot be read.
+        UserError: The template is malformed.
     """
     if file.template is not None:
         return str(parse_template(file.template))
@@ -76,25 +76,26 @@ def chosen_template(file: TaskFile) -> str | None:
     return None if inputs is None else str(template_of(inputs))
 
 
-def read(file: TaskFile) -> FileTask:
-    """Reads, checks and divides the examples.
+def read_file_task(file: TaskFile) -> FileTask:
+    """Makes a task from its files.
 
     Raises:
-        UserError: The file cannot be read, rows of it are malformed, a setting does not fit
-            it, or there are too few examples or labels.
+        UserError: A file cannot be read or has malformed records, a setting does not fit it, or
+            there are too few examples or labels.
     """
-    assert file.path is not None and file.task_name is not None
+    assert file.path is not None
     paths = {"train": file.path, **file.other_files}
-    return divide(
+    return make_file_task(
         file, {split: read_table(Path(path).expanduser()) for split, path in paths.items()}
     )
 
 
-def divide(file: TaskFile, tables: Mapping[str, Table]) -> FileTask:
-    """Checks and divides the examples of tables: of `train`, and of other splits if given.
+def make_file_task(file: TaskFile, tables: Mapping[str, Table]) -> FileTask:
+    """Makes a task from tables: that of `train`, and those of other splits if given.
 
     Raises:
-        UserError: As `read`.
+        UserError: A setting does not fit the tables, records are malformed, or there are too few
+            examples or labels.
     """
     assert file.task_name is not None
     chosen, form = _choose(file, tables["train"])
@@ -128,7 +129,7 @@ def divide(file: TaskFile, tables: Mapping[str, Table]) -> FileTask:
 
 
 def _choose(file: TaskFile, main: Table) -> tuple[Columns, Template]:
-    """Returns the columns, and how those of the input become a text."""
+    """Returns the columns, and the template of the input."""
     inputs = _several(file.inputs)
     form = None if file.template is None else parse_template(file.template)
     for name in inputs or ():
@@ -149,12 +150,12 @@ def _choose(file: TaskFile, main: Table) -> tuple[Columns, Template]:
 
 def _kind(file: TaskFile, values: Sequence[str]) -> Kind:
     if file.answers is not None:
-        return file.answers  # pyright: ignore[reportReturnType] (it was checked)
+        return file.answers  # pyright: ignore[reportReturnType] (TaskFile checks it)
     return "labels" if file.label_words is not None else guess_kind(values)
 
 
 def _words(file: TaskFile, kind: Kind, values: Sequence[str]) -> dict[str, str]:
-    """Returns the label word of each label; none where answers are not labels."""
+    """Returns the label word of each label; empty if answers are not labels."""
     if kind != "labels":
         return {}
     labels = sorted_labels(values)
@@ -163,8 +164,8 @@ def _words(file: TaskFile, kind: Kind, values: Sequence[str]) -> dict[str, str]:
         words = {str(label): word.strip() for label, word in file.label_words.items()}
     if len({words.get(label) for label in labels}) == 1:
         raise UserError(
-            f"{file.path}: every row has the label '{words.get(labels[0])}'; a task needs two, "
-            "so add rows of another, or set TaskFile.label if this is not the label's column"
+            f"{file.path}: every example has the label '{words.get(labels[0])}'; a task needs two, "
+            "so add examples of another, or set TaskFile.label if this is not the label's column"
         )
     return words
 
@@ -182,7 +183,7 @@ def _settings(
     }
     if chosen.split is not None:
         values["split"] = (chosen.split, file.split is None)
-    # One of these two says it all: a column alone, or how several become a text.
+    # One of the two is enough: the name of a single column, or a template.
     del values["inputs" if file.template is not None or not one else "template"]
     return tuple(Setting(name, *value) for name, value in values.items())
 

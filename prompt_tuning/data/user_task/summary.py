@@ -1,4 +1,4 @@
-"""What a file holds, for a console: how it was read, its labels and lengths, what may be wrong."""
+"""Summarizes a task of a file for the console: settings, labels, lengths, warnings."""
 
 import shlex
 from collections import Counter, defaultdict
@@ -16,18 +16,18 @@ from prompt_tuning.data.user_task.tokens import TokenizedFile
 
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
 _MOST_LABELS = 12
-_MOST_LETTERS = 160
-_IMBALANCED = 0.8  # share of one label
+_MOST_CHARACTERS = 160
+_IMBALANCED = 0.8  # share of the most frequent label from which to warn
 
 
-def summary(file: TokenizedFile) -> Group:
-    """Returns what a file holds, for a console."""
+def summarize(file: TokenizedFile) -> Group:
+    """Returns a summary of a task for a Rich console."""
     text = file.text
-    rows = sum(map(len, text.splits.values()))
+    total = sum(map(len, text.splits.values()))
     counts = ", ".join(f"{len(examples):,} {split}" for split, examples in text.splits.items())
     first = text.splits["train"][0]
     parts: list[RenderableType] = [
-        Text(f"Task '{text.name}' from {text.path}: {rows:,} examples ({counts})")
+        Text(f"Task '{text.name}' from {text.path}: {total:,} examples ({counts})")
     ]
     guessed = [setting for setting in text.settings if setting.guessed]
     if guessed:
@@ -47,7 +47,7 @@ def summary(file: TokenizedFile) -> Group:
 
 
 def flag(setting: Setting) -> str:
-    """Returns the flag that fixes a setting, quoted for a shell."""
+    """Returns the command-line flag for a setting, quoted for a shell."""
     value = repr(setting.value)
     if any(letter in value for letter in '"$`\\!'):
         return shlex.quote(f"--gin.TaskFile.{setting.name}={value}")
@@ -55,7 +55,7 @@ def flag(setting: Setting) -> str:
 
 
 def majority(file: TokenizedFile) -> str | None:
-    """Returns what the most frequent training label would score alone; None without labels."""
+    """Returns the score of always giving the most frequent training label; None without labels."""
     task, text = file.task, file.text
     if not text.labels:
         return None
@@ -69,12 +69,12 @@ def majority(file: TokenizedFile) -> str | None:
 
 
 def warnings(file: TokenizedFile) -> list[str]:
-    """Returns what may be wrong with the examples, one sentence each."""
+    """Returns warnings about the examples, one sentence each."""
     return [*_label_warnings(file), *_repeated(file), *_token_warnings(file)]
 
 
 def _labels(file: TokenizedFile) -> Table:
-    """Returns how often each label occurs; of many labels, the most and the least frequent."""
+    """Counts each label by split; of many labels, shows the most and the least frequent."""
     text = file.text
     counts = {split: Counter(e.targets for e in of) for split, of in text.splits.items()}
     table = _table("label", *counts, "share of train")
@@ -116,7 +116,7 @@ def _table(*names: str) -> Table:
 
 def _shortened(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 3]}..."
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}..."
 
 
 def _label_warnings(file: TokenizedFile) -> list[str]:

@@ -1,4 +1,4 @@
-"""Reading a file of rows: CSV, TSV or JSON lines, each row with the line it begins on."""
+"""Reads the records of CSV, TSV and JSONL files, each with the line it begins on."""
 
 import csv
 import io
@@ -11,24 +11,24 @@ from typing import Any, NamedTuple
 from prompt_tuning.types import UserError, nearest
 
 _DELIMITERS = (",", ";", "\t")
-_NAMED = 3  # rows of a file that a message names
+_NAMED = 3  # bad records that a message names
 
 
 class BadValueError(ValueError):
-    """Says what is wrong with a value; who reads it adds where it stands."""
+    """Explains what is wrong with a value; the caller adds the line."""
 
 
-class Row(NamedTuple):
-    """A row: its values by column, and the line of the file that it begins on."""
+class Record(NamedTuple):
+    """The values of a record by column, and the line of the file that it begins on."""
 
     line: int
     values: Mapping[str, Any]
 
     def text(self, column: str) -> str:
-        """Returns the text of a value, without surrounding space.
+        """Returns a value as text, without surrounding space.
 
         Raises:
-            BadValueError: There is none, or it is a list or an object.
+            BadValueError: The value is missing or empty, or is a list or an object.
         """
         if column not in self.values:
             raise BadValueError(f"no field '{column}'")
@@ -44,25 +44,25 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a file.
+    """The records of a file.
 
     Attributes:
         path: The file.
-        columns: Names of the columns; of JSON lines, every field in order of first mention.
-        rows: The rows in order.
-        note: How the file was read, where that may surprise; empty where not.
+        columns: Names of the columns; for JSONL, every field in order of first occurrence.
+        records: The records in order.
+        note: How the file was read, if that may surprise; otherwise empty.
     """
 
     path: Path
     columns: tuple[str, ...]
-    rows: Sequence[Row]
+    records: Sequence[Record]
     note: str = ""
 
     def check_column(self, name: str, setting: str) -> None:
-        """Raises for a column that is not there.
+        """Checks that a column exists.
 
         Raises:
-            UserError: It names the setting that asks for the column.
+            UserError: It does not; the message names the setting that asks for it.
         """
         if name not in self.columns:
             known = f"{nearest(name, self.columns)}; it has {', '.join(self.columns)}"
@@ -70,7 +70,7 @@ class Table:
 
 
 class Problems:
-    """Gathers what is wrong with the rows of a file.
+    """Collects problems with the records of a file.
 
     Args:
         path: The file.
@@ -81,14 +81,14 @@ class Problems:
         self._by_line: dict[int, str] = {}
 
     def add(self, line: int, what: str) -> None:
-        """Notes what is wrong with the row that begins on a line; the first note counts."""
+        """Adds a problem of the record that begins on a line, unless it already has one."""
         self._by_line.setdefault(line, what)
 
     def check(self) -> None:
-        """Raises if anything is wrong.
+        """Raises if there is any problem.
 
         Raises:
-            UserError: It names the first rows with their lines, and how many more there are.
+            UserError: Lists the first problems with their lines, and counts the rest.
         """
         if not self._by_line:
             return
@@ -96,19 +96,19 @@ class Problems:
         parts = [f"{self._path}:{first}: {what}"]
         parts += [f"line {line}: {what}" for line, what in others[: _NAMED - 1]]
         if len(others) >= _NAMED:
-            parts.append(f"and {len(others) - _NAMED + 1:,} more rows")
-        raise UserError(f"{'; '.join(parts)}; mend or remove {'them' if others else 'it'}")
+            parts.append(f"and {len(others) - _NAMED + 1:,} more")
+        raise UserError(f"{'; '.join(parts)}; fix or remove {'them' if others else 'it'}")
 
 
 def read_table(path: Path) -> Table:
-    """Reads a file by its ending: `.csv`, `.tsv`, or `.jsonl` and `.ndjson`.
+    """Reads a file in the format of its extension: `.csv`, `.tsv`, or `.jsonl` and `.ndjson`.
 
-    Text is UTF-8, with or without a byte order mark. CSV and TSV begin with a line that names the
-    columns. CSV is delimited by the one of comma, semicolon and tab that gives its first line the
-    most columns; quoted fields may hold line breaks. Blank lines are passed over.
+    Text is UTF-8, with or without a byte order mark. CSV and TSV begin with a line of column names.
+    The delimiter of CSV is a comma, a semicolon or a tab, whichever gives the first line the most
+    columns; quoted fields may contain line breaks. Blank lines are skipped.
 
     Raises:
-        UserError: The file cannot be read, has no header or no rows, or rows are malformed.
+        UserError: The file cannot be read, has no header or no records, or records are malformed.
     """
     readers: dict[str, Callable[[Path, str], Table]] = {
         ".csv": _read_csv,
@@ -123,8 +123,8 @@ def read_table(path: Path) -> Table:
             "(both with a line of column names) or .jsonl (an object on each line)"
         )
     table = readers[ending](path, _text(path, tuple(readers)))
-    if not table.rows:
-        raise UserError(f"{path}: no rows below the header; add examples")
+    if not table.records:
+        raise UserError(f"{path}: no examples below the header; add some")
     return table
 
 
@@ -153,20 +153,20 @@ def _text(path: Path, endings: tuple[str, ...]) -> str:
 
 def _read_csv(path: Path, text: str) -> Table:
     delimiter = max(_DELIMITERS, key=lambda mark: _header_width(text, mark))
-    return _table(path, _records(path, text, delimiter))
+    return _table(path, _fields(path, text, delimiter))
 
 
 def _read_tsv(path: Path, text: str) -> Table:
-    """Reads TSV, in which a quote is an ordinary character unless the lines say otherwise.
+    """Reads TSV, deciding whether quotes are quoting or ordinary characters.
 
-    Some programs quote fields, others write them as they are. Quotes are honored where that gives
-    a row for each line, or where the lines do not all have the same columns.
+    Some programs quote fields, others write them as they are. Quotes are honored if that gives one
+    record per line, or if without it the lines differ in their number of columns.
     """
     lines = [line.rstrip("\r") for line in text.split("\n")]
     plain = [(n, line.split("\t")) for n, line in enumerate(lines, start=1) if line.strip()]
     even = len({len(fields) for _, fields in plain}) == 1
     try:
-        quoted = list(_records(path, text, "\t"))
+        quoted = list(_fields(path, text, "\t"))
     except UserError:
         quoted = []
     if quoted and (not even or len(quoted) == len(plain)):
@@ -175,7 +175,7 @@ def _read_tsv(path: Path, text: str) -> Table:
 
 
 def _header_width(text: str, delimiter: str) -> int:
-    """Returns the columns of the first line that is not blank; 0 where it cannot be read so."""
+    """Counts the columns of the first line that is not blank; 0 if it cannot be parsed."""
     try:
         records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         return len(next(fields for fields in records if any(map(str.strip, fields))))
@@ -183,7 +183,7 @@ def _header_width(text: str, delimiter: str) -> int:
         return 0
 
 
-def _records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _fields(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yields the fields of each record that is not blank, with the line it begins on."""
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
@@ -194,38 +194,38 @@ def _records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[
             return
         except csv.Error as error:
             raise UserError(
-                f"{path}:{begins}: a double quote in this row is not closed, or text follows it "
+                f"{path}:{begins}: a double quote here is not closed, or text follows it "
                 f"({error}); write a quote inside a quoted field twice"
             ) from None
         if any(field.strip() for field in fields):
             yield begins, fields
 
 
-def _table(path: Path, records: Iterator[tuple[int, list[str]]], note: str = "") -> Table:
-    header_line, header = next(records)
+def _table(path: Path, fields: Iterator[tuple[int, list[str]]], note: str = "") -> Table:
+    header_line, header = next(fields)
     columns = tuple(name.strip() or f"column {i}" for i, name in enumerate(header, start=1))
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"{path}:{header_line}: two columns are called '{twice}'; rename one")
     problems = Problems(path)
-    rows = []
-    for line, fields in records:
-        if len(fields) != len(columns):
+    records = []
+    for line, values in fields:
+        if len(values) != len(columns):
             problems.add(
                 line,
-                f"{len(fields)} column{'s' * (len(fields) != 1)} where the header names "
+                f"{len(values)} column{'s' * (len(values) != 1)} where the header names "
                 f"{len(columns)} ({', '.join(columns)})",
             )
-        rows.append(Row(line, dict(zip(columns, fields, strict=False))))
-    _check_header(path, header_line, columns, rows)
+        records.append(Record(line, dict(zip(columns, values, strict=False))))
+    _check_header(path, header_line, columns, records)
     problems.check()
-    return Table(path, columns, rows, note)
+    return Table(path, columns, records, note)
 
 
-def _check_header(path: Path, line: int, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Raises where the first line is data: a name is a value of its own column, and not once."""
+def _check_header(path: Path, line: int, columns: Sequence[str], records: Sequence[Record]) -> None:
+    """Raises if the first line looks like data: a name recurs as a value of its own column."""
     for name in columns:
-        same = [row.line for row in rows if row.values.get(name, "").strip() == name]
+        same = [record.line for record in records if record.values.get(name, "").strip() == name]
         if len(same) > 1:
             raise UserError(
                 f"{path}:{line}: the first line must name the columns, but '{name}' is also the "
@@ -235,7 +235,7 @@ def _check_header(path: Path, line: int, columns: Sequence[str], rows: Sequence[
 
 def _read_json_lines(path: Path, text: str) -> Table:
     problems = Problems(path)
-    rows = []
+    records = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -245,9 +245,9 @@ def _read_json_lines(path: Path, text: str) -> Table:
             problems.add(number, f"not JSON ({getattr(error, 'msg', error)})")
             continue
         if isinstance(values, dict):
-            rows.append(Row(number, values))
+            records.append(Record(number, values))
         else:
             problems.add(number, 'not a JSON object, as in {"text": "...", "label": "..."}')
     problems.check()
-    columns = dict.fromkeys(name for row in rows for name in row.values)
-    return Table(path, tuple(columns), rows)
+    columns = dict.fromkeys(name for record in records for name in record.values)
+    return Table(path, tuple(columns), records)

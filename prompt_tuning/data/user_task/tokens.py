@@ -1,4 +1,4 @@
-"""A task of a file, tokenized in this process: nothing is kept on disk, so nothing can be stale."""
+"""Tokenizes tasks of files in memory; nothing is cached, so nothing can be stale."""
 
 import dataclasses
 import hashlib
@@ -18,12 +18,12 @@ from prompt_tuning.types import UserError
 
 @dataclass(frozen=True, eq=False)
 class Lengths:
-    """Says how long the texts of a feature are in a split.
+    """Token counts of a feature in a split.
 
     Attributes:
-        tokens: Tokens of each text before it is cut, end of sequence included.
-        cut: Texts that are cut.
-        unknown: Texts with a character that the vocabulary does not have.
+        tokens: Tokens of each text before it is cut, end of sequence included, `[n]`.
+        cut: Number of texts that are cut.
+        unknown: Number of texts with characters that the vocabulary lacks.
         characters: Those characters.
     """
 
@@ -35,26 +35,26 @@ class Lengths:
 
 @dataclass(frozen=True, eq=False)
 class TokenizedFile:
-    """Holds a tokenized task, its text, and the lengths by split and feature."""
+    """A tokenized task, its text, and its lengths by split and feature."""
 
     task: CachedTask
     text: FileTask
     lengths: Mapping[str, Mapping[str, Lengths]]
 
 
-def tokenize(
+def tokenize_file_task(
     text: FileTask, vocabulary: Vocabulary, most_tokens: Mapping[str, int]
 ) -> TokenizedFile:
-    """Tokenizes a task: each text is cut to its feature's length, the last token being EOS.
+    """Tokenizes a task, cutting each text to its feature's length, EOS included.
 
     Args:
         text: The task.
-        vocabulary: The model's.
+        vocabulary: The model's vocabulary.
         most_tokens: The most tokens kept, by feature (`inputs`, `targets`).
 
     Raises:
-        UserError: A label word cannot be written in this vocabulary or length, or two label words
-            read back as one.
+        UserError: A label word has unknown or too many tokens, or two label words become the same
+            tokens.
     """
     text = _in_vocabulary(text, vocabulary, most_tokens["targets"])
     splits: dict[str, CachedSplit] = {}
@@ -92,9 +92,9 @@ def tokenize(
 
 
 def _in_vocabulary(text: FileTask, vocabulary: Vocabulary, longest: int) -> FileTask:
-    """Returns the task with label words as the vocabulary reads them back: that is what can win.
+    """Returns the task with each label word as the vocabulary decodes it.
 
-    Some vocabularies know no capitals or lack characters, so that an answer could never equal them.
+    Some vocabularies lower-case text or lack characters, so no answer could equal the word itself.
     """
     back = {word: vocabulary.decode(vocabulary.encode(word)) for word in text.labels}
     for word, read in back.items():
@@ -150,7 +150,7 @@ def _lengths(
 
 
 def _digest(text: FileTask, splits: Mapping[str, CachedSplit]) -> str:
-    """Returns the SHA-256 of all that decides a result: tokens, answers and metrics."""
+    """Returns the SHA-256 of everything that affects a score: tokens, answers and metrics."""
     digest = hashlib.sha256(json.dumps([text.name, text.kind, text.labels, text.metrics]).encode())
     for name, split in splits.items():
         digest.update(f"\n{name} {len(split)}\n".encode())

@@ -1,1 +1,1 @@
-"""Libraries of prompts: what they hold, and which of it fits, is alike, and comes from what."""
+"""Prompt libraries: their entries and index, search, compatibility and provenance."""

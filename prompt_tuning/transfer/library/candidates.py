@@ -1,4 +1,4 @@
-"""The prompts of a library that can start a prompt of a given backbone and length."""
+"""The prompts of a library that a run can start from."""
 
 import collections
 import dataclasses
@@ -11,12 +11,12 @@ from prompt_tuning.types import UserError
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Candidates:
-    """Holds the prompts that fit, and what is said of the others.
+    """The compatible prompts of a library.
 
     Attributes:
         library: The library.
-        entries: Its prompts that fit, in its order.
-        left_out: How many do not and why, in a sentence; None where all fit.
+        entries: Its compatible prompts, in its order.
+        left_out: A sentence on how many are incompatible and why; None where all are compatible.
     """
 
     library: Library
@@ -24,14 +24,14 @@ class Candidates:
     left_out: str | None
 
     def described(self, steps: int) -> list[str]:
-        """Says in lines what there is to choose from, for a task embedding of `steps` steps."""
+        """Returns lines on the choice of prompts, for a task embedding of `steps` steps."""
         lines = [f"Library {self.library.path}: {len(self.entries)} prompts to choose from."]
         if self.left_out:
             lines[0] += f" {self.left_out}"
         if not any(entry.has_embedding for entry in self.entries):
             lines.append(
-                "None of them has a task embedding: they are compared themselves, which ranks "
-                "them less surely."
+                "None of them has a task embedding: the prompts themselves are compared, which "
+                "ranks them less reliably."
             )
             return lines
         by_step = collections.Counter(e.metadata.get("embedding_step", "?") for e in self.entries)
@@ -39,7 +39,7 @@ class Candidates:
         if others:
             lines.append(
                 f"{sum(others.values())} of them are embedded after {', '.join(sorted(others))} "
-                f"steps, the new task after {steps} (EMBEDDING_STEPS): they are ranked less surely."
+                f"steps, the new task after {steps} (EMBEDDING_STEPS): their rank is less reliable."
             )
         return lines
 
@@ -56,13 +56,11 @@ def find_candidates(
 ) -> Candidates:
     """Returns the prompts of a library that `files.check` would let a run start from.
 
-    Prompts that do not say with which placement or target prefix they were tuned are among them.
-
-    Where some have task embeddings, those without are left out; where none has, the prompts
-    themselves are what they are found by.
+    Prompts that do not record a placement or a target prefix count as compatible. If some have task
+    embeddings, those without are left out; if none has, the prompts themselves are compared.
 
     Raises:
-        UserError: The library is empty, or none of its prompts fits.
+        UserError: The library is empty, or none of its prompts is compatible.
     """
     entries = library.entries()
     if not entries:
@@ -89,7 +87,7 @@ def find_candidates(
             reasons[f"of another target prefix ({other!r}, not {target_prefix!r})"] += 1
         else:
             fitting.append(entry)
-    if any(entry.has_embedding for entry in fitting):  # Other keys would be of another kind.
+    if any(entry.has_embedding for entry in fitting):  # A prompt and an embedding do not compare.
         embedded = [entry for entry in fitting if entry.has_embedding]
         reasons["without a task embedding"] += len(fitting) - len(embedded)
         fitting = embedded

@@ -1,4 +1,4 @@
-"""A prompt of a library, as far as its index knows it."""
+"""Entries of a library: the metadata of its prompts, as kept in the index."""
 
 import collections
 import dataclasses
@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +17,23 @@ from prompt_tuning.types import UserError
 
 SUFFIX = ".safetensors"
 _DIGITS = 16  # of the content's digest in a file's name
-_LONGEST = 120  # letters of a file's name that come from the prompt's
+_LONGEST = 120  # letters of the prompt's name in a file's name
+_SHORT = 12  # digits of a digest in a message
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Entry:
-    """A prompt file of a library, and what is known of it without reading it again.
+    """The metadata of one prompt file of a library.
 
     Attributes:
-        name: The file's name without its suffix: the prompt's own name, and the first 16 digits of
-            the digest of all that the file holds. No two prompts share one.
+        name: Unique name: the file's name without its suffix, which is the prompt's own name and
+            the first 16 digits of the digest of the file's content.
         folder: The directory of the file.
         metadata: The prompt's metadata; see `files.Prompt`.
         shape: `(P, H)`.
-        digest: `files.digest` of the prompt, by which prompts tuned from it know it.
-        has_embedding: Whether it holds a task embedding.
-        size: Bytes of the file.
+        digest: `files.digest` of the prompt; prompts tuned from it record it as their `init`.
+        has_embedding: Whether the file holds a task embedding.
+        size: Size of the file in bytes.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Entry:
 
     @property
     def content(self) -> str:
-        """The first 16 digits of the digest of all that the file holds."""
+        """The first 16 digits of the digest of the file's content."""
         return self.name[-_DIGITS:]
 
     @property
@@ -75,19 +76,19 @@ class Entry:
 
     @property
     def placement(self) -> str:
-        """Where it stands among the inputs; in front where its file does not say."""
+        """Its placement among the inputs; in front where its file does not record one."""
         return self.metadata.get("placement", PREFIX)
 
     @property
     def size_text(self) -> str:
-        """Its length and width, and where it stands among the inputs if that is not in front."""
+        """Its length and width, and its placement unless that is in front."""
         length, width = self.shape
         elsewhere = "" if self.placement == PREFIX else f" {self.placement}"
         return f"{length} x {width}{elsewhere}"
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Its scores; those that are no finite numbers are left out."""
+        """Its finite scores, by metric."""
         try:
             metrics = json.loads(self.metadata.get("metrics", "{}"))
             values = {name: float(value) for name, value in metrics.items()}
@@ -97,15 +98,15 @@ class Entry:
 
 
 def search_key(prompt: files.Prompt) -> np.ndarray:
-    """Returns what a prompt is found by, `[P, H]`: its task embedding, or else itself."""
+    """Returns the array that searches compare, `[P, H]`: the task embedding, or else the prompt."""
     return prompt.array if prompt.embedding is None else prompt.embedding
 
 
 def entry_of(prompt: files.Prompt, folder: Path, size: int) -> Entry:
     """Returns the entry of a prompt whose file in `folder` has `size` bytes.
 
-    Its name has `_` for what is no plain letter, digit or one of `.+=-_`, so that it never leads
-    out of the folder.
+    In its name, `_` replaces all but ASCII letters, digits and `.+=-_`, so that the path never
+    leaves the folder.
     """
     digest = files.digest(prompt.array)
     metadata = files.written_metadata(prompt)
@@ -139,7 +140,7 @@ def read_entry(path: Path) -> tuple[Entry, files.Prompt]:
     """Reads a prompt file of a library.
 
     Raises:
-        UserError: It cannot be read, is damaged, or holds something other than its name says.
+        UserError: It cannot be read, is damaged, or does not match its name.
     """
     prompt = files.load(path)
     entry = entry_of(prompt, path.parent, path.stat().st_size)
@@ -152,9 +153,9 @@ def read_entry(path: Path) -> tuple[Entry, files.Prompt]:
 
 
 def placements(entries: Iterable[Entry]) -> str:
-    """Counts the prompts that do not stand in front of the inputs: ", 2 of them suffix_after_eos".
+    """Counts the prompts that are not in front of the inputs, as ", 2 of them suffix_after_eos".
 
-    It is empty where all do.
+    Returns an empty text where all are.
     """
     counts = collections.Counter(entry.placement for entry in entries)
     return "".join(
@@ -162,3 +163,40 @@ def placements(entries: Iterable[Entry]) -> str:
         for placement, count in sorted(counts.items())
         if placement != PREFIX
     )
+
+
+def check_alike(like: files.Prompt, entries: Sequence[Entry]) -> None:
+    """Checks that prompts are of one backbone and width, as far as their metadata says.
+
+    Args:
+        like: A prompt.
+        entries: The prompts to compare it with.
+
+    Raises:
+        UserError: Two prompts differ; the message names both.
+    """
+    known = [entry_of(like, Path(), 0)]
+    for entry in entries:
+        other = next((one for one in known if _differ(one, entry)), None)
+        if other is not None:
+            raise UserError(
+                f"prompt {other.label or 'without metadata'} is of {_backbone(other)}, but prompt "
+                f"{entry.label} is of {_backbone(entry)}: they cannot be compared; search among "
+                "prompts of one backbone"
+            )
+        if entry.backbone_digest and not any(other.backbone_digest for other in known):
+            known.append(entry)
+
+
+def _differ(one: Entry, other: Entry) -> bool:
+    """Returns whether backbones or widths differ; by name where a digest is missing."""
+    if one.shape[1] != other.shape[1]:
+        return True
+    if one.backbone_digest and other.backbone_digest:
+        return one.backbone_digest != other.backbone_digest
+    return bool(one.backbone and other.backbone) and one.backbone != other.backbone
+
+
+def _backbone(entry: Entry) -> str:
+    name, digest = entry.backbone or "an unknown backbone", entry.backbone_digest[:_SHORT]
+    return f"{name} (digest {digest or 'unknown'}, width {entry.shape[1]})"

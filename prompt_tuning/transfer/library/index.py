@@ -1,7 +1,7 @@
-"""The index of a library: what is known of its prompt files, kept so that none is read again.
+"""The index of a library: a cache of its entries and signatures.
 
-It is a cache. The file `index.safetensors` holds the entries as JSON and, for each similarity and
-width, the matrix of the prompts' signatures. Where it is missing or of no use, it is made anew.
+The file `index.safetensors` holds the entries as JSON and, for each similarity and width, the
+matrix of the prompts' signatures. It is rebuilt where it is missing, damaged or outdated.
 """
 
 import json
@@ -20,7 +20,7 @@ from prompt_tuning.types import UserError
 FORMAT_VERSION = "1"
 _ENTRIES = "entries"
 _ROUNDING = 1e-5  # by which signatures of one prompt may differ between machines
-_MANY = 200  # files; reading more takes long enough to show how far it is
+_MANY = 200  # files; reading more shows a progress bar
 
 
 class Index:
@@ -28,8 +28,8 @@ class Index:
 
     Args:
         entries: Entries.
-        matrices: For each similarity and width, the signatures `[N, H]` of the entries of that
-            width, in their order, under names such as `mean_token.768`.
+        matrices: By similarity and width, as in `mean_token.768`: the signatures `[N, H]` of the
+            entries of that width, in order.
     """
 
     def __init__(self, entries: Iterable[Entry], matrices: Mapping[str, np.ndarray]):
@@ -40,12 +40,12 @@ class Index:
             self._rows |= {entry.name: row for row, entry in enumerate(of_width)}
 
     def signatures(self, entries: Sequence[Entry], similarity: str) -> np.ndarray:
-        """Returns the signatures `[N, H]` of N entries of one width, one at least."""
+        """Returns the signatures `[N, H]` of N >= 1 entries of one width."""
         matrix = self._matrices[_matrix_name(similarity, entries[0].shape[1])]
         return matrix[[self._rows[entry.name] for entry in entries]]
 
     def matrices(self, entries: Iterable[Entry]) -> dict[str, np.ndarray]:
-        """Returns all signatures of some entries, as `matrices` of an index of them alone."""
+        """Returns the `matrices` of an index of some entries."""
         return {
             _matrix_name(similarity, width): self.signatures(of_width, similarity)
             for width, of_width in _by_width(entries).items()
@@ -54,20 +54,21 @@ class Index:
 
 
 def empty_index() -> Index:
-    """Returns the index of no prompts."""
+    """Returns an index without entries."""
     return Index([], {})
 
 
 def read_index(path: Path, folder: Path) -> Index:
-    """Reads the index of the prompt files of `folder`; an empty one where there is none of use."""
+    """Reads the index of the prompt files in `folder`; an empty one if it is missing or damaged."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             if (file.metadata() or {}).get("format_version") != FORMAT_VERSION:
                 return empty_index()
             names = file.keys()
             matrices = {name: file.get_tensor(name) for name in names}
-        rows = json.loads(matrices.pop(_ENTRIES).tobytes())
-        entries = [_from_json(folder, *row) for row in rows]
+        entries = [
+            _from_json(folder, item) for item in json.loads(matrices.pop(_ENTRIES).tobytes())
+        ]
     except (OSError, safetensors.SafetensorError, ValueError, TypeError, KeyError, RecursionError):
         return empty_index()
     shapes = {
@@ -80,13 +81,13 @@ def read_index(path: Path, folder: Path) -> Index:
 
 
 def write_index(index: Index, path: Path) -> None:
-    """Writes an index, whole or not at all.
+    """Writes an index atomically.
 
     Raises:
         OSError: It cannot be written.
     """
-    rows = [_to_json(entry) for entry in index.entries.values()]
-    text = json.dumps(rows, separators=(",", ":")).encode()
+    items = [_to_json(entry) for entry in index.entries.values()]
+    text = json.dumps(items, separators=(",", ":")).encode()
     matrices = index.matrices(index.entries.values())
     tensors = {_ENTRIES: np.frombuffer(text, np.uint8), **matrices}
     with write_file(path) as file:
@@ -96,14 +97,13 @@ def write_index(index: Index, path: Path) -> None:
 def updated_index(
     index: Index, names: Iterable[str], folder: Path, left_out: Callable[[UserError], None]
 ) -> Index:
-    """Returns the index of the prompts that are there now; reads only the files that it lacks.
+    """Returns the index of the present prompt files; reads only those that `index` lacks.
 
     Args:
-        index: The index of prompts that were there before.
-        names: The names of the prompt files that are there, without suffixes.
+        index: The previous index.
+        names: The names of the present prompt files, without suffixes.
         folder: Their directory.
-        left_out: Told why a file is not in the index: it is damaged, or does not hold what its name
-            says.
+        left_out: Called with the error of each file that is damaged or does not match its name.
     """
     there = set(names)
     old = [entry for name, entry in index.entries.items() if name in there]
@@ -117,19 +117,19 @@ def updated_index(
             continue
         new.append(entry)
         for name, signature in SIMILARITIES.items():
-            rows = signatures.setdefault(_matrix_name(name, entry.shape[1]), [])
-            rows.append(signature(search_key(prompt)))
+            matrix_name = _matrix_name(name, entry.shape[1])
+            signatures.setdefault(matrix_name, []).append(signature(search_key(prompt)))
     if not new and len(old) == len(index.entries):
         return index
     matrices = index.matrices(old)
-    for name, rows in signatures.items():
-        above = [matrices[name]] if name in matrices else []
-        matrices[name] = np.concatenate([*above, np.stack(rows)], dtype=np.float32)
+    for name, added in signatures.items():
+        known = [matrices[name]] if name in matrices else []
+        matrices[name] = np.concatenate([*known, np.stack(added)], dtype=np.float32)
     return Index([*old, *new], matrices)
 
 
 def differences(index: Index, other: Index) -> list[str]:
-    """Returns the names of entries that two indexes have, but know different things of."""
+    """Returns the names of the entries that differ between two indexes."""
     names = [name for name in index.entries if name in other.entries]
     ours, theirs = ([one.entries[name] for name in names] for one in (index, other))
     wrong = {a.name for a, b in zip(ours, theirs, strict=True) if _to_json(a) != _to_json(b)}
@@ -154,39 +154,17 @@ def _by_width(entries: Iterable[Entry]) -> dict[int, list[Entry]]:
 
 
 def _to_json(entry: Entry) -> list:
-    return [
-        entry.name,
-        dict(entry.metadata),
-        entry.shape,
-        entry.digest,
-        entry.has_embedding,
-        entry.size,
-    ]
+    fields = (entry.name, dict(entry.metadata), entry.shape)
+    return [*fields, entry.digest, entry.has_embedding, entry.size]
 
 
-def _from_json(
-    folder: Path,
-    name: str,
-    metadata: dict[str, str],
-    shape: Sequence[int],
-    digest: str,
-    has_embedding: bool,
-    size: int,
-) -> Entry:
-    length, width = shape
-    return Entry(
-        name=name,
-        folder=folder,
-        metadata=metadata,
-        shape=(length, width),
-        digest=digest,
-        has_embedding=has_embedding,
-        size=size,
-    )
+def _from_json(folder: Path, item: list) -> Entry:
+    name, metadata, (length, width), digest, has_embedding, size = item
+    return Entry(name, folder, metadata, (length, width), digest, has_embedding, size)
 
 
 def _shown(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yields paths; shows how far it is where they are many and somebody looks on."""
+    """Yields paths, with a progress bar on a terminal if there are many."""
     if len(paths) <= _MANY:
         yield from paths
         return

@@ -1,8 +1,8 @@
-"""A library of prompts: a directory of prompt files that never change, and an index of them.
+"""A prompt library: a directory of prompt files that never change, and an index of them.
 
-The prompt files are the truth. Each is named for what it holds and is written once, so that any
-number of processes add prompts without waiting for each other, and a copy of the directory is a
-copy of the library. The index is a cache that whoever reads brings up to date.
+Each prompt file is named for its content and written once, so any number of processes can add
+prompts without locks, and a copy of the directory is a copy of the library. The index is a cache
+that readers bring up to date.
 """
 
 import contextlib
@@ -14,8 +14,14 @@ from pathlib import Path
 
 from prompt_tuning import storage
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer.library.backbones import check_alike
-from prompt_tuning.transfer.library.entry import SUFFIX, Entry, entry_of, read_entry, search_key
+from prompt_tuning.transfer.library.entry import (
+    SUFFIX,
+    Entry,
+    check_alike,
+    entry_of,
+    read_entry,
+    search_key,
+)
 from prompt_tuning.transfer.library.index import (
     Index,
     differences,
@@ -27,18 +33,18 @@ from prompt_tuning.transfer.library.index import (
 from prompt_tuning.transfer.similarity import find_similarity, ranked
 from prompt_tuning.types import UserError, nearest
 
-_FEWEST = 4  # digits of a digest that are taken for one
-_NAMED = 4  # prompts that a message names
+_FEWEST = 4  # digits that can stand for a digest
+_NAMED = 4  # prompts listed in a message
 
 
 class Library:
-    """Opens a library.
+    """A library of prompts in a directory.
 
     Args:
         path: Its directory.
 
     Raises:
-        UserError: It is not there, or is something else.
+        UserError: The directory does not exist, or is not a library.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -53,29 +59,29 @@ class Library:
         if not there:
             raise UserError(
                 f"there is no library at {self.path}; prompt-tuning library add {self.path} PATH "
-                "makes one"
+                "creates one"
             )
 
     @classmethod
     def create(cls, path: str | os.PathLike) -> "Library":
-        """Opens the library at `path`; makes an empty one where nothing is.
+        """Opens the library at `path`, and creates an empty one if there is none.
 
         Raises:
-            UserError: It cannot be made, or something else is there.
+            UserError: It cannot be created, or something else is at `path`.
         """
         path = _named(path)
         try:
             (path / "prompts").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"library {path}: cannot make it ({error.strerror}); give a directory of your own"
+                f"library {path}: cannot create it ({error.strerror}); give a directory of your own"
             ) from error
         return cls(path)
 
     def add(self, prompts: Iterable[files.Prompt]) -> list[Entry]:
-        """Writes prompts that the library lacks, and returns the entries of all of them.
+        """Writes the prompts that the library lacks, and returns the entries of all of them.
 
-        Each is written whole or not at all, whatever others write at the same time.
+        Each file is written atomically; other processes may write at the same time.
 
         Raises:
             UserError: A prompt is not a finite `[P, H]` array, or cannot be written.
@@ -86,9 +92,9 @@ class Library:
         return [self._add(prompt) for prompt in prompts]
 
     def entries(self) -> list[Entry]:
-        """Returns the entries of all prompts by name, from an index brought up to date.
+        """Returns the entries of all prompts, sorted by name, and updates the index.
 
-        A damaged file is named in a warning and left out.
+        Warns of damaged files and leaves them out.
         """
         names = self._names()
         if self._index.entries.keys() != names:
@@ -107,7 +113,7 @@ class Library:
         metric: str | None = None,
         at_least: float | None = None,
     ) -> list[Entry]:
-        """Returns the entries that fit all of what is given, by name.
+        """Returns the entries that match all given conditions, sorted by name.
 
         Args:
             task: The task or mixture.
@@ -128,14 +134,14 @@ class Library:
         return [entry for entry in self.entries() if fits(entry)]
 
     def find(self, text: str) -> Entry:
-        """Returns the one prompt that a text means.
+        """Returns the one prompt that a text identifies.
 
         Args:
-            text: The name of an entry, the prompt's own name, or the beginning of the entry's name,
-                of its last digits or of the prompt's digest, in 4 digits or more.
+            text: The name of an entry, the prompt's own name, the beginning of the entry's name, or
+                at least the first 4 digits of its content's or the prompt's digest.
 
         Raises:
-            UserError: The text is empty, or no prompt is meant, or several are.
+            UserError: The text is empty, or matches no prompt or several.
         """
         if not text:
             raise UserError(f"library {self.path}: the name of a prompt is empty; give one")
@@ -150,14 +156,14 @@ class Library:
             ),
         )
         for way in ways:
-            meant = [entry for entry in entries if way(entry)]
-            if len(meant) == 1:
-                return meant[0]
-            if meant:
-                names = ", ".join(entry.name for entry in meant[:_NAMED])
-                more = ", ..." if len(meant) > _NAMED else ""
+            matching = [entry for entry in entries if way(entry)]
+            if len(matching) == 1:
+                return matching[0]
+            if matching:
+                names = ", ".join(entry.name for entry in matching[:_NAMED])
+                more = ", ..." if len(matching) > _NAMED else ""
                 raise UserError(
-                    f"library {self.path}: '{text}' means {len(meant)} prompts; give one of "
+                    f"library {self.path}: '{text}' matches {len(matching)} prompts; give one of "
                     f"{names}{more}"
                 )
         known = {entry.label for entry in entries}
@@ -167,16 +173,16 @@ class Library:
         """Reads a prompt.
 
         Raises:
-            UserError: Its file is gone, or damaged.
+            UserError: Its file is missing or damaged.
         """
         return read_entry(entry.path)[1]
 
     def search(
         self, like: files.Prompt, entries: Sequence[Entry], similarity: str
     ) -> list[tuple[Entry, float]]:
-        """Returns entries with their similarities to a prompt, the most similar first.
+        """Returns entries with their similarities to a prompt, most similar first.
 
-        Each prompt is compared by its task embedding where it has one.
+        Compares task embeddings, or the prompts themselves where they have none.
 
         Args:
             like: The prompt to compare with.
@@ -184,8 +190,8 @@ class Library:
             similarity: A name of `SIMILARITIES`.
 
         Raises:
-            UserError: A prompt is of another backbone or width than another, or there is no
-                similarity of that name.
+            UserError: Two prompts are of different backbones or widths, or no similarity has that
+                name.
         """
         signature = find_similarity(similarity)
         if not entries:
@@ -197,9 +203,9 @@ class Library:
         return [(entries[i], float(values[i])) for i in ranked(values)]
 
     def has(self, entry: Entry) -> bool:
-        """Returns whether a prompt's file is there at its full length; warns where not."""
+        """Returns whether a prompt's file exists at its full length; warns if not."""
         try:
-            # Text, as making ten thousand paths takes longer than looking.
+            # Text, because making ten thousand Paths takes longer than the check itself.
             there = os.stat(f"{entry.folder}/{entry.name}{SUFFIX}").st_size == entry.size
         except OSError:
             there = False
@@ -208,7 +214,7 @@ class Library:
         return there
 
     def verify(self) -> list[str]:
-        """Reads every prompt file, makes the index anew, and returns what was wrong with them."""
+        """Reads every prompt file, rebuilds the index, and returns the problems found in both."""
         problems: list[str] = []
         index = updated_index(
             empty_index(),
@@ -233,7 +239,7 @@ class Library:
         return self.path / "index.safetensors"
 
     def _names(self) -> set[str]:
-        """Returns the names of the prompt files that are there; reads the directory once."""
+        """Returns the names of the prompt files; reads the directory once."""
         names, folders = set(), 0
         try:
             with os.scandir(self._folder) as contents:
@@ -255,19 +261,19 @@ class Library:
         entry = entry_of(prompt, self._folder, 0)
         try:
             return read_entry(entry.path)[0]
-        except UserError:  # It is not there yet, or is damaged: then this mends it.
+        except UserError:  # Missing or damaged; writing it repairs it.
             files.save(entry.path, prompt)
             return entry
 
     def _keep(self, index: Index) -> None:
         self._index = index
-        # A library that cannot be written to is read all the same.
+        # A read-only library can still be read.
         with contextlib.suppress(OSError):
             write_index(index, self._index_file)
 
 
 def _named(path: str | os.PathLike) -> Path:
-    """Returns a path; refuses an empty one, such as an unset variable of the shell leaves."""
+    """Returns a path; refuses an empty one, as from an unset shell variable."""
     if not os.fspath(path):
         raise UserError("the path of the library is empty; give its directory")
     return Path(path).expanduser()
@@ -282,7 +288,7 @@ def _warn(problem: object) -> None:
 
 
 def _is_of(backbone: str, entry: Entry) -> bool:
-    """Returns whether a backbone's name, or the beginning of its digest, is that of a prompt."""
+    """Returns whether a name, or the beginning of a digest, is that of an entry's backbone."""
     return entry.backbone == backbone or bool(
         backbone and entry.backbone_digest.startswith(backbone)
     )

@@ -1,4 +1,4 @@
-"""Where a prompt comes from: the prompts of a library that it was tuned from."""
+"""The provenance of a prompt: the prompts of a library that it was tuned from."""
 
 import dataclasses
 import re
@@ -12,14 +12,14 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 @dataclasses.dataclass(frozen=True)
 class Provenance:
-    """The sources of a prompt.
+    """The chain of prompts that a prompt was tuned from.
 
     Attributes:
-        sources: The prompt that it was tuned from, the one that this was tuned from, and so on.
-        start: How the last of them began (without any, the prompt itself): the name of an
-            initializer, or the digest of a prompt.
+        sources: The prompt it was tuned from, that prompt's own source, and so on.
+        start: The start of the last one (or, without sources, of the prompt itself): the name of
+            an initializer, or the digest of a prompt.
         end: Why the chain ends: at an `initializer`, at a prompt that is `absent` from the library,
-            or in a `circle`, at one that the chain has already.
+            or in a `circle`, at a prompt that is already in the chain.
     """
 
     sources: tuple[Entry, ...]
@@ -28,7 +28,7 @@ class Provenance:
 
 
 def provenance(entry: Entry, entries: Iterable[Entry]) -> Provenance:
-    """Follows a prompt to its beginning: `init` is the digest of the prompt that it was tuned from.
+    """Follows a prompt to its start, by the digests that prompts record as their `init`.
 
     Args:
         entry: The prompt.
@@ -43,7 +43,7 @@ def provenance(entry: Entry, entries: Iterable[Entry]) -> Provenance:
         start = last.metadata.get("init", "")
         if not _DIGEST.fullmatch(start):
             return Provenance(tuple(chain[1:]), start, "initializer")
-        # A prompt that its tuning did not improve has its source's digest.
+        # A prompt that tuning did not improve has the digest of its source.
         sources = [source for source in by_digest.get(start, []) if source.name != last.name]
         seen = {link.name for link in chain}
         new = [source for source in sources if source.name not in seen]
@@ -54,6 +54,6 @@ def provenance(entry: Entry, entries: Iterable[Entry]) -> Provenance:
 
 
 def _likeliest(entry: Entry) -> tuple[bool, str, str]:
-    """Orders prompts that are equal: one that began as another comes after that one."""
+    """Sort key of equal prompts: a prompt comes after the one it started from."""
     unimproved = entry.metadata.get("init") == entry.digest
     return unimproved, entry.metadata.get("created", ""), entry.name

@@ -1,4 +1,4 @@
-"""What a run retrieves from a library, once: later changes of the library do not change the run.
+"""Retrieves prompts from a library, once per run, so that later changes do not affect the run.
 
 `MODEL_DIR/retrieved.json` holds the ranking, `MODEL_DIR/retrieved/` copies of the prompts.
 """
@@ -17,20 +17,20 @@ from prompt_tuning.transfer.library.candidates import Candidates
 from prompt_tuning.transfer.library.library import Library
 from prompt_tuning.types import UserError
 
-_DIGITS = 6  # of a similarity that count
+_DIGITS = 6  # decimals at which similarities are compared
 
 
 @dataclasses.dataclass(frozen=True)
 class Ranked:
-    """A prompt of a library as it was ranked.
+    """A ranked prompt of a library.
 
     Attributes:
-        id: Names it in the library.
-        name: What it was called when it was tuned.
-        task: The task it was tuned on, "" where that is not known.
-        seed: The seed it was tuned with, as text, "" where that is not known.
+        id: Name of its entry in the library.
+        name: The prompt's own name.
+        task: The task it was tuned on; empty where unknown.
+        seed: The seed it was tuned with, as text; empty where unknown.
         digest: `files.digest` of the prompt.
-        similarity: Mean similarity of its key to the target's embeddings.
+        similarity: Mean similarity of its search key to the target's embeddings.
     """
 
     id: str
@@ -41,19 +41,19 @@ class Ranked:
     similarity: float
 
     def path(self, directory: RunDirectory) -> Path:
-        """Returns where a run keeps its copy."""
+        """Returns the path of the run's copy."""
         return directory.path / "retrieved" / f"{self.id}.safetensors"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Retrieval:
-    """Holds how the prompts of a library were ranked for a task.
+    """The ranking of a library's prompts for a task.
 
     Attributes:
         library: Path of the library.
         task: The target task.
         similarity: A name of `similarity.SIMILARITIES`.
-        ranking: Its different prompts that fit, from the most similar on.
+        ranking: The distinct compatible prompts, most similar first.
     """
 
     library: str
@@ -61,8 +61,8 @@ class Retrieval:
     similarity: str
     ranking: tuple[Ranked, ...]
 
-    def newcomers(self, now: "Retrieval", k: int) -> list[Ranked]:
-        """Returns what is among the first k prompts of a later ranking and was not ranked here."""
+    def new_prompts(self, now: "Retrieval", k: int) -> list[Ranked]:
+        """Returns those of the top k prompts of a later ranking that are not ranked here."""
         known = {ranked.digest for ranked in self.ranking}
         return [ranked for ranked in now.ranking[:k] if ranked.digest not in known]
 
@@ -72,13 +72,13 @@ def rank(
 ) -> Retrieval:
     """Ranks the prompts of a library by their mean similarity to a task's embeddings.
 
-    Of prompts that are equal, the most similar entry counts. Of prompts of a task that are found by
-    the same embedding, such as those of a study that are tuned from different sources, the one
-    best on validation counts.
+    Only the most similar of equal prompts is ranked. Of prompts of one task with the same
+    embedding, such as those that a study tunes from different sources, only the best on validation
+    is.
 
     Args:
         candidates: The prompts.
-        embeddings: Task embeddings of the target, one for each seed.
+        embeddings: Task embeddings of the target, one per seed.
         task: The target task.
         similarity: A name of `similarity.SIMILARITIES`.
     """
@@ -112,12 +112,12 @@ def rank(
 
 
 def _distinct(ranking: Sequence[Ranked], embedded: Container[str]) -> Iterator[Ranked]:
-    """Yields the first of equal prompts, and of those of a task that have the same embedding."""
+    """Yields the first of equal prompts, and of prompts of one task with the same embedding."""
     seen: set[object] = set()
     for ranked in ranking:
         marks: set[object] = {ranked.digest}
         if ranked.id in embedded:
-            # Equal embeddings are as similar, but for the order in which sums are taken.
+            # Equal embeddings have equal similarities, up to the order of summation.
             marks.add((ranked.task, round(ranked.similarity, _DIGITS)))
         if not marks & seen:
             yield ranked
@@ -127,10 +127,10 @@ def _distinct(ranking: Sequence[Ranked], embedded: Container[str]) -> Iterator[R
 def retrieve(
     retrieval: Retrieval, k: int, library: Library, directory: RunDirectory
 ) -> list[Ranked]:
-    """Returns the k most similar prompts, of which the run's directory has copies from now on.
+    """Returns the k most similar prompts, after copying them to the run's directory.
 
     Raises:
-        UserError: A prompt is neither in the run's directory nor in the library, or is damaged.
+        UserError: A prompt is missing from both the run's directory and the library, or damaged.
     """
     chosen = list(retrieval.ranking[:k])
     for ranked in chosen:
@@ -141,17 +141,17 @@ def retrieve(
         if files.digest(files.load(path).array) != ranked.digest:
             raise UserError(f"{path}: not the prompt that was retrieved; delete it")
     content = dataclasses.asdict(retrieval) | {"retrieved": [ranked.id for ranked in chosen]}
-    write_json(_record(directory), content)
+    write_json(_file(directory), content)
     return chosen
 
 
-def read(directory: RunDirectory, task: str, similarity: str) -> Retrieval | None:
-    """Returns how prompts were ranked when the run in a directory began; None if it did not yet.
+def read_retrieval(directory: RunDirectory, task: str, similarity: str) -> Retrieval | None:
+    """Reads the ranking of a run; None if it has not ranked prompts yet.
 
     Raises:
-        UserError: The file is damaged, or of another task or similarity.
+        UserError: The file is damaged, or is for another task or similarity.
     """
-    path = _record(directory)
+    path = _file(directory)
     try:
         retrieval = _retrieval(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -171,7 +171,7 @@ def read(directory: RunDirectory, task: str, similarity: str) -> Retrieval | Non
 def _retrieval(content: dict[str, Any]) -> Retrieval:
     ranking = tuple(Ranked(**fields) for fields in content["ranking"])
     if any(Path(ranked.id).name != ranked.id for ranked in ranking):
-        raise ValueError("an id that is no name of a file")
+        raise ValueError("an id is not a file name")
     return Retrieval(
         library=content["library"],
         task=content["task"],
@@ -180,5 +180,5 @@ def _retrieval(content: dict[str, Any]) -> Retrieval:
     )
 
 
-def _record(directory: RunDirectory) -> Path:
+def _file(directory: RunDirectory) -> Path:
     return directory.path / "retrieved.json"

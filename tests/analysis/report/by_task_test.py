@@ -6,16 +6,16 @@ from rich.console import Console
 
 from prompt_tuning.analysis.report.by_task import summary_table, task_table
 from prompt_tuning.analysis.table import markdown
-from tests.analysis.made_up_rows import row, runs
+from tests.analysis.made_up_records import record, results_of
 
 
 def test_every_task_has_its_line_under_its_whole_name():
-    found = runs(
+    found = results_of(
         [
-            row("glue_mrpc_unprefixed", 80.0, metric="f1+accuracy"),
-            row("glue_mrpc_unprefixed", 84.0, metric="f1+accuracy", seed=1),
-            row("snli", 70.0, split="test"),
-            row("gem_common_gen", None, metric="rouge"),
+            record("glue_mrpc_unprefixed", 80.0, metric="f1+accuracy"),
+            record("glue_mrpc_unprefixed", 84.0, metric="f1+accuracy", seed=1),
+            record("snli", 70.0, split="test"),
+            record("gem_common_gen", None, metric="rouge"),
         ]
     )
     assert markdown(task_table(found, "Scores", ("method", "init", "split"))) == (
@@ -32,8 +32,8 @@ def test_every_task_has_its_line_under_its_whole_name():
 
 def test_a_run_says_once_what_its_rows_share():
     screen = io.StringIO()
-    rows = [row("snli", 70.0), row("cr", 80.0)]
-    Console(file=screen, width=80).print(summary_table(rows, "Scores"))
+    records = [record("snli", 70.0), record("cr", 80.0)]
+    Console(file=screen, width=80).print(summary_table(records, "Scores"))
     assert [line.rstrip() for line in screen.getvalue().splitlines()] == [
         "Scores",
         "task  metric    score  seeds",

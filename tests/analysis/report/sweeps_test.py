@@ -5,7 +5,7 @@ import matplotlib.image
 from prompt_tuning.analysis.report.glue import SUPER_GLUE
 from prompt_tuning.analysis.report.sweeps import find_sweeps
 from prompt_tuning.analysis.table import markdown
-from tests.analysis.made_up_rows import rows, runs
+from tests.analysis.made_up_records import records, results_of
 
 
 def body(sweep) -> list[str]:
@@ -20,7 +20,7 @@ def lengths(backbone: str, lift: float) -> list:
     found = []
     for length in (100, 5, 20):
         scores = {f"{task}_unprefixed": [lift + length / 10] for task in SUPER_GLUE.tasks}
-        found += runs(rows(scores, backbone=backbone), prompt_length=str(length))
+        found += results_of(records(scores, backbone=backbone), prompt_length=str(length))
     return found
 
 
@@ -42,8 +42,8 @@ def test_lengths_stand_in_order_with_the_average_first(tmp_path):
 def test_what_the_sweep_set_does_not_tear_its_lines_apart(tmp_path):
     found = []
     for init, score in (("uniform", 40.0), ("class_labels", 60.0)):
-        scored = rows({"snli": [score, score + 2]}, init=init)
-        found += runs(scored, start=init)
+        scored = records({"snli": [score, score + 2]}, init=init)
+        found += results_of(scored, start=init)
     (sweep,) = find_sweeps(found)
     assert body(sweep) == [
         "| task | uniform | class_labels |",
@@ -59,8 +59,8 @@ def test_a_sweep_in_a_sweep_is_told_apart_by_the_outer_one():
     found = []
     for size in ("1", "2"):
         for length in ("5", "20"):
-            scored = rows({"snli": [float(size + length)]})
-            found += runs(scored, size=size, length=length)
+            scored = records({"snli": [float(size + length)]})
+            found += results_of(scored, size=size, length=length)
     outer, inner = find_sweeps(found)
     assert outer.name == "size"
     assert body(inner)[2:] == ["| snli | 1 | 15.0 | 120.0 |", "| snli | 2 | 25.0 | 220.0 |"]

@@ -141,11 +141,11 @@ def test_r_leaves_the_targets_own_prompt_out():
     transfer = renamed(transfer_of(POINT_SCORES), sources=["a", "b", "c", "t0"])
     study = study_of(transfer, np.array([[[0.1, 0.2, 0.3, -0.9]]] * 2))
     first, second = scatter_panels(study, "mean_token")
-    assert first.words == "r = 1.00, p < 0.001, n = 3"
+    assert first.summary == "r = 1.00, p < 0.001, n = 3"
     assert (
         first.label == "scatter plot of relative error reduction (%) against cosine of mean tokens"
     )
-    assert second.words == "no correlation: constant"
+    assert second.summary == "no correlation: constant"
 
 
 def test_every_point_is_drawn_and_own_prompts_are_squares():

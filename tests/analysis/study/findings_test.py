@@ -20,8 +20,8 @@ def test_shares_of_the_oracles_gain_are_told_for_each_k_and_for_chance():
         "(the oracle) 90.0.",
         "Share of that gain kept, at k = 1, 2 (which cuts the search by 75, 50 %): by cosine of "
         "mean tokens 25, 50 %; at random 62, 83 %.",
-        "At k = 1, retrieval by cosine of mean tokens gives -15.0 points of test score against "
-        "chance (95 % interval -15.0 to -15.0).",
+        "At k = 1, retrieval by cosine of mean tokens differs from chance by -15.0 points of test "
+        "score (95 % interval -15.0 to -15.0).",
     ]
 
 
@@ -30,7 +30,7 @@ def test_a_given_matrix_is_told_in_relative_performance():
     text = " ".join(findings(study))
     assert "the best of all source prompts (the oracle) gives 180.0 %." in text
     assert "by cosine of mean tokens 180.0 %; at random 150.0 %." in text
-    assert "+30.0 points of relative performance against chance" in text
+    assert "differs from chance by +30.0 points of relative performance" in text
 
 
 def test_nothing_is_claimed_where_nothing_was_run_or_gained():

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from prompt_tuning.analysis.study.gathering import gather, result_rows
+from prompt_tuning.analysis.study.gathering import gather, study_records
 from prompt_tuning.analysis.study.scores import ERROR_REDUCTION, Candidate
 from prompt_tuning.training.results import RowResult
 from prompt_tuning.transfer.methods import AVERAGE, MIXTURE
@@ -98,6 +98,6 @@ def test_facts_and_similarities_of_tasks(plan, outcomes):
 
 
 def test_a_result_names_the_seed_of_its_source(plan, outcomes):
-    rows = result_rows(plan, outcomes)
-    sources = {row["source"] for row in rows if row["method"] == "spot"}
+    records = study_records(plan, outcomes)
+    sources = {record["source"] for record in records if record["method"] == "spot"}
     assert sources == {f"{task} seed {seed}" for task in ("near", "far") for seed in (0, 1)}

@@ -47,7 +47,7 @@ def test_the_table_keeps_numbers_whole_in_csv():
 
 
 def test_the_picture_has_every_value_as_text(tmp_path):
-    heat_map.draw(MAP, tmp_path / "map")
+    heat_map.save_heat_map(MAP, tmp_path / "map")
     svg = (tmp_path / "map.svg").read_text()
     assert all(f">{value}</text>" in svg for value in ("12.3", "0.0", "-70.0", "&lt;c&gt;"))
     assert (tmp_path / "map.png").stat().st_size > 1000

@@ -3,8 +3,8 @@
 from prompt_tuning.analysis.study.page import Section, as_html, as_markdown, breakable
 
 SECTIONS = [
-    Section(anchor="one", heading="A < B", words="a_b & c", html="<p>x</p>", markdown="x\n"),
-    Section(anchor="two", heading="Two", words="words", html="", markdown=""),
+    Section(anchor="one", heading="A < B", intro="a_b & c", html="<p>x</p>", markdown="x\n"),
+    Section(anchor="two", heading="Two", intro="words", html="", markdown=""),
 ]
 
 

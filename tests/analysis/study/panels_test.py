@@ -37,8 +37,8 @@ def test_ids_of_two_drawings_differ(figure):
 
 
 def test_files_are_the_same_each_time_and_have_no_date(figure, tmp_path):
-    panels.save(figure, tmp_path / "a")
-    panels.save(figure, tmp_path / "b")
+    panels.save_figure(figure, tmp_path / "a")
+    panels.save_figure(figure, tmp_path / "b")
     for suffix in ("png", "svg"):
         first = (tmp_path / f"a.{suffix}").read_bytes()
         assert first == (tmp_path / f"b.{suffix}").read_bytes()
@@ -76,7 +76,7 @@ def test_one_panel_has_no_name_in_its_picture(tmp_path):
 def _panel(name: str) -> Panel:
     return Panel(
         name=name,
-        words="says " + "words " * 12,
+        summary="says " + "words " * 12,
         label="a line",
         draw=lambda axes: axes.plot([0, 1], [1, 0], marker="o", label="the line"),
         size=(2, 1),

@@ -63,7 +63,7 @@ def test_ties_on_validation_count_with_their_mean_and_equal_similarities_in_orde
     alike = np.zeros((1, 1, 3))
     assert [float(best_of_top_k(transfer, alike, k)[0, 0]) for k in (1, 2, 3)] == [10, 20, 20]
     assert best_of_random_k(transfer, 1)[0, 0] == pytest.approx(40.0)
-    with pytest.raises(ValueError, match="k is 0"):
+    with pytest.raises(ValueError, match="k must be at least 1"):
         best_of_top_k(transfer, alike, 0)
 
 

@@ -12,7 +12,7 @@ GOOD = "target\\source,a,b,c\na,0.8,0.4,\nb,0.1,0.5,0.6\n"
 def _read(tmp_path, content: str):
     path = tmp_path / "m.csv"
     path.write_text(content, encoding="utf-8")
-    return score_matrix.read(path)
+    return score_matrix.read_matrix(path)
 
 
 def test_a_matrix_becomes_the_scores_of_one_seed_with_the_diagonal_as_baseline(tmp_path):
@@ -42,20 +42,20 @@ def test_lines_with_nothing_in_them_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "it needs a line of sources, two at least, and a line for each target, with commas"),
-        ("t;a;b\na;1;1\n", "it needs a line of sources, two at least, .* with commas"),
-        ("t,a\na,1\n", "it needs a line of sources, two at least"),
-        ("t,a,b\n", "it needs a line of sources"),
-        ("t,a,a\na,1,1\n", "source 'a' is there twice"),
-        ("t,a,\na,1,1\n", "source '' is there twice, or has no name"),
-        ("t,a,b\na,1,1\na,1,1\n", "target 'a' is there twice"),
+        ("", "it needs a header of two or more sources and a line for each target, with commas"),
+        ("t;a;b\na;1;1\n", "it needs a header of two or more sources .* with commas"),
+        ("t,a\na,1\n", "it needs a header of two or more sources"),
+        ("t,a,b\n", "it needs a header of two or more sources"),
+        ("t,a,a\na,1,1\n", "source 'a' appears twice"),
+        ("t,a,\na,1,1\n", "source '' appears twice, or is empty"),
+        ("t,a,b\na,1,1\na,1,1\n", "target 'a' appears twice"),
         ("t,a,b\na,1\n", "target 'a' has 1 scores, not 2"),
-        ("t,a,b\na,1,70%\n", "target 'a' has the score '70%', which is no number"),
+        ("t,a,b\na,1,70%\n", "target 'a' has the score '70%', which is not a number"),
         ("t,a,b\na,1,inf\n", "target 'a' has a score that is not finite"),
         ("t,a,b\na,1,101\n", "scores go from 0 to 1, or to 100"),
         ("t,ant,b\naunt,1,1\n", r"target 'aunt' is not among the sources \(did you mean ant\?\)"),
-        ("t,a,b\na,0,1\n", "the own prompt of target 'a' has no score above 0"),
-        ("t,a,b\na,,1\n", "the own prompt of target 'a' has no score above 0"),
+        ("t,a,b\na,0,1\n", "the prompt of target 'a' itself has no score above 0"),
+        ("t,a,b\na,,1\n", "the prompt of target 'a' itself has no score above 0"),
     ],
 )
 def test_what_is_no_matrix_is_refused(tmp_path, content: str, message: str):
@@ -65,7 +65,7 @@ def test_what_is_no_matrix_is_refused(tmp_path, content: str, message: str):
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"no\.csv: cannot read it"):
-        score_matrix.read(tmp_path / "no.csv")
+        score_matrix.read_matrix(tmp_path / "no.csv")
     (tmp_path / "m.csv").write_bytes(b"t,\xff\n")
     with pytest.raises(UserError, match="not a CSV file in UTF-8"):
-        score_matrix.read(tmp_path / "m.csv")
+        score_matrix.read_matrix(tmp_path / "m.csv")

@@ -10,9 +10,11 @@ import pytest
 
 import prompt_tuning
 from prompt_tuning.data.cache import opening, tokenizing
+from prompt_tuning.data.cache.entry import Cache
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.mini import suite
+from prompt_tuning.mini.examples import draw_examples
 from prompt_tuning.mini.suite import SUITE
 from prompt_tuning.types import UserError
 
@@ -89,14 +91,9 @@ def folder(tmp_path_factory):
     sys.path.remove(str(path))
 
 
-def ensure(folder, vocabulary, names, report=print, **options):
-    settings = {
-        "modules": ("own_tasks",),
-        "data_dir": None,
-        "tfds_data_dir": None,
-        "report": report,
-    } | options
-    return opening.ensure_cached(folder / "cache", names, vocabulary, LENGTHS, **settings)
+def ensure(folder, vocabulary, names, report=print, modules=("own_tasks",)):
+    cache = Cache(folder / "cache", vocabulary, LENGTHS, modules=modules)
+    return opening.ensure_cached(cache, names, report)
 
 
 @pytest.fixture(scope="module")
@@ -119,13 +116,13 @@ def test_first_call_tokenizes_and_says_so_once(built):
 def test_tokens_are_those_of_the_text(built, vocabulary, index):
     task = built[1][index]
     for name, size in SUITE[task.name].sizes.items():
-        split, rows = task.split(name), SUITE[task.name].examples(name)
+        split, texts = task.split(name), draw_examples(task.name, name)
         assert len(split) == size
         for i in range(0, size, 7):
-            assert split.inputs[i].tolist() == [*vocabulary.encode(rows[i]["inputs"])[:23], 1]
-            assert split.targets[i].tolist() == [*vocabulary.encode(rows[i]["targets"])[:7], 1]
+            assert split.inputs[i].tolist() == [*vocabulary.encode(texts[i]["inputs"])[:23], 1]
+            assert split.targets[i].tolist() == [*vocabulary.encode(texts[i]["targets"])[:7], 1]
             if name != "train":
-                assert split.fields[i]["targets_pretokenized"] == rows[i]["targets"]
+                assert split.fields[i]["targets_pretokenized"] == texts[i]["targets"]
 
 
 def test_metrics_and_labels_come_along(built):
@@ -138,7 +135,7 @@ def test_metrics_and_labels_come_along(built):
 
 
 def test_a_users_own_task(built, vocabulary):
-    own = next(part for part, _ in built[1][0].parts if part.name == "own_task")
+    own = next(task for task in built[1][0].tasks if task.name == "own_task")
     inputs = [vocabulary.decode(tokens) for tokens in own.split("train").inputs]
     assert inputs == [f"was this good : {word}" for word in ("film", "meal", "phone")]
     (fields,) = own.split("validation").fields
@@ -149,14 +146,15 @@ def test_a_users_own_task(built, vocabulary):
 
 def test_training_reads_the_cache_without_tensorflow_or_seqio(built, folder, vocabulary):
     code = f"""
-import json, sys
+import json, pathlib, sys
 from prompt_tuning.data import metrics, postprocessors
 from prompt_tuning.data.batches import pipeline
 from prompt_tuning.data.cache import opening
+from prompt_tuning.data.cache.entry import Cache
 from prompt_tuning.data.vocabulary import Vocabulary
 vocabulary = Vocabulary({str(vocabulary.path)!r}, 16)
-opened = opening.ensure_cached({str(folder / "cache")!r}, ["own_mixture", "mini_cb"], vocabulary,
-    {LENGTHS}, modules=("own_tasks",), data_dir=None, tfds_data_dir=None, report=print)
+cache = Cache(pathlib.Path({str(folder / "cache")!r}), vocabulary, {LENGTHS}, ("own_tasks",))
+opened = opening.ensure_cached(cache, ["own_mixture", "mini_cb"], print)
 parts = [(task.split("train"), rate) for task, rate in opened[0].parts]
 shapes = pipeline.choose_shapes([split for split, _ in parts], 3, 4)
 batches = pipeline.Batches(parts, batch_size=4, seed=0, shapes=shapes, process_index=0,
@@ -234,8 +232,7 @@ def test_a_source_with_a_version_is_tokenized_again_where_that_changes(folder, v
 
     def messages():
         lines = []
-        options = {"modules": ("versioned_tasks",)}
-        ensure(folder, vocabulary, ["versioned"], lines.append, **options)
+        ensure(folder, vocabulary, ["versioned"], lines.append, modules=("versioned_tasks",))
         return lines
 
     changed = "tokenizing versioned again: versioned_tasks changed since it was made"

@@ -12,6 +12,7 @@ import prompt_tuning
 from prompt_tuning.data import declarations, ragged, references
 from prompt_tuning.data import metrics as task_metrics
 from prompt_tuning.data.cache import entry, opening, sources, writer
+from prompt_tuning.data.cache.entry import Cache
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
@@ -43,11 +44,11 @@ def write(cache_dir, vocabulary, name="films", *, labels=("bad", "good"), **chan
         ),
         "origin": writer.Origin(),
     }
-    return writer.write_task(cache_dir, name, vocabulary, LENGTHS, **(settings | changes))
+    return writer.write_task(Cache(cache_dir, vocabulary, LENGTHS), name, **(settings | changes))
 
 
 def opened(cache_dir, vocabulary, name="films") -> CachedTask:
-    task = opening.find(cache_dir, name, vocabulary, LENGTHS)
+    task = opening.find_cached(Cache(cache_dir, vocabulary, LENGTHS), name)
     assert isinstance(task, CachedTask)
     return task
 
@@ -60,7 +61,7 @@ def test_what_is_written_is_read(tmp_path, vocabulary):
     assert task.split("validation[:50%]").target_texts == ["bad", "good"]
     assert task.evaluate("validation[:50%]", ["bad", "bad"]) == {"accuracy": 50.0}
     assert {path.name for path in tmp_path.iterdir()} == {
-        entry.entry_directory(tmp_path, "films", vocabulary, LENGTHS).name
+        Cache(tmp_path, vocabulary, LENGTHS).entry_directory("films").name
     }
 
 
@@ -73,9 +74,11 @@ def test_missing_splits_name_the_nearest(tmp_path, vocabulary):
 def test_other_lengths_vocabulary_or_name_is_another_entry(tmp_path, vocabulary):
     write(tmp_path, vocabulary)
     other = Vocabulary(vocabulary.path, 8)
-    assert opening.find(tmp_path, "films", vocabulary, LENGTHS | {"inputs": 17}) is None
-    assert opening.find(tmp_path, "films", other, LENGTHS) is None
-    assert opening.find(tmp_path, "film", vocabulary, LENGTHS) is None
+    assert (
+        opening.find_cached(Cache(tmp_path, vocabulary, LENGTHS | {"inputs": 17}), "films") is None
+    )
+    assert opening.find_cached(Cache(tmp_path, other, LENGTHS), "films") is None
+    assert opening.find_cached(Cache(tmp_path, vocabulary, LENGTHS), "film") is None
 
 
 def test_digest_follows_the_content_alone(tmp_path, vocabulary):
@@ -105,8 +108,8 @@ def test_damage_is_noticed(tmp_path, vocabulary, damage):
     else:
         manifest.write_text("[]")
     with pytest.raises(entry.UnusableError, match="damaged"):
-        entry.open_entry(tmp_path, "films", vocabulary, LENGTHS)
-    assert opening.find(tmp_path, "films", vocabulary, LENGTHS) is None
+        Cache(tmp_path, vocabulary, LENGTHS).open_entry("films")
+    assert opening.find_cached(Cache(tmp_path, vocabulary, LENGTHS), "films") is None
 
 
 def test_changed_data_files_are_noticed(tmp_path, vocabulary):
@@ -118,11 +121,11 @@ def test_changed_data_files_are_noticed(tmp_path, vocabulary):
     assert opened(tmp_path, vocabulary).name == "films"
     later.write_text("one\n")
     with pytest.raises(entry.UnusableError, match=r"later\.tsv changed since it was made"):
-        entry.open_entry(tmp_path, "films", vocabulary, LENGTHS)
+        Cache(tmp_path, vocabulary, LENGTHS).open_entry("films")
     later.unlink()
     data.write_text("one\ntwo\n")
     with pytest.raises(entry.UnusableError, match=r"data\.tsv changed since it was made"):
-        entry.open_entry(tmp_path, "films", vocabulary, LENGTHS)
+        Cache(tmp_path, vocabulary, LENGTHS).open_entry("films")
 
 
 @pytest.fixture
@@ -142,7 +145,7 @@ def test_a_changed_module_of_a_user_is_noticed(tmp_path, vocabulary, module, kin
     assert opened(tmp_path, vocabulary).name == "films"
     module.write_text("GENRE = 'noir'\n")
     with pytest.raises(entry.UnusableError, match="cinema changed since it was made"):
-        entry.open_entry(tmp_path, "films", vocabulary, LENGTHS)
+        Cache(tmp_path, vocabulary, LENGTHS).open_entry("films")
 
 
 @pytest.mark.parametrize(
@@ -167,8 +170,9 @@ def test_tokens_stay_while_nothing_changes_them(
     write(tmp_path, vocabulary, origin=origin(before))
     module.write_text("GENRE = 'noir'\n")
     scoring = references.Scoring((references.refer(task_metrics.matthews, "films"),), None)
-    writer.renew_task(tmp_path, "films", vocabulary, LENGTHS, scoring=scoring, origin=origin(after))
-    task = opening.find(tmp_path, "films", vocabulary, LENGTHS)
+    cache = Cache(tmp_path, vocabulary, LENGTHS)
+    writer.update_scoring(cache, "films", scoring, origin(after))
+    task = opening.find_cached(cache, "films")
     assert (task is not None) == renewed
     if isinstance(task, CachedTask):
         assert task.metric_functions == scoring.metrics
@@ -179,10 +183,9 @@ def test_a_damaged_manifest_is_not_renewed(tmp_path, vocabulary):
     manifest = write(tmp_path, vocabulary) / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"examples": 2', '"examples": 3'))
     scoring = references.Scoring((), None)
-    writer.renew_task(
-        tmp_path, "films", vocabulary, LENGTHS, scoring=scoring, origin=writer.Origin()
-    )
-    assert opening.find(tmp_path, "films", vocabulary, LENGTHS) is None
+    cache = Cache(tmp_path, vocabulary, LENGTHS)
+    writer.update_scoring(cache, "films", scoring, writer.Origin())
+    assert opening.find_cached(cache, "films") is None
 
 
 def test_a_task_of_the_package_has_its_version_and_the_scoring_of_today(
@@ -199,28 +202,28 @@ def test_a_task_of_the_package_has_its_version_and_the_scoring_of_today(
     assert task.evaluate("validation[:50%]", ["bad", "good"]) == {"matthews": 100.0}
     declared = declared._replace(version="2")
     with pytest.raises(entry.UnusableError, match="another version"):
-        entry.open_entry(tmp_path, "films", vocabulary, LENGTHS)
+        Cache(tmp_path, vocabulary, LENGTHS).open_entry("films")
     write(tmp_path, vocabulary, origin=writer.Origin("os", "1"))
     with pytest.raises(entry.UnusableError, match="damaged"):
-        entry.open_entry(tmp_path, "films", vocabulary, LENGTHS)
+        Cache(tmp_path, vocabulary, LENGTHS).open_entry("films")
 
 
 def test_a_mixture_opens_its_tasks(tmp_path, vocabulary):
-    origin = writer.Origin()
     rates = {"films": 3.0, "books": 1.0}
-    writer.write_mixture(tmp_path, "all", vocabulary, LENGTHS, rates=rates, origin=origin)
+    cache = Cache(tmp_path, vocabulary, LENGTHS)
+    writer.write_mixture(cache, "all", rates, writer.Origin())
     with pytest.raises(entry.UnusableError, match="its task films is missing"):
-        entry.open_entry(tmp_path, "all", vocabulary, LENGTHS)
+        cache.open_entry("all")
     write(tmp_path, vocabulary)
     write(tmp_path, vocabulary, "books")
-    mixture = opening.find(tmp_path, "all", vocabulary, LENGTHS)
+    mixture = opening.find_cached(cache, "all")
     assert isinstance(mixture, CachedMixture)
     assert [(part.name, rate) for part, rate in mixture.parts] == list(rates.items())
 
 
 def test_two_writers_and_a_reader_at_once(tmp_path, vocabulary):
     write(tmp_path, vocabulary)
-    failures = []
+    cache, failures = Cache(tmp_path, vocabulary, LENGTHS), []
 
     def keep_writing():
         try:
@@ -233,7 +236,7 @@ def test_two_writers_and_a_reader_at_once(tmp_path, vocabulary):
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        task = opening.find(tmp_path, "films", vocabulary, LENGTHS)  # None between two renames
+        task = opening.find_cached(cache, "films")  # None between two renames
         assert task is None or len(task.parts[0][0].split("train")) == 2
     for thread in threads:
         thread.join()
@@ -253,16 +256,8 @@ def test_a_directory_that_cannot_be_written(tmp_path, vocabulary):
     with pytest.raises(UserError, match=r"cache directory .*file cannot be written"):
         write(tmp_path / "file", vocabulary)
     with pytest.raises(UserError, match=r"cache directory .*file/in cannot be written"):
-        opening.ensure_cached(
-            tmp_path / "file" / "in",
-            ["films"],
-            vocabulary,
-            LENGTHS,
-            modules=(),
-            data_dir=None,
-            tfds_data_dir=None,
-            report=print,
-        )
+        cache = Cache(tmp_path / "file" / "in", vocabulary, LENGTHS)
+        opening.ensure_cached(cache, ["films"], print)
 
 
 @pytest.mark.parametrize(
@@ -274,16 +269,7 @@ def test_a_directory_that_cannot_be_written(tmp_path, vocabulary):
 )
 def test_bad_lengths(tmp_path, vocabulary, lengths, message):
     with pytest.raises(UserError, match=message):
-        opening.ensure_cached(
-            tmp_path,
-            [],
-            vocabulary,
-            lengths,
-            modules=(),
-            data_dir=None,
-            tfds_data_dir=None,
-            report=print,
-        )
+        Cache(tmp_path, vocabulary, lengths)
 
 
 def test_names_cannot_leave_the_directory(tmp_path, vocabulary):

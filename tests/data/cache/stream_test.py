@@ -16,6 +16,7 @@ import prompt_tuning
 from prompt_tuning.data import ragged
 from prompt_tuning.data.batches.pipeline import Batches
 from prompt_tuning.data.cache import opening, stream_writer, worker
+from prompt_tuning.data.cache.entry import Cache
 from prompt_tuning.data.cache.stream import (
     WRITER,
     Stream,
@@ -58,18 +59,10 @@ def vocabulary():
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory, data_dir, vocabulary):
-    (entry,) = opening.ensure_cached(
-        tmp_path_factory.mktemp("cache"),
-        ["c4_prefix_lm"],
-        vocabulary,
-        LENGTHS,
-        modules=(),
-        data_dir=str(data_dir),
-        tfds_data_dir=None,
-        report=lambda line: None,
-    )
-    assert isinstance(entry, CachedTask)
-    return entry
+    cache = Cache(tmp_path_factory.mktemp("cache"), vocabulary, LENGTHS, data_dir=str(data_dir))
+    (task,) = opening.ensure_cached(cache, ["c4_prefix_lm"], report=lambda line: None)
+    assert isinstance(task, CachedTask)
+    return task
 
 
 def listed(block: Block) -> list[tuple[list[int], list[int]]]:

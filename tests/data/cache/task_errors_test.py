@@ -10,7 +10,8 @@ import tensorflow as tf
 
 import prompt_tuning
 from prompt_tuning.data import metrics
-from prompt_tuning.data.cache import build as builder
+from prompt_tuning.data.cache.build import tokenize_missing
+from prompt_tuning.data.cache.entry import Cache
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 
@@ -37,16 +38,9 @@ def with_aux(targets, predictions, aux_values):
 
 
 def build(cache_dir, *names, modules=()):
-    builder.build(
-        cache_dir,
-        names,
-        Vocabulary(MODEL, 16),
-        {"inputs": 16, "targets": 4},
-        modules=modules,
-        data_dir=None,
-        tfds_data_dir=None,
-        report=lambda text: None,
-    )
+    lengths = {"inputs": 16, "targets": 4}
+    cache = Cache(cache_dir, Vocabulary(MODEL, 16), lengths, modules=modules)
+    tokenize_missing(cache, names, report=lambda text: None)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 
 from prompt_tuning.data.datasets.catalog import DATASETS
 from prompt_tuning.data.datasets.dataset import HELD_BACK, Dataset
-from prompt_tuning.data.datasets.rows import Reader, plain
+from prompt_tuning.data.datasets.reader import Reader, plain
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NAMES = sorted(path.stem for path in FIXTURES.glob("*.json"))

@@ -3,7 +3,7 @@
 import pytest
 
 from prompt_tuning.data.datasets import gem
-from prompt_tuning.data.datasets.dataset import BadRowError
+from prompt_tuning.data.datasets.dataset import BadRecordError
 
 BY_NAME = {dataset.name: dataset for dataset in gem.DATASETS}
 
@@ -16,7 +16,7 @@ def test_dialogue_acts_are_written_as_calls():
         "service: Trains_1 prompt: Where to? acts: inform(city = Ely, Bath) && req_more && "
         "request(date)"
     )
-    with pytest.raises(BadRowError, match="act is 18; it must be 0 to 17"):
+    with pytest.raises(BadRecordError, match="act is 18; it must be 0 to 17"):
         list(
             BY_NAME["gem_schema_guided_dialog"].format(
                 row | {"dialog_acts": {"act": [18], "slot": ["city"], "values": [[]]}}

@@ -9,6 +9,7 @@ import pytest
 import prompt_tuning
 from prompt_tuning.data.batches.pipeline import Batches
 from prompt_tuning.data.cache import opening
+from prompt_tuning.data.cache.entry import Cache
 from prompt_tuning.data.cached_task import CachedMixture
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
 from prompt_tuning.data.vocabulary import Vocabulary
@@ -34,16 +35,9 @@ def data_dir(tmp_path_factory):
 
 def test_all_of_spot_is_one_mixture_with_two_streams(tmp_path, data_dir):
     facts = json.loads((MINI / "config.json").read_text())["vocabulary"]
-    (mixture,) = opening.ensure_cached(
-        tmp_path,
-        ["spot_all"],
-        Vocabulary(MINI / "sentencepiece.model", facts["extra_ids"]),
-        LENGTHS,
-        modules=(),
-        data_dir=str(data_dir),
-        tfds_data_dir=None,
-        report=lambda line: None,
-    )
+    vocabulary = Vocabulary(MINI / "sentencepiece.model", facts["extra_ids"])
+    cache = Cache(tmp_path, vocabulary, LENGTHS, data_dir=str(data_dir))
+    (mixture,) = opening.ensure_cached(cache, ["spot_all"], report=lambda line: None)
     assert isinstance(mixture, CachedMixture) and len(mixture.parts) == 58
     streams = {part.name for part, _ in mixture.parts if part.stream is not None}
     assert streams == {"c4_prefix_lm", "wmt15_enfr"}

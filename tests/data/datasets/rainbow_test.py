@@ -3,7 +3,7 @@
 import pytest
 
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
-from prompt_tuning.data.datasets.dataset import BadRowError
+from prompt_tuning.data.datasets.dataset import BadRecordError
 
 SOCIAL = {"context": "c", "question": "q", "answerA": "a", "answerB": "b", "answerC": "c"}
 
@@ -23,7 +23,7 @@ def test_numbers_are_those_of_the_key():
 
 @pytest.mark.parametrize("label", [0, 4, "b", None])
 def test_a_number_that_is_no_answer_is_told(label):
-    with pytest.raises(BadRowError, match=f"label is {label!r}; it must be one of 1, 2, 3"):
+    with pytest.raises(BadRecordError, match=f"label is {label!r}; it must be one of 1, 2, 3"):
         target("social_i_qa", SOCIAL | {"label": label})
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from prompt_tuning.data import metrics
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES
-from prompt_tuning.data.datasets.dataset import BadRowError
+from prompt_tuning.data.datasets.dataset import BadRecordError
 from prompt_tuning.data.datasets.reading import pad_punctuation
 
 RACE = {
@@ -48,7 +48,7 @@ def test_every_gold_answer_counts():
     ],
 )
 def test_a_wrong_passage_of_race_is_told(change, message):
-    with pytest.raises(BadRowError, match=message):
+    with pytest.raises(BadRecordError, match=message):
         list(DATASETS["race_high"].format(RACE | change))
 
 
@@ -70,7 +70,7 @@ ASKED = {"question": "q", "context": "c"}
     ],
 )
 def test_answers_that_cannot_be_are_told(name, row, message):
-    with pytest.raises(BadRowError, match=message):
+    with pytest.raises(BadRecordError, match=message):
         list(DATASETS[name].format(row))
 
 

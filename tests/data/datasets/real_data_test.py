@@ -9,6 +9,7 @@ from prompt_tuning.data.batches.evaluation import Encoding, eval_batches
 from prompt_tuning.data.batches.padding import Positions, count_positions, expect_positions
 from prompt_tuning.data.batches.pipeline import Batches, choose_shapes
 from prompt_tuning.data.cache import opening
+from prompt_tuning.data.cache.entry import Cache
 from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.training.setup import MULTIPLE
@@ -126,16 +127,10 @@ def vocabulary(shared_data):
 @pytest.fixture(scope="module")
 def tasks(shared_data, vocabulary, tmp_path_factory):
     """Tokenizes all of them in one go."""
-    opened = opening.ensure_cached(
-        tmp_path_factory.mktemp("cache"),
-        [*DATASETS, "glue_cola_unprefixed"],
-        vocabulary,
-        {"inputs": 512, "targets": 62},
-        modules=(),
-        data_dir=str(shared_data),
-        tfds_data_dir=None,
-        report=lambda text: None,
-    )
+    directory, lengths = tmp_path_factory.mktemp("cache"), {"inputs": 512, "targets": 62}
+    cache = Cache(directory, vocabulary, lengths, data_dir=str(shared_data))
+    names = [*DATASETS, "glue_cola_unprefixed"]
+    opened = opening.ensure_cached(cache, names, report=lambda text: None)
     return {task.name: task for task in opened if isinstance(task, CachedTask)}
 
 

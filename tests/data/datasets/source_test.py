@@ -5,6 +5,7 @@ import json
 import pytest
 
 from prompt_tuning.data.cache import opening
+from prompt_tuning.data.cache.entry import Cache
 from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.data.datasets.catalog import DATASETS
 from prompt_tuning.data.vocabulary import Vocabulary
@@ -19,16 +20,8 @@ def vocabulary(shared_data):
 
 
 def ensure(folder, data_dir, vocabulary, *names):
-    tasks = opening.ensure_cached(
-        folder,
-        names,
-        vocabulary,
-        LENGTHS,
-        modules=(),
-        data_dir=str(data_dir),
-        tfds_data_dir=None,
-        report=lambda text: None,
-    )
+    cache = Cache(folder, vocabulary, LENGTHS, data_dir=str(data_dir))
+    tasks = opening.ensure_cached(cache, names, report=lambda text: None)
     return [task for task in tasks if isinstance(task, CachedTask)]
 
 

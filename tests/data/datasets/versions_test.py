@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prompt_tuning.data.datasets.catalog import DATASETS, MIXTURES, declared
 from prompt_tuning.data.datasets.dataset import HELD_BACK, Dataset
-from prompt_tuning.data.datasets.rows import Reader
+from prompt_tuning.data.datasets.reader import Reader
 
 HERE = Path(__file__).parent
 GOLDEN = json.loads((HERE / "versions.json").read_text())
@@ -29,7 +29,7 @@ def digest(dataset: Dataset, data_dir: Path) -> str:
     facts = [
         *(dataset.tfds, dataset.folder, {k: list(v) for k, v in dataset.splits.items()}),
         *(dataset.holdout, list(dataset.leaderboard), dict(dataset.limits), dataset.prefix),
-        *(dataset.streamed, dataset.unlabelled),
+        *(dataset.streamed, dataset.unlabeled),
         {split: list(reader.examples(split)) for split in splits},
     ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ from prompt_tuning.data.user_task.columns import (
     parse_template,
     template_of,
 )
-from prompt_tuning.data.user_task.table import BadValueError, Row, read_table
+from prompt_tuning.data.user_task.table import BadValueError, Record, read_table
 from prompt_tuning.types import UserError
 
 LONG = "a text of quite some words"
@@ -78,21 +78,21 @@ def test_what_is_unclear_or_missing_is_asked(write, header, given, message):
     assert message in str(error.value)
 
 
-ROW = Row(1, {"premise": "It rains. ", "my note": "{x} %s", "empty": ""})
+RECORD = Record(1, {"premise": "It rains. ", "my note": "{x} %s", "empty": ""})
 
 
 def test_a_template_takes_columns_by_name_and_braces_as_text():
     read = parse_template("{{nli}} premise: {premise} note: {my note}{premise}")
     assert read.columns == ("premise", "my note")
-    assert read.fill(ROW) == "{nli} premise: It rains. note: {x} %sIt rains."
+    assert read.fill(RECORD) == "{nli} premise: It rains. note: {x} %sIt rains."
     assert parse_template(str(read)) == read
 
 
 def test_one_column_is_the_text_and_several_follow_their_names():
-    assert template_of(["premise"]).fill(ROW) == "It rains."
+    assert template_of(["premise"]).fill(RECORD) == "It rains."
     several = template_of(["premise", "my note"])
     assert str(several) == "premise: {premise} my note: {my note}"
-    assert several.fill(ROW) == "premise: It rains. my note: {x} %s"
+    assert several.fill(RECORD) == "premise: It rains. my note: {x} %s"
 
 
 @pytest.mark.parametrize(
@@ -111,4 +111,4 @@ def test_a_template_that_cannot_be(text, message):
 
 def test_an_empty_column_is_no_text():
     with pytest.raises(BadValueError, match="'empty' is empty"):
-        parse_template("{premise} {empty}").fill(ROW)
+        parse_template("{premise} {empty}").fill(RECORD)

@@ -70,7 +70,7 @@ def read(write: Callable[[str, str | bytes], Path]) -> Callable[..., FileTask]:
 
     def read(name: str, content: str | bytes, **settings: Any) -> FileTask:
         file = TaskFile(**{**FREE, "path": str(write(name, content)), **settings})
-        return reading.read(file)
+        return reading.read_file_task(file)
 
     return read
 

@@ -147,10 +147,10 @@ SPLIT = "text,label,split\na,x,train\nb,y,tset\nc,x,dev\nd,y,\n"
             BAD,
             {},
             "a.csv:3: 'text' is empty; line 4: 'label' is empty; line 7: 'text' is empty; and 3 "
-            "more rows; mend or remove them",
+            "more; fix or remove them",
         ),
-        (SAME, {}, "a.csv: every row has the label 'good'; a task needs two"),
-        (THREE, {"label_words": {"0": "a", "1": "a", "2": "a"}}, "every row has the label 'a'"),
+        (SAME, {}, "a.csv: every example has the label 'good'; a task needs two"),
+        (THREE, {"label_words": {"0": "a", "1": "a", "2": "a"}}, "every example has the label 'a'"),
         (
             THREE,
             {"label_words": {0: "bad", 1: "good"}},
@@ -159,7 +159,7 @@ SPLIT = "text,label,split\na,x,train\nb,y,tset\nc,x,dev\nd,y,\n"
         (
             "text,score\na,0.5\nb,high\n",
             {"answers": "numbers"},
-            "a.csv:3: 'high' is not a number; mend or remove it",
+            "a.csv:3: 'high' is not a number; fix or remove it",
         ),
         (SPLIT, {}, "a.csv:3: 'split' is 'tset', not train, validation or test; line 5: 'split'"),
         (THREE, {"template": "{txt}"}, "no column 'txt' (TaskFile.template) (did you mean text?)"),
@@ -169,7 +169,7 @@ SPLIT = "text,label,split\na,x,train\nb,y,tset\nc,x,dev\nd,y,\n"
         (THREE, {"metrics": "rouge"}, "TaskFile.metrics has 'rouge'; answers that are labels are"),
         (THREE, {"validation_share": 1.0}, "validation_share must be in [0, 1), not 1.0"),
         (THREE, {"validation_share": 0.5, "test_share": 0.5}, "leave nothing to train on"),
-        (THREE, {"validation_share": 0.0}, "of 6 training rows none is left for validation"),
+        (THREE, {"validation_share": 0.0}, "of 6 training examples none is left for validation"),
         (THREE, {"split": "text", "test_file": "b.csv"}, "splits are in files of their own; give"),
         (THREE, {"test_file": "no/b.csv"}, "no/b.csv: cannot read it (No such file or directory)"),
     ],

@@ -9,7 +9,7 @@ from rich.console import Console
 from prompt_tuning.data.user_task import summary
 from prompt_tuning.data.user_task.reading import FileTask, Setting
 from prompt_tuning.data.user_task.summary import warnings
-from prompt_tuning.data.user_task.tokens import TokenizedFile, tokenize
+from prompt_tuning.data.user_task.tokens import TokenizedFile, tokenize_file_task
 from prompt_tuning.data.vocabulary import Vocabulary
 from tests.data.user_task.conftest import REVIEWS, comma_separated
 
@@ -22,7 +22,7 @@ def tokenized(read: Callable[..., FileTask], mini: Vocabulary) -> Callable[..., 
 
     def tokenized(content: str, longest: int = 16, **settings) -> TokenizedFile:
         task = read("a.csv", content, **settings)
-        return tokenize(task, mini, {"inputs": longest, "targets": 16})
+        return tokenize_file_task(task, mini, {"inputs": longest, "targets": 16})
 
     return tokenized
 
@@ -30,7 +30,7 @@ def tokenized(read: Callable[..., FileTask], mini: Vocabulary) -> Callable[..., 
 def printed(file: TokenizedFile) -> str:
     """Returns the summary as text of a wide console."""
     screen = io.StringIO()
-    Console(file=screen, width=200).print(summary.summary(file), highlight=False)
+    Console(file=screen, width=200).print(summary.summarize(file), highlight=False)
     return screen.getvalue()
 
 
@@ -88,7 +88,7 @@ SPLITS = "text,label,split\n"
 
 def test_nothing_is_told_of_a_sound_file(read, mini):
     task = read("a.csv", comma_separated("text,label", REVIEWS))
-    assert warnings(tokenize(task, mini, {"inputs": 64, "targets": 16})) == []
+    assert warnings(tokenize_file_task(task, mini, {"inputs": 64, "targets": 16})) == []
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_nothing_is_told_of_a_sound_file(read, mini):
 )
 def test_what_may_be_wrong_is_told(read, mini, rows, warning):
     task = read("a.csv", SPLITS + rows, answers="labels")
-    assert warning in warnings(tokenize(task, mini, LENGTHS))
+    assert warning in warnings(tokenize_file_task(task, mini, LENGTHS))
 
 
 def test_cut_texts_and_what_would_keep_them_are_told(read, mini):
@@ -133,7 +133,7 @@ def test_cut_texts_and_what_would_keep_them_are_told(read, mini):
     rows += [("the film", "good", "dev"), ("the film", "bad", "dev")]
     task = read("a.csv", comma_separated("text,label,split", rows))
     # Words and EOS: 2 to 21 tokens, of which 17 to 21 are cut to 16.
-    assert warnings(tokenize(task, mini, LENGTHS))[-1] == (
+    assert warnings(tokenize_file_task(task, mini, LENGTHS))[-1] == (
         '5 of 22 inputs are cut to 16 tokens; TASK_FEATURE_LENGTHS["inputs"] = 21 would keep them '
         "whole"
     )
@@ -142,7 +142,7 @@ def test_cut_texts_and_what_would_keep_them_are_told(read, mini):
 def test_labels_and_characters_that_look_alike_are_told(read, published):
     rows = [(f"~ {i} <", ("good", "Good", "bad")[i % 3]) for i in range(30)]
     task = read("a.csv", comma_separated("text,label", rows))
-    found = warnings(tokenize(task, published, LENGTHS))
+    found = warnings(tokenize_file_task(task, published, LENGTHS))
     assert found[0].startswith("labels that differ by capitals alone: 'Good', 'good'; one word for")
     assert found[1] == (
         "30 of 30 inputs have characters that the model's vocabulary lacks: '<', '~'; all of these "

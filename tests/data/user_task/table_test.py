@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from prompt_tuning.data.user_task.table import BadValueError, Row, read_table
+from prompt_tuning.data.user_task.table import BadValueError, Record, read_table
 from prompt_tuning.types import UserError
 
 
@@ -24,7 +24,7 @@ from prompt_tuning.types import UserError
 def test_every_kind_of_file_gives_the_same_rows(write, name, content):
     read = read_table(write(name, content))
     assert read.columns == ("text", "label")
-    assert [(row.text("text"), row.text("label")) for row in read.rows] == [
+    assert [(record.text("text"), record.text("label")) for record in read.records] == [
         ("warm", "good"),
         ("cold", "bad"),
     ]
@@ -33,28 +33,31 @@ def test_every_kind_of_file_gives_the_same_rows(write, name, content):
 
 def test_rows_begin_on_their_lines_whatever_breaks_quoted_fields_hold(write):
     content = 'text,label\n"one\ntwo, ""three""\n\nfour",good\r\nfive,bad\n\n"six\r\nseven",good\n'
-    rows = read_table(write("a.csv", content)).rows
-    assert [row.line for row in rows] == [2, 6, 8]
-    assert rows[0].text("text") == 'one\ntwo, "three"\n\nfour'
+    records = read_table(write("a.csv", content)).records
+    assert [record.line for record in records] == [2, 6, 8]
+    assert records[0].text("text") == 'one\ntwo, "three"\n\nfour'
 
 
 def test_separators_of_unicode_do_not_end_a_line(write):
-    rows = read_table(write("a.jsonl", '{"text": "a\u2028b\x85c"}\n{"text": "d"}\n')).rows
-    assert [row.line for row in rows] == [1, 2]
-    assert rows[0].text("text") == "a\u2028b\x85c"
+    records = read_table(write("a.jsonl", '{"text": "a\u2028b\x85c"}\n{"text": "d"}\n')).records
+    assert [record.line for record in records] == [1, 2]
+    assert records[0].text("text") == "a\u2028b\x85c"
 
 
 @pytest.mark.parametrize("third", ['"quoted" at first', "plain"])
 def test_quotes_of_a_tsv_are_plain_where_they_would_join_lines(write, third):
     content = f'text\tlabel\n"hello\tgood\nthere"\tbad\n{third}\tgood\n'
     read = read_table(write("a.tsv", content))
-    assert [row.text("text") for row in read.rows] == ['"hello', 'there"', third]
+    assert [record.text("text") for record in read.records] == ['"hello', 'there"', third]
     assert read.note == "double quotes are read as ordinary characters"
 
 
 def test_quotes_of_a_tsv_hold_line_breaks_where_lines_are_uneven(write):
-    rows = read_table(write("a.tsv", 'text\tlabel\n"two\nlines"\tgood\nsix\tbad\n')).rows
-    assert [(row.line, row.text("text")) for row in rows] == [(2, "two\nlines"), (4, "six")]
+    records = read_table(write("a.tsv", 'text\tlabel\n"two\nlines"\tgood\nsix\tbad\n')).records
+    assert [(record.line, record.text("text")) for record in records] == [
+        (2, "two\nlines"),
+        (4, "six"),
+    ]
 
 
 def test_a_column_without_a_name_is_numbered(write):
@@ -72,12 +75,12 @@ def test_a_column_without_a_name_is_numbered(write):
 )
 def test_a_value_that_is_no_text(values, message):
     with pytest.raises(BadValueError, match=f"^{message}$"):
-        Row(1, values).text("text")
+        Record(1, values).text("text")
 
 
 @pytest.mark.parametrize(("value", "text"), [(3, "3"), (0.5, "0.5"), (True, "true"), (" a ", "a")])
 def test_values_of_json_are_written_as_json_does(value, text):
-    assert Row(1, {"x": value}).text("x") == text
+    assert Record(1, {"x": value}).text("x") == text
 
 
 WIDE = "text,label\n" + 'ok,good\n"a\nb",good\none\na,b,c\n' + "x\n" * 4
@@ -92,12 +95,16 @@ BROKEN = '{"text": "a"}\n{"text": \n[1]\n'
             WIDE,
             "a.csv:5: 1 column where the header names 2 (text, label); line 6: 3 columns where "
             "the header names 2 (text, label); line 7: 1 column where the header names 2 (text, "
-            "label); and 3 more rows; mend or remove them",
+            "label); and 3 more; fix or remove them",
         ),
-        ("a.csv", 'text,label\nok,good\n"a"b,good\n', "a.csv:3: a double quote in this row is"),
-        ("a.csv", 'text,label\nok,good\n"a,good\nb,bad\n', "a.csv:3: a double quote in this row"),
+        ("a.csv", 'text,label\nok,good\n"a"b,good\n', "a.csv:3: a double quote here is not closed"),
+        (
+            "a.csv",
+            'text,label\nok,good\n"a,good\nb,bad\n',
+            "a.csv:3: a double quote here is not closed",
+        ),
         ("a.csv", "text,text\na,b\n", "a.csv:1: two columns are called 'text'; rename one"),
-        ("a.csv", "text,label\n", "a.csv: no rows below the header; add examples"),
+        ("a.csv", "text,label\n", "a.csv: no examples below the header"),
         ("a.csv", " \n\n", "a.csv: the file is empty; add a header and examples"),
         ("a.csv", "b,good\na,bad\nc,good\nd,good\n", "but 'good' is also the value on lines 3 and"),
         ("a.csv", b"text,label\nok,good\ncaf\xe9,bad\n", "a.csv:3: not UTF-8 text; save the file"),

@@ -7,7 +7,7 @@ import pytest
 
 from prompt_tuning.data.cached_task import CachedTask
 from prompt_tuning.data.user_task.reading import FileTask
-from prompt_tuning.data.user_task.tokens import TokenizedFile, tokenize
+from prompt_tuning.data.user_task.tokens import TokenizedFile, tokenize_file_task
 from prompt_tuning.data.vocabulary import Vocabulary
 from prompt_tuning.types import UserError
 from tests.data.user_task.conftest import REVIEWS, comma_separated, json_lines
@@ -19,7 +19,7 @@ CSV = comma_separated("text,label", REVIEWS)
 @pytest.fixture
 def tokenized(read: Callable[..., FileTask], mini: Vocabulary) -> Callable[[str], TokenizedFile]:
     """Returns a function that reads and tokenizes a CSV file."""
-    return lambda content: tokenize(read("a.csv", content), mini, LENGTHS)
+    return lambda content: tokenize_file_task(read("a.csv", content), mini, LENGTHS)
 
 
 def test_tokens_are_those_of_the_vocabulary_cut_before_eos(tokenized, mini):
@@ -52,7 +52,7 @@ def test_the_digest_follows_the_content_alone(tokenized, read, mini):
     assert tokenized(CSV.replace("view annoys", "view angers")).task.digest != digest
     assert tokenized(CSV.replace(",bad", ",poor")).task.digest != digest
     other = [read("a.csv", CSV, seed=1), read("a.csv", CSV, metrics="macro_f1")]
-    assert digest not in [tokenize(task, mini, LENGTHS).task.digest for task in other]
+    assert digest not in [tokenize_file_task(task, mini, LENGTHS).task.digest for task in other]
 
 
 def test_label_words_are_what_the_vocabulary_reads_back(tokenized):
@@ -74,7 +74,7 @@ def test_label_words_are_what_the_vocabulary_reads_back(tokenized):
 )
 def test_label_words_that_cannot_win_are_refused(read, mini, words, message):
     with pytest.raises(UserError) as error:
-        tokenize(read("a.csv", CSV, label_words=words), mini, LENGTHS)
+        tokenize_file_task(read("a.csv", CSV, label_words=words), mini, LENGTHS)
     assert message in str(error.value)
 
 
@@ -82,7 +82,7 @@ def test_label_words_that_cannot_be_written_are_refused(read, published):
     with pytest.raises(
         UserError, match="vocabulary cannot write the label word '好'; give it anot"
     ):
-        tokenize(read("a.csv", CSV.replace(",good", ",好")), published, LENGTHS)
+        tokenize_file_task(read("a.csv", CSV.replace(",good", ",好")), published, LENGTHS)
 
 
 def test_texts_with_unknown_characters_are_counted(read, published):
@@ -90,7 +90,7 @@ def test_texts_with_unknown_characters_are_counted(read, published):
         {"question": f"who {'好' * (i < 3)}", "answer": f"{i} {'好' * (i < 5)}"} for i in range(30)
     ]
     task = read("a.jsonl", json_lines(rows), validation_share=0.5, test_share=0.0)
-    lengths = tokenize(task, published, LENGTHS).lengths.values()
+    lengths = tokenize_file_task(task, published, LENGTHS).lengths.values()
     assert sum(of["inputs"].unknown for of in lengths) == 3
     assert sum(of["targets"].unknown for of in lengths) == 5
     assert {letter for of in lengths for letter in of["inputs"].characters} == {"好"}

@@ -77,19 +77,15 @@ def test_keys_of_another_kind_are_left_out_or_told_of(tmp_path: Path):
     )
     assert [entry.label for entry in found.entries] == ["b", "c", "d"]
     assert found.left_out == "1 of 4 prompts are left out: 1 without a task embedding."
-    assert found.described(4)[1:] == [
-        "2 of them are embedded after 8, 9 steps, the new task after 4 (EMBEDDING_STEPS): "
-        "they are ranked less surely."
-    ]
+    (line,) = found.described(4)[1:]
+    assert "2 of them are embedded after 8, 9 steps, the new task after 4 (EMBEDDING_STEPS)" in line
 
 
 def test_prompts_are_found_by_themselves_where_none_is_embedded(tmp_path: Path):
     found = _find(tmp_path, prompt("a", ONES), prompt("b", ONES))
     assert len(found.entries) == 2
-    assert found.described(4)[1:] == [
-        "None of them has a task embedding: they are compared themselves, which ranks them less "
-        "surely."
-    ]
+    (line,) = found.described(4)[1:]
+    assert "None of them has a task embedding" in line
 
 
 def test_a_library_without_a_prompt_that_fits_is_refused(tmp_path: Path):

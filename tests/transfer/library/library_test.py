@@ -150,7 +150,7 @@ def test_a_prompt_is_found_by_name_or_digest_or_the_beginning_of_one(library, ma
     for text in ("b", entry.name, entry.name[:6], entry.content[:8], entry.digest[:8]):
         assert library.find(text).name == entry.name
     library.add([make("b", 4), make("bb", 5)])
-    with pytest.raises(UserError, match=r"'b' means 2 prompts; give one of b-[0-9a-f]{16}, b-"):
+    with pytest.raises(UserError, match=r"'b' matches 2 prompts; give one of b-[0-9a-f]{16}, b-"):
         library.find("b")
     assert library.find("bb").label == "bb"
     with pytest.raises(UserError, match=r"has no prompt 'bbb' \(did you mean bb, b\?\)"):
@@ -272,7 +272,7 @@ def test_what_is_no_library_is_refused(tmp_path):
     with pytest.raises(UserError, match="there is no library at"):
         Library(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot make it"):
+    with pytest.raises(UserError, match="cannot create it"):
         Library.create(tmp_path / "file")
     with pytest.raises(UserError, match="it is a file; give the directory of a library"):
         Library(tmp_path / "file")

@@ -10,7 +10,7 @@ from prompt_tuning.prompts import files
 from prompt_tuning.training.run_directory import RunDirectory
 from prompt_tuning.transfer.library.candidates import Candidates
 from prompt_tuning.transfer.library.library import Library
-from prompt_tuning.transfer.library.retrieval import Retrieval, rank, read, retrieve
+from prompt_tuning.transfer.library.retrieval import Retrieval, rank, read_retrieval, retrieve
 from prompt_tuning.types import UserError
 from tests.transfer.libraries import library, prompt
 
@@ -97,7 +97,7 @@ def test_a_run_keeps_copies_which_outlive_the_library(tmp_path: Path):
     directory = RunDirectory(tmp_path / "run")
     ranking = _rank(made, _token(1, 0, 0, 0))
     (first,) = retrieve(ranking, 1, made, directory)
-    assert read(directory, "new", "mean_token") == ranking
+    assert read_retrieval(directory, "new", "mean_token") == ranking
     for entry in made.entries():
         entry.path.unlink()
     assert retrieve(ranking, 1, made, directory) == [first]
@@ -121,9 +121,9 @@ def test_newcomers_are_told_of_where_they_would_be_retrieved(tmp_path: Path):
     before = _rank(made, _token(1, 0, 0, 0))
     made.add([prompt("best", _token(1, 0, 0, 0)), prompt("worst", _token(0, 1, 0, 0))])
     now = _rank(made, _token(1, 0, 0, 0))
-    assert [ranked.task for ranked in before.newcomers(now, 2)] == ["best"]
-    assert [ranked.task for ranked in before.newcomers(now, 4)] == ["best", "worst"]
-    assert before.newcomers(before, 2) == []
+    assert [ranked.task for ranked in before.new_prompts(now, 2)] == ["best"]
+    assert [ranked.task for ranked in before.new_prompts(now, 4)] == ["best", "worst"]
+    assert before.new_prompts(before, 2) == []
 
 
 @pytest.mark.parametrize(
@@ -149,4 +149,4 @@ def test_what_was_kept_for_another_run_is_refused(
         content.update(change)
     path.write_text(json.dumps(content))
     with pytest.raises(UserError, match=message):
-        read(directory, task, similarity)
+        read_retrieval(directory, task, similarity)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from prompt_tuning.data.datasets.catalog import DATASETS
-from prompt_tuning.data.datasets.rows import Reader
+from prompt_tuning.data.datasets.reader import Reader
 from prompt_tuning.types import UserError
 
 WRONG = [
@@ -17,7 +17,7 @@ WRONG = [
     ("super_glue_multirc", {"idx": 3}, "a field is not as in super_glue/multirc:1.0.2 "),
     ("super_glue_record", {"answers": "Oslo"}, "answers is 'Oslo'; it must be a list of texts"),
     ("super_glue_record", {"entities": [1]}, r"entities is \[1\]; it must be a list of texts"),
-    ("super_glue_wsc", {"span2_text": "she"}, "span2_text is 'she', which is no word of the text"),
+    ("super_glue_wsc", {"span2_text": "she"}, "span2_text is 'she', which is not a word"),
     ("super_glue_wsc", {"label": 2}, r"label is 2; it must be 0 to 1 \(False, True\)"),
     ("goemotions", {"joy": "no"}, "joy is 'no'; it must be true or false"),
     ("goemotions", {"amusement": False, "gratitude": False}, "no emotion is true; one of"),

@@ -1,4 +1,4 @@
-"""Rows of published datasets from JSON lines, and what is said of rows that are wrong."""
+"""Reading published datasets from JSON lines, with their errors."""
 
 import dataclasses
 import itertools
@@ -10,7 +10,7 @@ import pytest
 from prompt_tuning.data import metrics
 from prompt_tuning.data.datasets.catalog import DATASETS
 from prompt_tuning.data.datasets.dataset import Dataset, label_word
-from prompt_tuning.data.datasets.rows import Reader, plain
+from prompt_tuning.data.datasets.reader import Reader, plain
 from prompt_tuning.types import UserError
 
 LABELS = ("bad", "good")
@@ -112,7 +112,7 @@ def test_another_folder_leaves_the_dataset_to_its_builder(tmp_path):
     [
         (
             "{oops",
-            r"train.jsonl, line 2: not JSON \(Expecting property name.*, at character 2\); mend",
+            r"train.jsonl, line 2: not JSON \(Expecting property name.*, at character 2\); fix",
         ),
         ("[1]", "train.jsonl, line 2: not a JSON object"),
         ({"texts": "a", "label": 0}, r"line 2: no field text \(did you mean texts\?\); add it"),
@@ -120,7 +120,7 @@ def test_another_folder_leaves_the_dataset_to_its_builder(tmp_path):
         ({"text": "a", "label": "good"}, "line 2: label is 'good'; it must be 0 to 1"),
     ],
 )
-def test_a_wrong_row_is_named_with_its_line(tmp_path, write, row, message):
+def test_a_wrong_record_is_named_with_its_line(tmp_path, write, row, message):
     write("train", {"text": "a", "label": 1}, row)
     with pytest.raises(UserError, match=message):
         list(reader(tmp_path).examples("train"))
@@ -133,7 +133,7 @@ def test_a_missing_or_empty_split_is_said(tmp_path, write):
         list(reader(tmp_path).examples("validation"))
     write("matched", {"text": "a", "label": -1})
     write("mismatched")
-    with pytest.raises(UserError, match=r"no examples but 1 rows labelled -1, which are left out;"):
+    with pytest.raises(UserError, match=r"no examples but 1 records labeled -1"):
         list(reader(tmp_path).examples("validation"))
     (tmp_path / "shop_reviews" / "matched.jsonl").unlink()
     with pytest.raises(UserError, match=r"matched.jsonl is missing; put train.jsonl"):

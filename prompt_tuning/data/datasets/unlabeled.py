@@ -1,13 +1,13 @@
-"""C4 (Raffel et al. 2020) as unlabelled text for the prefix LM objective."""
+"""C4 (Raffel et al. 2020) as unlabeled text for the prefix LM objective."""
 
 from collections.abc import Iterator
 
 from prompt_tuning.data import likelihood_metrics, postprocessors
-from prompt_tuning.data.datasets.dataset import Dataset, Example, Row
+from prompt_tuning.data.datasets.dataset import Dataset, Example, Record
 
 
-def _text(row: Row) -> Iterator[Example]:
-    yield {"inputs": "", "targets": row["text"]}
+def _text(record: Record) -> Iterator[Example]:
+    yield {"inputs": "", "targets": record["text"]}
 
 
 DATASETS = (
@@ -20,7 +20,7 @@ DATASETS = (
         sizes={"train": 364868892, "validation": 2048},
         limits={"validation": 2048},
         streamed=True,
-        unlabelled=True,
+        unlabeled=True,
         fields=("text",),
         format=_text,
         postprocess=postprocessors.target_tokens,

@@ -1,7 +1,7 @@
-"""Where the rows of published datasets come from: TensorFlow Datasets, or JSON lines on disk.
+"""Reads published datasets from TensorFlow Datasets or from JSON lines on disk.
 
-Both give the same rows: `DATA_DIR/<folder>/<split>.jsonl` has the fields of the builder, one row a
-line, labels as integers, nested features as objects and lists.
+Both give the same records. A line of `DATA_DIR/<folder>/<split>.jsonl` is an object with the fields
+of the builder: labels are integers, nested features are objects and lists.
 """
 
 import itertools
@@ -13,15 +13,15 @@ from typing import Any
 from prompt_tuning.data.datasets.dataset import (
     HELD_BACK,
     SPLIT,
-    BadRowError,
+    BadRecordError,
     Dataset,
     Example,
-    Row,
+    Record,
 )
 from prompt_tuning.types import UserError, nearest
 
 _ENOUGH = 2**20
-"""Examples beyond which no count matters: twice the cap of SPoT's mixtures."""
+"""Counts of streamed examples stop here, at twice the cap of SPoT's mixtures."""
 
 
 class Reader:
@@ -29,12 +29,12 @@ class Reader:
 
     Args:
         dataset: The dataset.
-        data_dir: A directory with a folder for each dataset; one that has no folder for this
-            dataset is passed over. None for TensorFlow Datasets alone.
-        tfds_data_dir: Where TensorFlow Datasets keeps its data, or None for its default.
+        data_dir: A directory with a folder for each dataset, or None. Without a folder for this
+            dataset, it is read from TensorFlow Datasets.
+        tfds_data_dir: Data directory of TensorFlow Datasets, or None for its default.
 
     Raises:
-        UserError: There is neither a folder nor a builder, or the folder lacks a split.
+        UserError: The dataset has neither a folder nor a builder, or the folder lacks a split.
     """
 
     def __init__(self, dataset: Dataset, data_dir: str | None, tfds_data_dir: str | None):
@@ -51,16 +51,16 @@ class Reader:
         self.splits = self._file_splits() if self._folder else self._declared_splits()
 
     def files(self, splits: Iterable[str]) -> list[Path]:
-        """Returns the files that splits are read from; none for TensorFlow Datasets."""
+        """Returns the JSONL files of splits; none if they come from TensorFlow Datasets."""
         if self._folder is None:
             return []
         return [self._file(name) for split in splits for name in self._names(split)]
 
     def possible_files(self, *, leaderboard: bool) -> list[Path]:
-        """Returns where files of the dataset are looked for, on which its splits depend too.
+        """Returns all JSONL files that would be read if they existed.
 
         Args:
-            leaderboard: Whether for the split that is held back alone.
+            leaderboard: Whether to return those of the held-back split alone.
         """
         if self._data_dir is None:
             return []
@@ -73,67 +73,67 @@ class Reader:
 
     @property
     def awaits_download(self) -> bool:
-        """Whether TensorFlow Datasets has yet to fetch the rows."""
+        """Whether TensorFlow Datasets has yet to download the dataset."""
         return self._folder is None and not self._builder().is_prepared()
 
     def examples(self, split: str) -> Iterator[Example]:
         """Yields the examples of a split of the task, or of `HELD_BACK`.
 
-        Rows without a label (-1) count only where labels are held back.
+        Records without a label (-1) are skipped, except in `HELD_BACK`.
 
         Raises:
-            UserError: The data cannot be had, a row is wrong, or there is no example.
+            UserError: The data cannot be read, a record is malformed, or there are no examples.
         """
         return itertools.islice(self._all(split), self._dataset.limits.get(split))
 
     def endless(self, split: str, start: int) -> Iterator[Example]:
-        """Yields the examples of a streamed split over and over, from number `start` on.
+        """Yields the examples of a streamed split over and over, starting at number `start`.
 
-        Rows before it are passed over unread.
+        Records before it are skipped without parsing them.
 
         Raises:
-            UserError: The data cannot be had, a row is wrong, or there is no example.
+            UserError: The data cannot be read, a record is malformed, or there are no examples.
         """
         (name,) = self._names(split)
         while True:
             count = 0
-            for where, row in self._rows(name, start):
+            for where, record in self._records(name, start):
                 count += 1
-                (example,) = self._formatted(name, where, row)
+                (example,) = self._formatted(name, where, record)
                 yield example
             if count:
                 start = 0
                 continue
-            size = self._size(name)  # `start` is beyond the last row
+            size = self._size(name)  # `start` is beyond the last record
             if size == 0:
                 raise self._empty((name,))
             start %= size
 
     def _all(self, split: str) -> Iterator[Example]:
         names = self._names(split)
-        count = unlabelled = 0
+        count = unlabeled = 0
         for name in names:
-            for number, (where, row) in enumerate(self._rows(name), start=1):
+            for number, (where, record) in enumerate(self._records(name), start=1):
                 if self._is_elsewhere(split, number):
                     continue
-                if split != HELD_BACK and row.get("label") == -1:
-                    unlabelled += 1
+                if split != HELD_BACK and record.get("label") == -1:
+                    unlabeled += 1
                     continue
-                examples = self._formatted(name, where, row)
+                examples = self._formatted(name, where, record)
                 count += len(examples)
                 yield from examples
         if count == 0:
-            raise self._empty(names, unlabelled)
+            raise self._empty(names, unlabeled)
 
-    def _formatted(self, name: str, where: str, row: Row) -> list[Example]:
-        """Returns the examples that a row of a split of the source gives."""
-        missing = [field for field in self._dataset.fields if field not in row]
+    def _formatted(self, name: str, where: str, record: Record) -> list[Example]:
+        """Formats a record of a split of the source as examples."""
+        missing = [field for field in self._dataset.fields if field not in record]
         if missing:
-            hint = nearest(missing[0], row)
+            hint = nearest(missing[0], record)
             raise UserError(f"{where}: no field {', '.join(missing)}{hint}; add it")
         try:
-            return list(self._dataset.format({**row, SPLIT: name}))
-        except BadRowError as error:
+            return list(self._dataset.format({**record, SPLIT: name}))
+        except BadRecordError as error:
             raise UserError(f"{where}: {error}") from error
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
@@ -141,17 +141,17 @@ class Reader:
                 f"({type(error).__name__}: {error})"
             ) from error
 
-    def _empty(self, names: Sequence[str], unlabelled: int = 0) -> UserError:
+    def _empty(self, names: Sequence[str], unlabeled: int = 0) -> UserError:
         return UserError(
             f"dataset {self._dataset.name}: split {'+'.join(names)} has no examples"
-            + (f" but {unlabelled} rows labelled -1, which are left out" if unlabelled else "")
+            + (f" but {unlabeled} records labeled -1, which are left out" if unlabeled else "")
             + (f"; fill {self._file(names[0])}" if self._folder else "")
         )
 
     def count(self, split: str) -> int:
-        """Returns how many examples a split has; for a builder of unknown size, how many rows.
+        """Counts the examples of a split, or its records in a builder whose `sizes` are unknown.
 
-        Of a streamed split in a file no more are counted than make a difference to a mixture.
+        Counting a streamed split in a file stops where more makes no difference to a mixture.
         """
         if self._folder is not None and self._dataset.streamed:
             (name,) = self._names(split)
@@ -165,7 +165,7 @@ class Reader:
         return sum(splits[name].num_examples for name in self._names(split))
 
     def _is_elsewhere(self, split: str, number: int) -> bool:
-        """Returns whether a row of the source's training split is in the other split of the two."""
+        """Returns whether the holdout puts a training record into the other of the two splits."""
         if not self._holds_out or split not in ("train", "validation"):
             return False
         return (number % self._dataset.holdout == 0) != (split == "validation")
@@ -182,10 +182,10 @@ class Reader:
         return splits | ({"validation": splits["train"]} if self._holds_out else {})
 
     def _file_splits(self) -> dict[str, Sequence[str]]:
-        """Returns the splits that are there; a last one may be labelled, or held back."""
+        """Returns the splits with files; `test` may be a held-back split whose file has labels."""
         splits = self._declared_splits()
         held_back = self._dataset.leaderboard
-        if held_back and "test" not in splits and self._is_labelled(held_back):
+        if held_back and "test" not in splits and self._is_labeled(held_back):
             splits["test"] = held_back
         for split in ("train", "validation"):
             for name in splits.get(split, ()):
@@ -193,36 +193,36 @@ class Reader:
                     raise UserError(f"{self._file(name)} is missing; {self._remedy()}")
         return {k: v for k, v in splits.items() if all(map(self._has_file, v))}
 
-    def _is_labelled(self, names: Sequence[str]) -> bool:
+    def _is_labeled(self, names: Sequence[str]) -> bool:
         if not all(self._has_file(name) for name in names):
             return False
-        firsts = [next(self._rows(name), ("", {})) for name in names]
-        return all(row.get("label", -1) != -1 for _, row in firsts)
+        firsts = [next(self._records(name), ("", {})) for name in names]
+        return all(record.get("label", -1) != -1 for _, record in firsts)
 
     def _size(self, name: str) -> int:
-        """Returns how many rows a split of the source has."""
+        """Counts the records of a split of the source."""
         if self._folder is not None:
             return sum(1 for _ in _lines(self._file(name)))
         return self._builder().info.splits[name].num_examples
 
-    def _rows(self, name: str, start: int = 0) -> Iterator[tuple[str, Row]]:
-        """Yields rows of a split of the source from `start` on, each with where it stands."""
+    def _records(self, name: str, start: int = 0) -> Iterator[tuple[str, Record]]:
+        """Yields the records of a split of the source from `start` on, each with its location."""
         if self._folder is None:
-            yield from self._tfds_rows(name, start)
+            yield from self._tfds_records(name, start)
             return
         path = self._file(name)
         for number, line in itertools.islice(_lines(path), start, None):
             where = f"{path}, line {number}"
             try:
-                row = json.loads(line)
+                record = json.loads(line)
             except json.JSONDecodeError as error:
                 reason = f"{error.msg}, at character {error.pos + 1}"
-                raise UserError(f"{where}: not JSON ({reason}); mend or remove the line") from error
-            if not isinstance(row, dict):
-                raise UserError(f"{where}: not a JSON object; write one object with fields a line")
-            yield where, row
+                raise UserError(f"{where}: not JSON ({reason}); fix or remove the line") from error
+            if not isinstance(record, dict):
+                raise UserError(f"{where}: not a JSON object; write one object on each line")
+            yield where, record
 
-    def _tfds_rows(self, name: str, start: int) -> Iterator[tuple[str, Row]]:
+    def _tfds_records(self, name: str, start: int) -> Iterator[tuple[str, Record]]:
         import tensorflow_datasets as tfds
 
         builder = self._builder()
@@ -231,9 +231,9 @@ class Reader:
             if start >= self._size(name):
                 return
             part = f"{name}[{start}:]" if start else name  # opens only the files it needs
-            rows: Any = tfds.as_numpy(builder.as_dataset(split=part))
-            for number, row in enumerate(rows, start):
-                yield f"{self._dataset.tfds}, {name}, row {number}", plain(row)
+            records: Any = tfds.as_numpy(builder.as_dataset(split=part))
+            for number, record in enumerate(records, start):
+                yield f"{self._dataset.tfds}, {name}, record {number}", plain(record)
         except UserError:
             raise
         except Exception as error:
@@ -270,12 +270,12 @@ class Reader:
 
 
 def plain(value: Any) -> Any:
-    """Returns a row of TensorFlow Datasets as plain values: text, numbers, lists, dictionaries."""
+    """Converts a value of TensorFlow Datasets to text, numbers, lists and dictionaries."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, bytes):
         return value.decode("utf-8")
-    if hasattr(value, "to_list"):  # a ragged tensor's value
+    if hasattr(value, "to_list"):  # of a ragged tensor
         return plain(value.to_list())
     if hasattr(value, "tolist"):
         return plain(value.tolist())
@@ -285,7 +285,7 @@ def plain(value: Any) -> Any:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields the lines that are not blank, with their numbers."""
+    """Yields the lines that are not blank, with their line numbers."""
     try:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from prompt_tuning.prompts import files
-from prompt_tuning.transfer.library.backbones import check_alike
-from prompt_tuning.transfer.library.entry import entry_of
+from prompt_tuning.transfer.library.entry import check_alike, entry_of
 from prompt_tuning.types import UserError
 
 
