@@ -59,7 +59,7 @@ def library_spot(
             backbone_digest=model.digest,
             prompt_length=run.tuning.prompt_length,
             hidden_size=model.width,
-            placement=run.tuning.placed,
+            placement=run.tuning.placement_name,
             target_prefix=setup.target_prefix or "",
         )
     transfer = LibrarySpot(settings=plan, task=name, candidates=candidates, tell=console.out)
@@ -114,7 +114,7 @@ def start_names(prompts: Sequence[Ranked]) -> dict[str, str]:
 
 
 def _one_task(setup: Setup, task: str | Sequence[str] | None) -> str:
-    names = setup.named_tasks(task)
+    names = setup.task_names(task)
     if len(names) != 1:
         raise UserError(
             f"--library: a run has one target task, and MIXTURE_OR_TASK_NAME has {len(names)}; "

@@ -39,7 +39,7 @@ def train(
         flags: Settings from the command line.
     """
     plan = TrainPlan(
-        targets=run.setup.named_tasks(tasks),
+        targets=run.setup.task_names(tasks),
         seeds=[seeds] if isinstance(seeds, int) else list(seeds),
         start=start,
         schedule=schedule,

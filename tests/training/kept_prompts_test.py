@@ -131,10 +131,10 @@ def test_the_digest_of_a_transferred_row_follows_its_source(tmp_path: Path):
 
 def test_rows_that_wait_for_each_other_or_for_nothing_are_refused(tmp_path: Path):
     circle = [toy.row("a", start=FromRow("b")), toy.row("b", start=FromRow("a"))]
-    with pytest.raises(UserError, match=r"row '[ab]' waits for itself"):
+    with pytest.raises(UserError, match=r"row '[ab]' starts from itself"):
         _prompts(tmp_path, circle)
     alone = toy.row("a", start=FromRow("sourec"))
-    with pytest.raises(UserError, match="row 'a' starts from 'sourec', no row"):
+    with pytest.raises(UserError, match="row 'a' starts from unknown row 'sourec'"):
         _prompts(tmp_path, [alone])
 
 
