@@ -137,7 +137,7 @@ def _starts(starts: Sequence[Started]) -> list[Start]:
     names = start_names([started.prompt for started in starts if started.prompt])
     named = []
     for started in starts:
-        records = [outcome.result() for outcome in started.outcomes]
+        records = [result.record() for result in started.results]
         if started.prompt is None:
             init: str = records[0]["init"]
             named.append(Start(_VANILLA.get(init, init), None, records))

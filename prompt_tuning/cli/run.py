@@ -62,7 +62,7 @@ def open_run(
     Raises:
         UserError: A setting or an input of the run is wrong, or its directory cannot be written.
     """
-    for line in plan.described():
+    for line in plan.describe():
         console.out(line)
     check_rows(plan.outline, save_steps=plan.save_steps)
     if flags.dry_run:

@@ -51,7 +51,7 @@ class Plan(Protocol[Results]):
         """Maximum number of rows that train concurrently in the first phase."""
         ...
 
-    def described(self) -> list[str]:
+    def describe(self) -> list[str]:
         """Returns lines on what will be trained; none if the table of needs is enough."""
         ...
 
@@ -119,7 +119,7 @@ class TrainPlan:
             for seed in self.seeds
         ]
 
-    def described(self) -> list[str]:
+    def describe(self) -> list[str]:
         """See `Plan`."""
         return []
 

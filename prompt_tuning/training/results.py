@@ -53,7 +53,7 @@ class RowResult:
     stopped: str | None
     best: str
 
-    def result(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """Returns this row's entry in `results.json`."""
         return {
             "backbone": self.backbone,

@@ -42,7 +42,7 @@ def finished(tmp_path: Path) -> Path:
 
 
 def test_a_finished_row_is_known_again_with_its_result(finished: Path):
-    assert _prompts(finished, [toy.row("a")]).results["a"].result() == {
+    assert _prompts(finished, [toy.row("a")]).results["a"].record() == {
         "backbone": "toy",
         "method": "prompt_tuning",
         "init": "sampled_vocab",
@@ -138,7 +138,7 @@ def test_rows_that_wait_for_each_other_or_for_nothing_are_refused(tmp_path: Path
         _prompts(tmp_path, [alone])
 
 
-def test_the_outcome_on_disk_is_plain_json(finished: Path):
+def test_the_result_on_disk_is_plain_json(finished: Path):
     row = json.loads((finished / "run" / "prompts" / "a" / "row.json").read_text())
     assert row["best"] == files.digest(BEST)
     assert row["row"]["start"] == {"init": "sampled_vocab", "population": None}
