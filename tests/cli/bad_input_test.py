@@ -81,7 +81,7 @@ CASES: list[tuple[str, Bindings, str]] = [
     (
         "train",
         {"TuneConfig.placement": "prefx"},
-        "placement of prompts is called 'prefx' (did you mean prefix",
+        "no placement is called 'prefx' (did you mean prefix",
     ),
     ("train", {"COMPUTE_DTYPE": "float23"}, "no compute dtype 'float23' (did you mean float32"),
     (
