@@ -153,7 +153,7 @@ def answered_together(case: Case) -> int:
 
 def shapes_of(case: Case, splits: Sequence[CachedSplit]) -> list[tuple[int, int]]:
     """Returns the shapes (T, L) that a run pads batches of these splits to."""
-    return configured(case)[0].shapes_of(splits)
+    return configured(case)[0].choose_split_shapes(splits)
 
 
 def configured(case: Case) -> tuple[Setup, TuneConfig]:

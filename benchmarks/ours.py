@@ -45,7 +45,7 @@ def open_case(case: Case, rows: int) -> Opened:
     """Opens a case's model to train `rows` rows at once."""
     setup, config = cases.configured(case)
     partitioning.use_cpu_cores(rows)
-    setup.keep_compiled_programs()
+    setup.cache_compiled_programs()
     model = OpenModel(backbones.open_model(case), cast(Vocabulary, _Numbers()))
     return Opened(config, model, model.layouts[:rows])
 
@@ -123,7 +123,7 @@ class Generation:
 
     def __init__(self, opened: Opened, case: Case):
         self._evaluator = opened.model.evaluator(
-            opened.config.placed,
+            opened.config.placement_name,
             Greedy(),
             batch_size=opened.config.eval_batch_size,
             shapes=[(case.inputs, case.targets)],

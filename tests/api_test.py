@@ -135,7 +135,7 @@ def test_three_seeds_give_what_the_command_gives_bit_for_bit(
     # A file of examples is the same task, and the run of the command is finished here too.
     of_file = pt.open_task(str(data), model)
     again = pt.tune(model, of_file, seeds=SEEDS, directory=tmp_path / "run", **SHORT)
-    assert [o.seconds for o in again.outcomes] == [row["seconds"] for row in rows]
+    assert [r.seconds for r in again.row_results] == [row["seconds"] for row in rows]
 
 
 def test_a_directory_holds_the_run_and_an_ended_one_is_not_run_again(
@@ -162,9 +162,9 @@ def test_a_saved_prompt_scores_as_its_run_did_and_many_score_together(
     assert pt.score(model, prompt, task) == result.scores[prompt.name]
     prompts = list(result.prompts.values())
     assert pt.score(model, prompts, task) == list(result.scores.values())
-    (validation,) = {o.validation for o in result.outcomes if o.row["name"] == prompt.name}
+    (validation,) = {r.validation for r in result.row_results if r.row["name"] == prompt.name}
     assert pt.score(model, prompt, task, split="validation") == validation
-    assert validation == max(outcome.validation for outcome in result.outcomes)
+    assert validation == max(r.validation for r in result.row_results)
 
 
 def test_answers_come_by_prompt_and_text(model: pt.Model, result: pt.Result):

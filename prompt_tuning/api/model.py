@@ -62,7 +62,7 @@ def open_model(name: str, **settings: Any) -> Model:
     setup = Setup(
         **gin_config.build_arguments_alone(configuration_of("train", chosen, settings), "Setup")
     )
-    setup.keep_compiled_programs()
+    setup.cache_compiled_programs()
     return Model(opened=setup.open_model(), setup=setup, gin_files=chosen, settings=settings)
 
 

@@ -81,7 +81,7 @@ def open_task(name: str, model: Model) -> MixtureOrTask:
     if name.lower().endswith(_DATA_ENDINGS):
         file = dataclasses.replace(setup.task_file, path=name)
         setup = dataclasses.replace(setup, task_file=file)
-        name = setup.named_tasks(None)[0]
+        name = setup.task_names(None)[0]
     vocabulary = model.opened.vocabulary
     return setup.open_tasks([name], vocabulary, tfds_data_dir=None, console=console())[name]
 

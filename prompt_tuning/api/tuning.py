@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
-from prompt_tuning.analysis import results
 from prompt_tuning.analysis.report.by_task import summary_table
+from prompt_tuning.analysis.results import write_records
 from prompt_tuning.api.model import Model, check_setup, configuration_of, console, several
 from prompt_tuning.api.task import Task, tokenized
 from prompt_tuning.cli import configuration, gin_config
@@ -35,17 +35,17 @@ class Result:
     """The result of `tune`; prints as a table of scores.
 
     Attributes:
-        outcomes: The result of each row, one per task and seed, in this order.
+        row_results: The result of each row, one per task and seed, in this order.
         prompts: The prompt of each row at its best validation checkpoint, by the row's name.
     """
 
-    outcomes: Sequence[RowResult]
+    row_results: Sequence[RowResult]
     prompts: Mapping[str, Prompt]
 
     @property
     def results(self) -> list[dict[str, Any]]:
         """The rows of `results.json`."""
-        return [outcome.result() for outcome in self.outcomes]
+        return [result.record() for result in self.row_results]
 
     @property
     def scores(self) -> dict[str, float]:
@@ -53,12 +53,12 @@ class Result:
 
         On the test split, or on validation if the task has no test split.
         """
-        return {outcome.row["name"]: outcome.score for outcome in self.outcomes}
+        return {result.row["name"]: result.score for result in self.row_results}
 
     @property
     def curves(self) -> dict[str, list[list[float]]]:
         """`[[step, validation score], ...]` by the row's name."""
-        return {outcome.row["name"]: outcome.curve for outcome in self.outcomes}
+        return {result.row["name"]: result.curve for result in self.row_results}
 
     @property
     def best(self) -> Prompt:
@@ -67,13 +67,13 @@ class Result:
         Raises:
             UserError: The prompts are of several tasks.
         """
-        tasks = {outcome.row["task"]: None for outcome in self.outcomes}
+        tasks = {result.row["task"]: None for result in self.row_results}
         if len(tasks) > 1:
             raise UserError(
                 f"these prompts are of {', '.join(tasks)}, and scores of different tasks cannot be "
                 "compared; choose from result.prompts"
             )
-        best = max(self.outcomes, key=lambda outcome: outcome.validation)
+        best = max(self.row_results, key=lambda result: result.validation)
         return self.prompts[best.row["name"]]
 
     def __repr__(self) -> str:
@@ -169,11 +169,11 @@ def tune(
             operative_config=_operative(config, start=start, parameterization=parameterization),
             console=console(),
         )
-        outcomes = loop.tune(plan.outline, run=run)
-        results.write_records(run_directory.results, [outcome.result() for outcome in outcomes])
+        results = loop.tune(plan.outline, run=run)
+        write_records(run_directory.results, [result.record() for result in results])
         folders = {row.name: run_directory.row(row.name) for row in plan.outline}
         prompts = {name: files.load(path / "best.safetensors") for name, path in folders.items()}
-    return Result(outcomes=outcomes, prompts=prompts)
+    return Result(row_results=results, prompts=prompts)
 
 
 def _operative(config: Config, **objects: Any) -> str:

@@ -20,7 +20,7 @@ def cache(*, tasks: str | Sequence[str] | None, setup: Setup, tfds_data_dir: str
         tfds_data_dir: Directory of TensorFlow Datasets.
     """
     console = Console(highlight=False)
-    names = setup.named_tasks(tasks)
+    names = setup.task_names(tasks)
     vocabulary = open_vocabulary(setup.open_backbone())
     cached = setup.open_tasks(names, vocabulary, tfds_data_dir=tfds_data_dir, console=console)
     table = Table("task", "split", box=None)

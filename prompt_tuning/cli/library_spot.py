@@ -59,7 +59,7 @@ def library_spot(
             backbone_digest=model.digest,
             prompt_length=run.tuning.prompt_length,
             hidden_size=model.width,
-            placement=run.tuning.placed,
+            placement=run.tuning.placement_name,
             target_prefix=setup.target_prefix or "",
         )
     transfer = LibrarySpot(settings=plan, task=name, candidates=candidates, tell=console.out)
@@ -114,7 +114,7 @@ def start_names(prompts: Sequence[Ranked]) -> dict[str, str]:
 
 
 def _one_task(setup: Setup, task: str | Sequence[str] | None) -> str:
-    names = setup.named_tasks(task)
+    names = setup.task_names(task)
     if len(names) != 1:
         raise UserError(
             f"--library: a run has one target task, and MIXTURE_OR_TASK_NAME has {len(names)}; "
@@ -137,7 +137,7 @@ def _starts(starts: Sequence[Started]) -> list[Start]:
     names = start_names([started.prompt for started in starts if started.prompt])
     named = []
     for started in starts:
-        records = [outcome.result() for outcome in started.outcomes]
+        records = [result.record() for result in started.results]
         if started.prompt is None:
             init: str = records[0]["init"]
             named.append(Start(_VANILLA.get(init, init), None, records))

@@ -134,7 +134,7 @@ class OpenPrompts:
             for members in of_prompt
         ]
         used = [prompt for prompt, members in enumerate(of_prompt) if members]
-        shapes = self.setup.shapes_of([splits[prompt] for prompt in used])
+        shapes = self.setup.choose_split_shapes([splits[prompt] for prompt in used])
         evaluator = self.evaluator(shapes)
         prefix = self.setup.target_prefix or ""
         answers = evaluator.predict(
@@ -154,7 +154,7 @@ class OpenPrompts:
 
 def open_without_prompt(settings: PromptSettings) -> OpenPrompts:
     """Opens a model with a bank of one prompt without tokens, so that it reads inputs alone."""
-    settings.setup.keep_compiled_programs()
+    settings.setup.cache_compiled_programs()
     model = settings.setup.open_model()
     bank = no_prompt(model.width)
     return OpenPrompts(
@@ -205,7 +205,7 @@ def join_prompts(
         raise UserError(f"{paths[0]}: {error}") from None
     setup = _as_tuned(settings.setup, paths, prompts)
     partitioning.use_cpu_cores(len(paths))
-    setup.keep_compiled_programs()
+    setup.cache_compiled_programs()
     model = model or setup.open_model()
     for path, prompt in zip(paths, prompts, strict=True):
         try:

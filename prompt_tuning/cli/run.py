@@ -10,7 +10,7 @@ from prompt_tuning.cli import configurables  # noqa: F401
 from prompt_tuning.cli.flags import RunFlags
 from prompt_tuning.training import partitioning
 from prompt_tuning.training.config import TuneConfig
-from prompt_tuning.training.needs import describe, describe_shapes, listed_shapes
+from prompt_tuning.training.needs import describe_needs, describe_shapes, format_shapes
 from prompt_tuning.training.open_model import OpenModel
 from prompt_tuning.training.plan import Plan
 from prompt_tuning.training.rows import check_rows
@@ -62,7 +62,7 @@ def open_run(
     Raises:
         UserError: A setting or an input of the run is wrong, or its directory cannot be written.
     """
-    for line in plan.described():
+    for line in plan.describe():
         console.out(line)
     check_rows(plan.outline, save_steps=plan.save_steps)
     if flags.dry_run:
@@ -84,7 +84,7 @@ def _print_needs(plan: Plan, settings: RunSettings, console: Console) -> None:
     shapes = [(lengths["inputs"], lengths["targets"])]
     if tasks is not None:
         shapes = setup.choose_shapes(tasks)
-    table = describe(rows, outline, tuning, shapes[-1])
+    table = describe_needs(rows, outline, tuning, shapes[-1])
     for name, value in describe_shapes(rows, tasks, shapes, tuning).items():
         table.add_row(name, value)
     console.print(table)
@@ -101,7 +101,7 @@ def _open(
     tunes_model = settings.tuning.parameterization.tunes_model
     partitioning.use_cpu_cores(1 if tunes_model else plan.most_rows)
     model = model or setup.open_model()
-    setup.keep_compiled_programs()
+    setup.cache_compiled_programs()
     tasks = setup.open_tasks(
         plan.tasks, model.vocabulary, tfds_data_dir=flags.tfds_data_dir, console=console
     )
@@ -111,7 +111,7 @@ def _open(
     shapes = setup.choose_shapes(tasks)
     console.out(
         f"{model.name} on {jax.device_count()} {jax.default_backend()} device(s), "
-        f"{len(tasks)} task(s), padded to {listed_shapes(shapes)} input + target tokens"
+        f"{len(tasks)} task(s), padded to {format_shapes(shapes)} input + target tokens"
     )
     return Run(
         config=settings.tuning,

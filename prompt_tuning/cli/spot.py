@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import gin
 from rich.console import Console
 
-from prompt_tuning.analysis import results, spot_report
+from prompt_tuning.analysis import spot_report
 from prompt_tuning.analysis.report.by_task import summary_table
+from prompt_tuning.analysis.results import write_records
 from prompt_tuning.analysis.statistics import target_records
 from prompt_tuning.cli.flags import RunFlags
 from prompt_tuning.cli.run import RunSettings, open_run
@@ -32,19 +33,19 @@ def spot(*, run: RunSettings, plan: SpotPlan, flags: RunFlags) -> None:
     console = Console(highlight=False)
     opened = open_run(plan, run, flags, console)
     if opened is not None:
-        outcomes = plan.run(functools.partial(tune, run=opened), opened.directory)
-        _write_report(outcomes, opened.directory, opened.labels, console)
+        results = plan.run(functools.partial(tune, run=opened), opened.directory)
+        _write_report(results, opened.directory, opened.labels, console)
 
 
 def _write_report(
-    outcomes: Sequence[RowResult],
+    results: Sequence[RowResult],
     directory: RunDirectory,
     labels: Mapping[str, Sequence[str]],
     console: Console,
 ) -> None:
     """Writes `results.json` and `report/`, and prints the table; `labels` are each task's."""
-    records = [outcome.result() for outcome in outcomes]
-    results.write_records(directory.results, records)
+    records = [result.record() for result in results]
+    write_records(directory.results, records)
     on_targets = target_records(records)
     sources = [record for record in records if record not in on_targets]
     shares = {

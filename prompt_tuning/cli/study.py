@@ -5,8 +5,8 @@ import functools
 import gin
 from rich.console import Console
 
-from prompt_tuning.analysis import results
 from prompt_tuning.analysis import table as rendering
+from prompt_tuning.analysis.results import write_records
 from prompt_tuning.analysis.study.chance import top_minus_random_table
 from prompt_tuning.analysis.study.findings import findings
 from prompt_tuning.analysis.study.gathering import gather, study_records
@@ -41,10 +41,10 @@ def study(
     opened = open_run(plan, run, flags, console)
     if opened is None or prompts is None:
         return
-    outcomes, retrieval = plan.run(functools.partial(tune, run=opened), directory)
-    prompts.add(library_prompts(plan, outcomes, directory))
-    results.write_records(directory.results, study_records(plan, outcomes))
-    gathered = gather(plan, outcomes, retrieval, title=title, settings=flags.operative_config)
+    results, retrieval = plan.run(functools.partial(tune, run=opened), directory)
+    prompts.add(library_prompts(plan, results, directory))
+    write_records(directory.results, study_records(plan, results))
+    gathered = gather(plan, results, retrieval, title=title, settings=flags.operative_config)
     write_report(gathered, directory.report)
     for table in (retrieval_table(gathered), top_minus_random_table(gathered)):
         console.out(rendering.text(table, console.width))

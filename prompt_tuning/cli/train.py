@@ -39,7 +39,7 @@ def train(
         flags: Settings from the command line.
     """
     plan = TrainPlan(
-        targets=run.setup.named_tasks(tasks),
+        targets=run.setup.task_names(tasks),
         seeds=[seeds] if isinstance(seeds, int) else list(seeds),
         start=start,
         schedule=schedule,
@@ -54,12 +54,12 @@ def train(
     # Imported late: a dry run needs neither the loop nor, like training itself, the analysis.
     from prompt_tuning.training.loop import tune
 
-    outcomes = plan.run(functools.partial(tune, run=opened), opened.directory)
-    from prompt_tuning.analysis import results
+    results = plan.run(functools.partial(tune, run=opened), opened.directory)
     from prompt_tuning.analysis.report.by_task import summary_table
+    from prompt_tuning.analysis.results import write_records
 
-    scored = [outcome.result() for outcome in outcomes]
-    results.write_records(opened.directory.results, scored)
-    console.print(summary_table(scored, "Scores at the checkpoints best on validation"))
+    records = [result.record() for result in results]
+    write_records(opened.directory.results, records)
+    console.print(summary_table(records, "Scores at the checkpoints best on validation"))
     kept = "Models" if plan.tunes_model else "Prompts"
     console.out(f"{kept}, metrics and results are in {opened.directory.path}")

@@ -1,1 +1,1 @@
-"""Train state, step, loop, optimisers, checkpoints and evaluation."""
+"""Train state, step, loop, optimizers, checkpoints and evaluation."""

@@ -15,20 +15,20 @@ class Adafactor:
     """Updates arrays: `p <- (1 - weight_decay) p - learning_rate scale(p) clip(g / sqrt(v))`.
 
     The second moment `v` is a moving average with decay `1 - (t + 1) ** -decay_exponent`, where `t`
-    counts from `step_offset`. No momentum. `p` is one soft prompt, or each array of a model.
+    counts from `step_offset`. No momentum. `p` is one soft prompt, or one array of a model.
 
     Attributes:
         decay_exponent: Exponent of the second moment's decay schedule.
-        step_offset: Steps `t` starts from. The papers' runs restore the counter of the pretrained
+        step_offset: First value of `t`. The papers' runs restore the step counter of the pretrained
             checkpoint (1,100,000), which makes `v` behave like AdaGrad's sum; 0 starts afresh.
         clip_rms: Largest root mean square of an update over a whole array, before the learning
             rate.
-        weight_decay: Decoupled decay of each step; not multiplied by the learning rate.
+        weight_decay: Decoupled weight decay per step; not multiplied by the learning rate.
         epsilon: Added to squared gradients.
         min_factored_size: The second moment of an array is factored over its two largest
             dimensions if both are at least this.
-        parameter_scale: Updates are multiplied by the root mean square of the array, at least this
-            (model tuning); None leaves them alone (prompts).
+        parameter_scale: Lower bound of the root mean square of an array, by which its updates are
+            multiplied (model tuning); None does not scale updates (prompts).
     """
 
     decay_exponent: float
@@ -40,27 +40,27 @@ class Adafactor:
     parameter_scale: float | None
 
     def init(self, parameters: Any) -> optax.OptState:
-        """Returns the state before the first update of an array, or of a tree of them."""
+        """Returns the initial optimizer state for an array or a tree of arrays."""
         return self._scaling().init(parameters)
 
     def update(
         self, gradient: Any, state: optax.OptState, parameters: Any, learning_rates: Any
     ) -> tuple[Any, optax.OptState]:
-        """Returns the next `parameters` and state.
+        """Returns the updated parameters and optimizer state.
 
         Args:
-            gradient: The gradient of the summed loss by `parameters`.
-            state: The state before.
+            gradient: Gradient of the summed loss with respect to `parameters`.
+            state: The current optimizer state.
             parameters: An array, or a tree of them.
             learning_rates: The learning rate of each array, in a tree like `parameters`.
         """
         scaled, state = self._scaling().update(gradient, state, parameters)
 
-        def moved(parameter: Array, update: Any, rate: Array) -> Array:
+        def apply(parameter: Array, update: Any, rate: Array) -> Array:
             rate = rate.astype(parameter.dtype)
             return parameter - rate * update - self.weight_decay * parameter
 
-        return jax.tree.map(moved, parameters, scaled, learning_rates), state
+        return jax.tree.map(apply, parameters, scaled, learning_rates), state
 
     def _scaling(self) -> optax.GradientTransformation:
         scale = self.parameter_scale

@@ -1,4 +1,4 @@
-"""Checkpoints of the trainable state, in Orbax. The frozen weights are never among them."""
+"""Orbax checkpoints of the trainable state, without the frozen weights."""
 
 import contextlib
 import functools
@@ -17,36 +17,36 @@ import jax
 import numpy as np
 
 if TYPE_CHECKING:
-    import orbax.checkpoint as ocp  # Imported where it is used: it takes its time.
+    import orbax.checkpoint as ocp  # Slow to import: imported where it is used.
 
 _KEPT = 2
 
 
 @contextlib.contextmanager
-def _interruptible_later() -> Iterator[None]:
-    """Lets ctrl-C wait for the end of the block: Orbax's event loops would complain of it."""
+def _deferred_interrupt() -> Iterator[None]:
+    """Defers ctrl-C to the end of the block, because Orbax's event loops do not handle it."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield
         return
-    received = []
-    signal.signal(signal.SIGINT, lambda *arguments: received.append(arguments))
+    interrupts = []
+    signal.signal(signal.SIGINT, lambda *arguments: interrupts.append(arguments))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if received:
-        before(*received[0])
+    if interrupts:
+        before(*interrupts[0])
 
 
 class Checkpoint(NamedTuple):
     """The content of a checkpoint.
 
     Attributes:
-        number: Its number.
-        tree: The trainable state; nested dictionaries of NumPy arrays, which
-            `flax.serialization.from_state_dict` puts into the structure that was saved.
-        progress: What belongs to it and is not an array, a JSON object.
+        number: Its number; higher is newer.
+        tree: The trainable state as nested dictionaries of NumPy arrays;
+            `flax.serialization.from_state_dict` restores the structure that was saved.
+        progress: Everything that is not an array, as a JSON object.
     """
 
     number: int
@@ -55,25 +55,25 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """Saves and restores a run's trainable state under a directory, which the first save makes.
+    """Saves and restores a run's trainable state in a directory, created by the first save.
 
     A checkpoint is written under a temporary name and renamed when complete. It holds a digest of
-    its content; one that does not read back whole is skipped for the one before it.
+    its content; a damaged checkpoint is skipped in favor of the one before it.
     """
 
     def __init__(self, directory: Path):
-        # Orbax also warns of what a killed run left, which it removes.
+        # Silences warnings about leftovers of a killed run, which Orbax removes itself.
         logging.getLogger("absl").setLevel(logging.ERROR)
         self._directory = directory.absolute()
 
-    @_interruptible_later()
+    @_deferred_interrupt()
     def save(self, number: int, tree: Any, progress: dict[str, Any]) -> None:
         """Writes a checkpoint.
 
         Args:
-            number: Its number, larger than those before it.
+            number: Its number, higher than that of any earlier checkpoint.
             tree: The trainable state, a tree of arrays.
-            progress: What belongs to it and is not an array, as a JSON object.
+            progress: Everything that is not an array, as a JSON object.
         """
         import orbax.checkpoint as ocp
 
@@ -87,11 +87,11 @@ class Checkpoints:
             ),
         )
 
-    @_interruptible_later()
+    @_deferred_interrupt()
     def latest(self) -> Checkpoint | None:
-        """Returns the newest sound checkpoint, or None.
+        """Returns the newest undamaged checkpoint, or None.
 
-        Damaged ones are named in a warning and removed, so that their numbers can be used again.
+        Warns about each damaged one and deletes it, so that its number can be used again.
         """
         if not self._directory.is_dir():
             return None
@@ -108,9 +108,9 @@ class Checkpoints:
                 self._manager.delete(number)
         return None
 
-    @_interruptible_later()
+    @_deferred_interrupt()
     def close(self) -> None:
-        """Waits for what is being written."""
+        """Waits for pending writes and closes the checkpoint manager."""
         if "_manager" in self.__dict__:
             self._manager.close()
 
@@ -133,7 +133,7 @@ class Checkpoints:
         restore = ocp.args.PyTreeRestore(item=progress["tree"], restore_args=arrays)
         tree = self._manager.restore(number, args=ocp.args.Composite(state=restore))["state"]
         if progress.pop("digest") != _digest(tree, progress):
-            raise ValueError("it does not read back as it was written")
+            raise ValueError("its content does not match its digest")
         del progress["tree"]
         return Checkpoint(number, tree, progress)
 

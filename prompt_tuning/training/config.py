@@ -1,4 +1,4 @@
-"""Settings that all rows of a run share."""
+"""The settings shared by all rows of a run."""
 
 import dataclasses
 
@@ -14,14 +14,14 @@ class TuneConfig:
     """Settings that all rows of a run share.
 
     Attributes:
-        parameterization: What a row trains.
-        placement: Where prompts stand among the inputs, a name of `placement.PLACEMENTS`; None is
-            the usual `prefix`.
-        slots: Rows that train at the same time, at most; the others wait for a free slot.
-        microbatch_positions: Encoder positions, prompts included, that go through the model at a
-            time; None chooses by the device. A microbatch has at least one example.
-        remat: Whether the backward pass computes each block again, to save memory.
-        step: Settings of the train step.
+        parameterization: Defines what a row trains and the prompts it produces.
+        placement: Where the prompt is inserted in the input, a key of `placement.PLACEMENTS`; None
+            means `prefix`.
+        slots: Maximum number of rows that train concurrently; the others wait for a free slot.
+        microbatch_positions: Encoder positions per microbatch, prompts included; None picks a
+            value for the device. A microbatch has at least one example.
+        remat: Whether the backward pass recomputes each block, to save memory.
+        step: Settings of the training step.
         eval_batch_size: Examples decoded together.
         log_period: Steps between training entries in `metrics.jsonl`.
         checkpoint_period: Steps between checkpoints.
@@ -38,7 +38,7 @@ class TuneConfig:
     checkpoint_period: int
 
     def __post_init__(self):
-        find_placement(self.placed)
+        find_placement(self.placement_name)
         positive = ["slots", "eval_batch_size", "log_period", "checkpoint_period"]
         if self.microbatch_positions is not None:
             positive.append("microbatch_positions")
@@ -50,15 +50,15 @@ class TuneConfig:
 
     @property
     def slots_in_use(self) -> int:
-        """Rows that train at the same time, at most: one that has the model trains alone."""
+        """Maximum number of rows that train concurrently; 1 in model tuning."""
         return 1 if self.parameterization.tunes_model else self.slots
 
     @property
-    def placed(self) -> str:
-        """Where prompts stand among the inputs, by name."""
+    def placement_name(self) -> str:
+        """Name of the prompt placement, the default resolved."""
         return self.placement or PREFIX
 
     @property
     def prompt_length(self) -> int:
-        """Tokens of a prompt, P; 0 where the model is tuned."""
+        """Tokens per prompt, P; 0 in model tuning."""
         return self.parameterization.length

@@ -1,4 +1,4 @@
-"""Evaluation: any number of prompts on any number of tasks, in mixed batches."""
+"""Evaluates any number of prompts on any number of tasks, in mixed batches."""
 
 import collections
 import functools
@@ -22,28 +22,28 @@ from prompt_tuning.prompts.bank import Bank
 from prompt_tuning.training import partitioning
 from prompt_tuning.types import Array, Params, UserError
 
-_AHEAD = 2  # batches of each device that are not waited for
+_AHEAD = 2  # batches in flight per layout
 
 OnLayouts = Mapping[str, Params]
-"""A model's parameters on each layout, by the layout's name."""
+"""A model's parameters on each layout, keyed by layout name."""
 
 
 class Evaluator:
-    """Predicts and scores with prompts of a bank.
+    """Predicts and scores with the prompts of a bank.
 
-    Methods evaluate the frozen parameters, or others of the same model that they are given.
+    Methods use the frozen parameters unless they are passed other parameters of the same model.
 
     Args:
         model: The prompted model.
-        frozen: Its parameters on each layout, by the layout's name.
-        layouts: Where forward passes can run; batches are handed to them in turn.
+        frozen: Its parameters on each layout, keyed by layout name.
+        layouts: Where forward passes run; batches are assigned round-robin.
         vocabulary: Turns predicted ids into text.
-        decoder: How answers are read off the model.
-        batch_size: Examples decoded together.
+        decoder: Generates or ranks answers.
+        batch_size: Examples per batch.
         shapes: Pairs (T, L) that inputs and targets are padded to.
 
     Raises:
-        UserError: The batch size is not positive, or cannot be cut over a layout's devices.
+        UserError: The batch size is not positive, or not a multiple of a layout's devices.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Evaluator:
         shapes: Sequence[tuple[int, int]],
     ):
         if batch_size < 1:
-            raise UserError(f"the batch size of evaluation must be at least 1, not {batch_size}")
+            raise UserError(f"the evaluation batch size must be at least 1, not {batch_size}")
         for layout in layouts:
             layout.check_batch(batch_size)
         self._model = model.with_positions(partitioning.encoded_positions())
@@ -69,16 +69,21 @@ class Evaluator:
         self._batch_size = batch_size
         self._shapes = shapes
         length = max(target_length for _, target_length in shapes)
-        self._answer = _answer_function(self._model, decoder, length)
+        self._decode_batch = _decode_function(self._model, decoder, length)
 
     def compile(self, bank: Bank, layout: partitioning.Layout) -> None:
-        """Compiles decoding on a layout for every shape, and a bank of this one's."""
+        """Compiles decoding on a layout for every input length.
+
+        Args:
+            bank: A bank of the same shapes as those to evaluate.
+            layout: Where to compile.
+        """
         on_layout, labels = layout.put(bank), self._label_tokens(())
         rows = np.arange(self._batch_size)
         for width in sorted({width for width, _ in self._shapes}):
             tokens = np.zeros((self._batch_size, width), np.int32)
             batch = EvalBatch(tokens, np.zeros_like(rows), rows, rows, rows < 0)
-            self._decoded(layout, self._frozen[layout.name], on_layout, batch, labels)
+            self._decode(layout, self._frozen[layout.name], on_layout, batch, labels)
 
     def predict(
         self,
@@ -87,22 +92,22 @@ class Evaluator:
         labels: Sequence[tuple[str, ...]],
         params: OnLayouts | None = None,
     ) -> list[list[str]]:
-        """Answers every example of splits, each with one prompt of the bank.
+        """Predicts the answer to every example of each item.
 
-        Examples of different prompts share batches, except where labels are ranked: there those of
+        Examples of different prompts share batches. Where labels are ranked, only examples with
         the same labels do.
 
         Args:
             bank: The prompts.
-            items: Pairs of an entry of `bank` and a split.
+            items: Pairs of a prompt id in `bank` and a split.
             labels: For each item, the labels of its task.
-            params: Parameters in place of the frozen ones.
+            params: Parameters to use instead of the frozen ones.
 
         Returns:
-            For each item the text predicted for each example, in order.
+            For each item, the predicted text of each example, in order.
 
         Raises:
-            UserError: Labels are to be ranked, and an item has none.
+            UserError: The decoder ranks labels, and an item has none.
         """
         texts = [[""] * len(split) for _, split in items]
         ranking = isinstance(self._decoder, Rank)
@@ -112,31 +117,31 @@ class Evaluator:
             )
         for group in dict.fromkeys(labels if ranking else [()]):
             members = [i for i in range(len(items)) if not ranking or labels[i] == group]
-            decode = functools.partial(self._decoded, labels=self._label_tokens(group))
-            of_group = [items[i] for i in members]
-            for item, example, ids in self.map(bank, of_group, decode, params):
+            decode = functools.partial(self._decode, labels=self._label_tokens(group))
+            group_items = [items[i] for i in members]
+            for item, example, ids in self.map(bank, group_items, decode, params):
                 texts[members[item]][example] = self._vocabulary.decode(ids)
         return texts
 
     def likelihoods(
         self, bank: Bank, items: Sequence[Item], params: OnLayouts | None = None
     ) -> list[np.ndarray]:
-        """Returns for each item log p(target | input) of each example, in order, in nats.
+        """Returns log p(target | input) of each example of each item, in order, in nats.
 
         Args:
             bank: The prompts.
-            items: Pairs of an entry of `bank` and a split.
-            params: Parameters in place of the frozen ones.
+            items: Pairs of a prompt id in `bank` and a split.
+            params: Parameters to use instead of the frozen ones.
         """
-        rate = _likelihood_function(self._model)
+        likelihood = _likelihood_function(self._model)
 
-        def of_batch(
+        def batch_likelihoods(
             layout: partitioning.Layout, params: Params, bank: Bank, batch: EvalBatch
         ) -> Array:
-            return rate(params, bank, self.with_targets(layout, items, batch))
+            return likelihood(params, bank, self.with_targets(layout, items, batch))
 
         values = [np.zeros(len(split)) for _, split in items]
-        for item, example, value in self.map(bank, items, of_batch, params):
+        for item, example, value in self.map(bank, items, batch_likelihoods, params):
             values[item][example] = value
         return values
 
@@ -147,18 +152,21 @@ class Evaluator:
         split: str | None,
         params: OnLayouts | None = None,
     ) -> list[dict[str, float]]:
-        """Scores prompts of the bank on a split of their tasks.
+        """Scores prompts on a split of their tasks.
 
         Args:
             bank: The prompts.
-            items: Pairs of an entry of `bank` and its tasks (one, or those of a mixture); or of
-                several entries, one for each of the tasks.
+            items: Pairs of a prompt id in `bank` and its tasks (one, or those of a mixture); or of
+                several ids, one per task.
             split: `validation` or `test`; None for each task's `scored_split`.
-            params: Parameters in place of the frozen ones.
+            params: Parameters to use instead of the frozen ones.
 
         Returns:
-            For each item its metrics and `score`, 0-100: the mean of a task's metrics, and of a
-            mixture's tasks. Metrics of a mixture are named `<task>/<metric>`.
+            For each item, its metrics and `score`, 0-100: the mean over a task's metrics, then over
+            a mixture's tasks. Metrics of a mixture are named `<task>/<metric>`.
+
+        Raises:
+            UserError: The decoder ranks labels and a task has none, or a split has only tokens.
         """
         flat = [
             (prompt, task, split or task.scored_split)
@@ -176,16 +184,16 @@ class Evaluator:
         for _, task, name in flat:
             if not task.split(name).has_fields:
                 raise UserError(
-                    f"the {name} split of {task.name} keeps tokens alone and cannot be scored; "
+                    f"the {name} split of {task.name} holds only tokens and cannot be scored; "
                     "use validation or test"
                 )
-        values = self._values(bank, flat, params)
+        values = self._metrics(bank, flat, params)
         merged, start = [], 0
         for _, tasks in items:
-            of_tasks = values[start : start + len(tasks)]
+            task_metrics = values[start : start + len(tasks)]
             start += len(tasks)
-            metrics = of_tasks[0] if len(tasks) == 1 else _named(tasks, of_tasks)
-            merged.append({**metrics, "score": float(np.mean([score(v) for v in of_tasks]))})
+            metrics = task_metrics[0] if len(tasks) == 1 else _prefix_names(tasks, task_metrics)
+            merged.append({**metrics, "score": float(np.mean([score(m) for m in task_metrics]))})
         return merged
 
     def map(
@@ -195,10 +203,10 @@ class Evaluator:
         function: Callable[[partitioning.Layout, Params, Bank, EvalBatch], Any],
         params: OnLayouts | None = None,
     ) -> Iterator[tuple[int, int, Any]]:
-        """Computes something of every example of splits, each with one prompt of the bank.
+        """Applies a function to every example of each item, in batches.
 
-        Examples of all items share batches, sorted by length; batches are handed to the layouts in
-        turn. To read the neurons of a feed-forward layer, say:
+        Examples of all items share batches, sorted by length; batches are assigned to the layouts
+        round-robin. For example, to read the neurons of a feed-forward layer:
 
             capture = jax.jit(model.capture)
 
@@ -210,16 +218,16 @@ class Evaluator:
 
         Args:
             bank: The prompts.
-            items: Pairs of an entry of `bank` and a split.
-            function: Called with a layout, what is on it of the parameters and of the bank, and a
-                batch on the host. Returns an array or a tree of arrays `[B, ...]`. It is called for
-                a few batches ahead, so it should not wait for what it returns.
-            params: Parameters in place of the frozen ones.
+            items: Pairs of a prompt id in `bank` and a split.
+            function: Called with a layout, the parameters and bank on that layout, and a batch on
+                the host. Returns an array or a tree of arrays `[B, ...]`. It should not block: it
+                is called a few batches ahead.
+            params: Parameters to use instead of the frozen ones.
 
         Yields:
-            The number of an item, the number of an example in its split, and what `function`
-            returned for that example: NumPy arrays `[...]`. Every example comes once, in no
-            particular order.
+            The index of an item, the index of an example in its split, and the output of `function`
+            for that example: NumPy arrays `[...]`. Every example comes once, in no particular
+            order.
         """
         params = self._frozen if params is None else params
         banks = {layout.name: layout.put(bank) for layout in self._layouts}
@@ -235,32 +243,41 @@ class Evaluator:
             output = function(layout, params[layout.name], banks[layout.name], batch)
             running.append((batch, output))
             if len(running) > _AHEAD * len(self._layouts):
-                yield from _of_examples(*running.popleft())
+                yield from _split_examples(*running.popleft())
         for batch, output in running:
-            yield from _of_examples(batch, output)
+            yield from _split_examples(batch, output)
 
     def with_targets(
         self, layout: partitioning.Layout, items: Sequence[Item], batch: EvalBatch
     ) -> Batch:
-        """Returns a batch of `map` on a layout, with its targets padded to one of the shapes."""
+        """Adds targets to a batch of `map` and puts it on a layout.
+
+        Args:
+            layout: Where to put the batch.
+            items: The items passed to `map`.
+            batch: A batch passed to the function of `map`.
+
+        Returns:
+            The batch on the layout, targets padded to the smallest of the shapes that fits.
+        """
         lengths = [(length, 0) for length in sorted({length for _, length in self._shapes})]
         targets = _targets(items, batch, lengths)
         rows = (batch.encoder_tokens, targets, batch.prompt_id.astype(np.int32))
         return Batch(*layout.put_batch(rows, axis=0))
 
-    def _values(
+    def _metrics(
         self, bank: Bank, flat: Sequence[tuple[int, CachedTask, str]], params: OnLayouts | None
     ) -> list[dict[str, float]]:
-        """Returns the metrics of each prompt on each split, from answers or from likelihoods."""
+        """Returns the metrics of each prompt on each split, from answers or likelihoods."""
         items = [(prompt, task.split(name)) for prompt, task, name in flat]
-        asked = [i for i, (_, task, _) in enumerate(flat) if task.reads_answers]
+        answered = [i for i, (_, task, _) in enumerate(flat) if task.reads_answers]
         rated = [i for i, (_, task, _) in enumerate(flat) if task.reads_scores]
         texts: dict[int, list[str]] = {}
         scores: dict[int, Any] = {}
-        if asked:
-            labels = [flat[i][1].choices for i in asked]
-            answers = self.predict(bank, [items[i] for i in asked], labels, params)
-            texts = dict(zip(asked, answers, strict=True))
+        if answered:
+            labels = [flat[i][1].choices for i in answered]
+            answers = self.predict(bank, [items[i] for i in answered], labels, params)
+            texts = dict(zip(answered, answers, strict=True))
         if rated:
             likelihoods = self.likelihoods(bank, [items[i] for i in rated], params)
             scores = dict(zip(rated, likelihoods, strict=True))
@@ -269,7 +286,7 @@ class Evaluator:
             for i, (_, task, name) in enumerate(flat)
         ]
 
-    def _decoded(
+    def _decode(
         self,
         layout: partitioning.Layout,
         params: Params,
@@ -277,10 +294,10 @@ class Evaluator:
         batch: EvalBatch,
         labels: np.ndarray,
     ) -> Array:
-        """Decodes one batch on a layout, without waiting for it."""
+        """Starts decoding one batch on a layout, without blocking."""
         ids = (batch.prompt_id.astype(np.int32), batch.example.astype(np.uint32))
         examples = layout.put_batch((batch.encoder_tokens, *ids), axis=0)
-        return self._answer(params, bank, *examples, layout.put(labels))
+        return self._decode_batch(params, bank, *examples, layout.put(labels))
 
     def _label_tokens(self, labels: tuple[str, ...]) -> np.ndarray:
         """Returns the tokens of labels with EOS, `[K, L]`, 0 at padding."""
@@ -292,27 +309,27 @@ class Evaluator:
 
 
 @functools.cache
-def _answer_function(model: PromptedModel, decoder: Decoder, length: int) -> Callable[..., Array]:
-    """Returns the jitted decoding of a batch, one for all evaluators of a process."""
+def _decode_function(model: PromptedModel, decoder: Decoder, length: int) -> Callable[..., Array]:
+    """Returns the jitted decoding of a batch, cached across evaluators."""
 
     @jax.jit
-    def answer(
+    def decode(
         params: Params, bank: Bank, tokens: Array, prompt_id: Array, number: Array, labels: Array
     ) -> Array:
         encoded = model.encode(params, bank, tokens, prompt_id, None)
         return decoder(model, params, encoded, length=length, number=number, labels=labels)
 
-    return answer
+    return decode
 
 
 @functools.cache
 def _likelihood_function(model: PromptedModel) -> Callable[..., Array]:
-    """Returns the jitted `log_likelihood` of a batch, one for all evaluators of a process."""
+    """Returns the jitted `log_likelihood` of a batch, cached across evaluators."""
     return jax.jit(functools.partial(log_likelihood, model))
 
 
-def _of_examples(batch: EvalBatch, output: Any) -> Iterator[tuple[int, int, Any]]:
-    """Yields item, number and output of every example of a batch; waits for the output."""
+def _split_examples(batch: EvalBatch, output: Any) -> Iterator[tuple[int, int, Any]]:
+    """Yields item, example and output of every example of a batch; blocks on the output."""
     output = jax.device_get(output)
     rows = zip(batch.item, batch.example, batch.valid, strict=True)
     for row, (item, example, valid) in enumerate(rows):
@@ -337,7 +354,9 @@ def _entries(entry: int | Sequence[int], tasks: int) -> Sequence[int]:
     return [entry] * tasks if isinstance(entry, int) else entry
 
 
-def _named(tasks: Sequence[CachedTask], values: Sequence[dict[str, float]]) -> dict[str, float]:
+def _prefix_names(
+    tasks: Sequence[CachedTask], values: Sequence[dict[str, float]]
+) -> dict[str, float]:
     return {
         f"{task.name}/{name}": value
         for task, metrics in zip(tasks, values, strict=True)

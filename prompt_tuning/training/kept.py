@@ -1,4 +1,4 @@
-"""What rows leave on disk: the protocol, and which of prompt files or models a run keeps."""
+"""The protocol for saving trained prompts or models, and the choice between the two."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -14,7 +14,7 @@ from prompt_tuning.training.running import RunningRow
 
 
 class Kept(Protocol):
-    """Keeps what rows train, and starts rows from what was kept.
+    """Saves the prompts or models that rows train, and starts rows from saved ones.
 
     Attributes:
         results: The results of finished rows.
@@ -23,15 +23,15 @@ class Kept(Protocol):
     results: ResultStore
 
     def check_starts(self) -> None:
-        """Checks how rows start, before anything is written.
+        """Checks that every row can start, before anything is written.
 
         Raises:
-            UserError: A row cannot start as it says.
+            UserError: A row cannot start from its `start`.
         """
         ...
 
     def start(self, row: Row, layout: Layout) -> tuple[Trainable, Given]:
-        """Returns what a row trains before its first step, and its constants."""
+        """Returns a row's initial trainable and its constants."""
         ...
 
     def given(self, row: Row) -> Given:
@@ -39,55 +39,55 @@ class Kept(Protocol):
         ...
 
     def shapes(self, row: Row, given: Given) -> Trainable:
-        """Returns the shapes of what a row trains."""
+        """Returns the shapes of a row's trainable."""
         ...
 
     def copy(self, trainable: Trainable) -> Trainable | None:
-        """Returns a copy on the host, or None where the best is kept on disk alone."""
+        """Returns a copy on the host, or None where the best is only on disk (models)."""
         ...
 
     def save_best(self, running: RunningRow, trainable: Trainable) -> None:
-        """Keeps what a row trains, as it was when its last evaluation was the best so far."""
+        """Saves a row's trainable as its best so far; its last evaluation scored it."""
         ...
 
     def save_step(self, running: RunningRow, trainable: Trainable) -> None:
-        """Keeps what a row trains, as it was at its last evaluation, as `step_<n>`."""
+        """Saves a row's trainable as `step_<n>`, n being the step of its last evaluation."""
         ...
 
     def best(self, running: RunningRow, layout: Layout) -> Trainable:
-        """Returns what a row trained when it was best on validation."""
+        """Returns a row's trainable from the step that was best on validation."""
         ...
 
     def finish(
         self, running: RunningRow, last: Trainable | None, metrics: dict[str, float]
     ) -> None:
-        """Writes a row's result; the row is finished from here on.
+        """Writes a row's result, which marks the row as finished.
 
         Args:
             running: The row.
-            last: What it trains after its last step, as `copy` gives it.
-            metrics: Metrics of the best on the scored split, and their mean as `score`.
+            last: Its trainable after the last step, as returned by `copy`.
+            metrics: Metrics of its best on the scored split, and their mean as `score`.
         """
         ...
 
-    def checkpointed(self, running: RunningRow) -> None:
-        """Removes what no checkpoint needs, after a row was written to one."""
+    def prune(self, running: RunningRow) -> None:
+        """Removes files of a row that no checkpoint needs, after it was checkpointed."""
         ...
 
     def clean(self) -> None:
-        """Removes what a killed run left half written, and the candidates of finished rows."""
+        """Removes half-written files of a killed run, and leftovers of finished rows."""
         ...
 
 
 def open_kept(rows: Sequence[Row], run: Run) -> Kept:
-    """Returns what keeps what rows train.
+    """Returns the `Kept` of a run: models in model tuning, else prompts.
 
     Args:
         rows: The rows of the run.
-        run: What they share.
+        run: The run.
 
     Raises:
-        UserError: As `ResultStore`; or the directory is of a run that left the other kind.
+        UserError: As `ResultStore`; or the directory holds the other kind, of another run.
     """
     if run.config.parameterization.tunes_model:
         return KeptModels(rows, run)

@@ -1,4 +1,4 @@
-"""Models that the rows of a run leave, where models are tuned."""
+"""Models saved by model tuning."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ from prompt_tuning import storage
 from prompt_tuning.models.weights import Backbone, open_backbone, save_backbone
 from prompt_tuning.parameterizations.parameterization import Given
 from prompt_tuning.prompts.initializers import FromRow, Pretrained, init_key
-from prompt_tuning.training.open_model import read_spread
+from prompt_tuning.training.open_model import load_sharded
 from prompt_tuning.training.partitioning import Layout
 from prompt_tuning.training.results import ResultStore
 from prompt_tuning.training.rows import Row
@@ -22,16 +22,16 @@ from prompt_tuning.types import Params, UserError
 
 
 class KeptModels:
-    """Keeps the models of a run's rows, each a directory that `INITIAL_CHECKPOINT_PATH` takes.
+    """Saves the models of a run's rows, each a directory usable as `INITIAL_CHECKPOINT_PATH`.
 
-        models/<row>/            the model best on validation, and `row.json`, once the row is done
-        models/<row>.step_<n>/   the model after n steps, where the run asks for it
-        models/.<row>.best_<n>/  candidates of a row in training: the best of the checkpoints that
-                                 training could resume from, and better ones since
+        models/<row>/            the model best on validation, and `row.json`; of a finished row
+        models/<row>.step_<n>/   the model after n steps, for each n in `save_steps`
+        models/.<row>.best_<n>/  candidates of a row in training: its best at each checkpoint that
+                                 training could resume from, and any better one since
 
     Args:
         rows: The rows of the run.
-        run: What they share.
+        run: The run.
 
     Attributes:
         results: The results of finished rows.
@@ -45,7 +45,7 @@ class KeptModels:
         self._directory = run.directory
         self._backbone = run.model.backbone
         self._parameterization = run.config.parameterization
-        run.directory.check_free_of(run.directory.prompts)
+        run.directory.check_absent(run.directory.prompts)
         self.results = ResultStore(
             rows,
             run,
@@ -61,11 +61,11 @@ class KeptModels:
         """See `Kept`."""
         after = row.start.after
         backbone = self._backbone if after is None else self._open(self._directory.model(after))
-        first, key = read_spread(backbone, layout), init_key(row.seed)
+        first, key = load_sharded(backbone, layout), init_key(row.seed)
         return self._parameterization.init(key, first, ()), ()
 
     def given(self, row: Row) -> Given:
-        """See `Kept`: there are none."""
+        """See `Kept`; models have none."""
         del row
         return ()
 
@@ -89,22 +89,22 @@ class KeptModels:
         self._save(self._directory.model(name), running.row, trainable)
 
     def best(self, running: RunningRow, layout: Layout) -> Params:
-        """See `Kept`; raises `UserError` where the candidate is not there."""
-        return read_spread(self._open(self._best_candidate(running)), layout)
+        """See `Kept`; raises `UserError` if the candidate is missing."""
+        return load_sharded(self._open(self._best_candidate(running)), layout)
 
     def finish(self, running: RunningRow, last: None, metrics: dict[str, float]) -> None:
-        """See `Kept`: moves the best candidate to its place."""
+        """See `Kept`; moves the best candidate to `models/<row>`."""
         del last
         row, candidate = running.row, self._best_candidate(running)
         best = self._open(candidate).digest
         self.results.add(row, running.progress, metrics, folder=candidate, best=best)
         place = self._directory.model(row.name)
-        shutil.rmtree(place, ignore_errors=True)  # What is there is no finished row.
+        shutil.rmtree(place, ignore_errors=True)  # Left by a row that did not finish.
         candidate.rename(place)
         self._drop_candidates(row, math.inf)
 
-    def checkpointed(self, running: RunningRow) -> None:
-        """See `Kept`: the checkpoint before the last is kept too, should that one be damaged."""
+    def prune(self, running: RunningRow) -> None:
+        """See `Kept`; spares the best of the last two checkpoints, as the newer may be damaged."""
         self._drop_candidates(running.row, running.checkpointed_best)
         running.checkpointed_best = running.progress.best_step or 0
 
@@ -117,7 +117,7 @@ class KeptModels:
                 self._drop_candidates(row, math.inf)
 
     def _drop_candidates(self, row: Row, before: float) -> None:
-        """Removes the candidates of a row that are of steps before `before`."""
+        """Removes a row's candidates from steps before `before`."""
         pattern = re.compile(rf"\.{re.escape(row.name)}\.best_(\d+)")
         for path in self._directory.models.glob(".*.best_*"):
             match = pattern.fullmatch(path.name)
@@ -144,16 +144,16 @@ class KeptModels:
 
 
 def check_model_starts(rows: Sequence[Row], param_dtype: Any) -> None:
-    """Checks that rows start from models, and that the model is one to be tuned.
+    """Checks that rows start from models, and that parameters are precise enough to tune.
 
     Raises:
-        UserError: A row starts as a prompt does, or parameters are not float32.
+        UserError: A row starts from a prompt, or parameters are not float32.
     """
     for row in rows:
         if not isinstance(row.start, Pretrained | FromRow):
             raise UserError(
-                f"row '{row.name}' starts from {row.start.describe()['init']}, but a model is "
-                "tuned; set train.start to @Pretrained()"
+                f"row '{row.name}' starts from {row.start.describe()['init']}, but this run "
+                "tunes models; set train.start to @Pretrained()"
             )
     if param_dtype != "float32":
         raise UserError(

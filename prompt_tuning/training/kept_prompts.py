@@ -1,4 +1,4 @@
-"""Prompt files that the rows of a run leave."""
+"""Prompt files saved by prompt tuning."""
 
 import datetime
 import functools
@@ -26,7 +26,7 @@ class KeptPrompts:
 
     Args:
         rows: The rows of the run.
-        run: What they share.
+        run: The run.
 
     Attributes:
         results: The results of finished rows.
@@ -40,7 +40,7 @@ class KeptPrompts:
         self._run = run
         self._parameterization = run.config.parameterization
         self._prompt_of = _prompt_function(run.config.parameterization)
-        run.directory.check_free_of(run.directory.models)
+        run.directory.check_absent(run.directory.models)
         self.results = ResultStore(
             rows,
             run,
@@ -49,7 +49,7 @@ class KeptPrompts:
         )
 
     def check_starts(self) -> None:
-        """See `Kept`; also names the tasks without the labels that their rows would start from."""
+        """See `Kept`; prints the tasks that lack the class labels their rows start from."""
         unlabelled = {}
         for row in self._rows:
             if row.name not in self.results and row.start.after is None:
@@ -81,7 +81,7 @@ class KeptPrompts:
         """Returns a row's first prompt, `[P, H]`.
 
         Raises:
-            UserError: The row cannot start as it says.
+            UserError: The row cannot start from its `start`.
         """
         return row.start.prompt(init_key(row.seed), self._first_shape, self._context(row))
 
@@ -115,11 +115,11 @@ class KeptPrompts:
             best=files.digest(self._prompt(running, running.best)),
         )
 
-    def checkpointed(self, running: RunningRow) -> None:
-        """See `Kept`: checkpoints hold the best."""
+    def prune(self, running: RunningRow) -> None:
+        """See `Kept`; does nothing, as checkpoints hold the best."""
 
     def clean(self) -> None:
-        """See `Kept`: there is nothing to remove."""
+        """See `Kept`; there is nothing to remove."""
 
     @property
     def _first_shape(self) -> tuple[int, int]:
@@ -137,7 +137,7 @@ class KeptPrompts:
             labels=self._labels[row.task],
             backbone=model.name,
             backbone_digest=model.digest,
-            placement=self._run.config.placed,
+            placement=self._run.config.placement_name,
             target_prefix=self._run.tasks[row.task].tasks[0].target_prefix,
             best_prompts={name: directory.row(name) / "best.safetensors" for name in self.results},
         )
@@ -146,7 +146,7 @@ class KeptPrompts:
         return np.asarray(self._prompt_of(trainable, running.given))
 
     def _save(self, running: RunningRow, name: str, trainable: Trainable) -> None:
-        """Writes the prompt that a row was last scored with, as `<name>.safetensors`."""
+        """Writes the prompt of a row's last evaluation to `<name>.safetensors`."""
         row, (step, score) = running.row, running.progress.curve[-1]
         prompt = files.describe(
             self._prompt(running, trainable),
@@ -159,16 +159,16 @@ class KeptPrompts:
             init=self._provenance(row),
             metrics={"validation": score},
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            placement=self._run.config.placed,
-            **self._used_with(row.task),
-            **self._trained(trainable),
+            placement=self._run.config.placement_name,
+            **self._task_fields(row.task),
+            **self._trainable_fields(trainable),
         )
         path = self._run.directory.row(row.name) / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         files.save(path, prompt)
 
-    def _used_with(self, name: str) -> dict[str, Any]:
-        """Returns what `files.describe` records of a task and the model."""
+    def _task_fields(self, name: str) -> dict[str, Any]:
+        """Returns the arguments of `files.describe` about a task and the model."""
         task, model = self._run.tasks[name], self._run.model
         part = task.tasks[0]
         prefix = len(model.vocabulary.encode(part.target_prefix)) if part.target_prefix else 0
@@ -182,8 +182,8 @@ class KeptPrompts:
             "param_dtype": model.backbone.param_dtype,
         }
 
-    def _trained(self, trainable: Trainable) -> dict[str, Any]:
-        """Returns what `files.describe` records of what is trained beside the prompt itself."""
+    def _trainable_fields(self, trainable: Trainable) -> dict[str, Any]:
+        """Returns the arguments of `files.describe` about a trainable other than a prompt."""
         if isinstance(self._parameterization, PromptTable):
             return {}
         leaves = jax.tree_util.tree_flatten_with_path(trainable)[0]
@@ -196,7 +196,7 @@ class KeptPrompts:
         }
 
     def _provenance(self, row: Row) -> str:
-        """Returns how the row's prompt began: an initializer's name, or its source's digest."""
+        """Returns the origin of a row's prompt: an initializer's name, or its source's digest."""
         if row.start.after is not None:
             return self.results[row.start.after].best
         described = row.start.describe()
@@ -205,5 +205,5 @@ class KeptPrompts:
 
 @functools.cache
 def _prompt_function(parameterization: Parameterization) -> Callable[..., Array]:
-    """Returns the jitted `prompt`, one for all phases of a process."""
+    """Returns the jitted `prompt` of a parameterization, cached across phases."""
     return jax.jit(parameterization.prompt)

@@ -1,4 +1,4 @@
-"""The training loop: rows through slots, with evaluation, checkpoints and resume."""
+"""The training loop: moves rows through slots, evaluates, checkpoints and resumes."""
 
 import collections
 import concurrent.futures
@@ -37,26 +37,26 @@ def tune(
     *,
     run: Run,
 ) -> list[RowResult]:
-    """Trains every row, and scores each at its checkpoint best on validation.
+    """Trains every row, and scores its checkpoint that is best on validation.
 
-    Rows that an earlier run in the same directory finished are not trained again; unfinished ones
-    go on from the last checkpoint and end as they would have without the interruption.
+    Skips rows that an earlier run in the same directory finished. Resumes unfinished ones from the
+    last checkpoint, with the same results as without the interruption.
 
     Args:
-        rows: What to train; a row may start from the best of another.
-        mixtures: Names of further mixtures of the run's tasks that rows train on, with their tasks.
-        run: What the rows share.
+        rows: The rows to train; a row may start from the best of another.
+        mixtures: Further mixtures that rows train on: the names of their tasks, keyed by name.
+        run: The run.
 
     Returns:
         One result per row, in order.
 
     Raises:
         UserError: The directory holds a row of the same name with other settings, a row cannot
-            start, or it waits for one that is not there. Nothing is written then.
+            start, or it starts from a row that does not exist. Nothing is written then.
     """
     check_rows(rows, save_steps=run.save_steps)
     trainer = Trainer(rows, run.with_mixtures(mixtures or {}))
-    with trainer.opened():
+    with trainer.open():
         while trainer.unfinished:
             trainer.settle()
             trainer.step()
@@ -67,8 +67,8 @@ class Trainer:
     """Moves rows from waiting to running to finished.
 
     Args:
-        rows: The rows.
-        run: What they share.
+        rows: The rows to train.
+        run: The run.
 
     Raises:
         UserError: As `tune`.
@@ -86,8 +86,8 @@ class Trainer:
         self._layouts = run.model.layouts[: min(len(rows), config.slots_in_use)]
         self._slots = make_slots(rows, run.model, config, run.shapes, self._layouts)
         self._evaluator = Evaluator(
-            run.model.prompted(config.placed),
-            run.model.frozen_beside(self._parameterization),
+            run.model.prompted(config.placement_name),
+            run.model.frozen_for(self._parameterization),
             self._layouts,
             run.model.vocabulary,
             Greedy(),
@@ -99,20 +99,20 @@ class Trainer:
         self._unread: collections.deque = collections.deque()
         self._tick = self._saved = 0
 
-    # The run, from start to end.
+    # The run.
 
     @property
     def unfinished(self) -> bool:
-        """Whether rows are left to train."""
+        """Whether any row is not finished."""
         return len(self._results) < len(self._rows)
 
     @property
     def results(self) -> list[RowResult]:
-        """The results of all rows, once they are finished."""
+        """The results of all rows, in order; call once all are finished."""
         return [self._results[row.name] for row in self._rows]
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[None]:
+    def open(self) -> Iterator[None]:
         """Resumes from the newest checkpoint, compiles, and logs while the context is open."""
         self._restore()
         self._kept.clean()
@@ -123,21 +123,21 @@ class Trainer:
                 yield
         finally:
             self._checkpoints.close()
-        if self._parameterization.tunes_model:  # They hold models that nothing goes on from.
+        if self._parameterization.tunes_model:  # Large, and no longer needed.
             shutil.rmtree(self._run.directory.checkpoints, ignore_errors=True)
 
     def settle(self) -> None:
-        """Evaluates, finishes, starts and saves what is due between two steps."""
+        """Evaluates, finishes, starts and checkpoints rows as due between two steps."""
         self._began = time.monotonic()
         saving = self._tick - self._saved >= self._run.config.checkpoint_period
         if saving or self._due:
-            # Whatever is decided below is decided on the metrics of every step so far, so that a
-            # resumed run decides the same.
+            # The decisions below see the metrics of every step so far, so that a resumed run makes
+            # the same ones.
             self._read_metrics(len(self._unread))
         self._evaluate(self._due)
         ended = [running for running in self._running if running.ended]
         self._finish(ended)
-        # Before saving, so that the same rows step together from here on in a resumed run.
+        # Before saving, so that a resumed run steps the same rows together.
         self._start_ready()
         if saving or ended:
             self._save()
@@ -166,12 +166,12 @@ class Trainer:
     # Opening.
 
     def _compile(self) -> None:
-        """Compiles for all devices at the same time, where there are several."""
+        """Compiles for all layouts in parallel, if there are several."""
         waiting = [row for row in self._rows if row.name not in self._results]
         if len(self._layouts) == 1 or not waiting:
             return
         self._run.console.print(
-            f"Compiling for {len(self._layouts)} devices; the next start finds it done.",
+            f"Compiling for {len(self._layouts)} devices; the result is cached for later starts.",
             highlight=False,
         )
         if self._running:
@@ -192,7 +192,7 @@ class Trainer:
     # Waiting -> running.
 
     def _start_ready(self) -> None:
-        """Starts rows whose sources are finished, while there are slots."""
+        """Starts rows whose sources are finished, while slots are free."""
         started = {running.row.name for running in self._running} | set(self._results)
         for row in self._rows:
             source = row.start.after
@@ -204,7 +204,7 @@ class Trainer:
             trainable, given = self._kept.start(row, slot.device.layout)
             best = self._kept.copy(trainable)
             self._place(row, slot, slot.device.start(trainable), given, Progress(), best)
-        # Where no copy of the start is kept, it is scored now: the first step changes it.
+        # Without a copy of its start (models), a row is scored now, before the first step.
         self._evaluate([r for r in self._running if r.best is None and not r.progress.curve])
 
     def _place(
@@ -228,24 +228,24 @@ class Trainer:
         )
 
     def _read_metrics(self, count: int) -> None:
-        """Reads the metrics of `count` earlier steps: those of this step are still running."""
+        """Reads the metrics of the oldest `count` unread steps; blocks until those are done."""
         for _ in range(count):
             metrics, rows = self._unread.popleft()
             values = jax.device_get(metrics)
             for running, done in rows:
-                of_row = StepMetrics(*(value[running.slot.number] for value in values))
-                if running.check_step(done.step, bool(of_row.failed)):
-                    self._log.train(running, done, of_row)
+                row_metrics = StepMetrics(*(value[running.slot.number] for value in values))
+                if running.check_step(done.step, bool(row_metrics.failed)):
+                    self._log.train(running, done, row_metrics)
 
     # Evaluation.
 
     @property
     def _due(self) -> list[RunningRow]:
         begun = [running for running in self._running if running.progress.curve]
-        return [running for running in begun if running.is_due(self._run.save_steps)]
+        return [running for running in begun if running.needs_evaluation(self._run.save_steps)]
 
     def _evaluate_first(self) -> None:
-        """Scores starts once a step is done: whether steps work shows before a long wait."""
+        """Scores new rows' starts, after their first step so that its failures show early."""
         new = [running for running in self._running if not running.progress.curve]
         if new:
             self._read_metrics(len(self._unread))
@@ -258,12 +258,12 @@ class Trainer:
         trainables: Sequence[Any] | None = None,
         step: int | None = None,
     ) -> None:
-        """Scores rows on validation.
+        """Scores rows on validation, and saves the best and `save_steps`.
 
         Args:
             due: The rows.
-            trainables: What they train; None for what it is now.
-            step: The step that `trainables` are of; None for the steps done.
+            trainables: Their trainables; None for the current ones.
+            step: The step of `trainables`; None for each row's current step.
         """
         if not due:
             return
@@ -272,10 +272,10 @@ class Trainer:
             trainables = [jax.device_get(trainable) for trainable in trainables]
         scores = self._score(due, trainables, "validation")
         for running, trainable, metrics in zip(due, trainables, scores, strict=True):
-            of_step = running.progress.step if step is None else step
-            if running.progress.record(of_step, metrics["score"]):
+            scored_step = running.progress.step if step is None else step
+            if running.progress.record(scored_step, metrics["score"]):
                 self._kept.save_best(running, trainable)
-            if of_step in self._run.save_steps:
+            if scored_step in self._run.save_steps:
                 self._kept.save_step(running, trainable)
             self._log.validation(running, metrics)
         self._log.flush()
@@ -283,7 +283,7 @@ class Trainer:
     def _score(
         self, rows: Sequence[RunningRow], trainables: Sequence[Any], split: str | None
     ) -> list[dict[str, float]]:
-        """Scores what rows train on a split of their tasks; None for the split of final scores."""
+        """Scores rows on a split of their tasks; None for each task's `scored_split`."""
         if self._parameterization.tunes_model:
             (running,), (params,) = rows, trainables
             layout = running.slot.device.layout
@@ -298,9 +298,9 @@ class Trainer:
         return self._evaluator.score(bank, items, split)
 
     def _read_variables(self, trainables: Sequence[Any], given: Sequence[Any]) -> tuple[Bank, int]:
-        """Returns the prompts of rows as one bank, and how many each has.
+        """Returns the prompts of rows as one bank, and the number of prompts per row.
 
-        The bank has room for as many rows as there are slots, so that its shape is fixed.
+        The bank is padded to the number of slots, so that its shape is fixed.
         """
         rows = list(zip(trainables, given, strict=True))
         rows += [jax.tree.map(np.zeros_like, rows[0])] * (len(self._slots) - len(rows))
@@ -322,14 +322,14 @@ class Trainer:
             self._log.test(running, metrics)
             self._log.flush()
             self._kept.finish(running, last, metrics)
-            self._log.stopped(running)
+            self._log.show_stop(running)
 
     # Checkpoints.
 
     def _save(self) -> None:
-        """Writes a checkpoint of every row in training, or one that says that there is none."""
+        """Writes a checkpoint of every row in training; without any, one that says so."""
         self._saved = self._tick
-        self._log.flush()  # A run resumed from here writes later steps only.
+        self._log.flush()  # A run resumed from here logs only later steps.
         rows = [
             {
                 "name": running.row.name,
@@ -342,15 +342,15 @@ class Trainer:
             }
             for running in self._running
         ]
-        trees = [{"state": running.state, **_known_best(running)} for running in self._running]
-        # Orbax writes no empty tree.
+        trees = [{"state": running.state, **_best_entry(running)} for running in self._running]
+        # Orbax cannot write an empty tree.
         tree = stack_rows(jax.device_get(trees)) if trees else {"none": np.zeros(1)}
         self._checkpoints.save(self._tick, tree, {"rows": rows})
         for running in self._running:
-            self._kept.checkpointed(running)
+            self._kept.prune(running)
 
     def _restore(self) -> None:
-        """Puts back the rows of the newest sound checkpoint, each where it was."""
+        """Restores the rows of the newest undamaged checkpoint, each to its old slot."""
         saved = self._checkpoints.latest()
         if saved is None:
             return
@@ -383,10 +383,10 @@ class Trainer:
 
 @functools.cache
 def _variables_function(parameterization: Parameterization) -> Callable[..., Variables]:
-    """Returns the jitted `variables` of stacked rows, one for all phases of a process."""
+    """Returns the jitted `variables` of stacked rows, cached across phases."""
     return jax.jit(jax.vmap(parameterization.variables))
 
 
-def _known_best(running: RunningRow) -> dict[str, Any]:
-    """Returns the best of a row as a checkpoint holds it: nothing where it is on disk alone."""
+def _best_entry(running: RunningRow) -> dict[str, Any]:
+    """Returns a row's best as an entry of a checkpoint; none where it is only on disk."""
     return {} if running.best is None else {"best": running.best}

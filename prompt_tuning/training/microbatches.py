@@ -1,7 +1,7 @@
-"""Microbatches: the examples of all rows that step together, cut into parts that fit the device.
+"""Microbatches: the examples of all rows that step together, split to fit the device.
 
-A step's cost is that of its microbatches. Each goes through the frozen model by itself, padded to
-the smallest shape that holds it, and adds to the gradient of the rows its examples are of.
+Each microbatch goes through the frozen model by itself, padded to the smallest shape that fits, and
+adds to the gradients of the rows its examples belong to.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ from prompt_tuning.types import Array
 
 
 class Microbatches(NamedTuple):
-    """Microbatches of one shape; examples that fill one up are all padding.
+    """n microbatches of b examples, of one shape; filler examples are all padding.
 
     Attributes:
         encoder_tokens: `[n, b, T]` int32, 0 is padding.
-        targets: `[n, b, L]` int32, 0 is padding and carries no loss.
+        targets: `[n, b, L]` int32, 0 is padding and has no loss.
         slot: `[n, b]` int32, the slot of each example's row.
-        part: `[n, b]` int32, the task of its row's mixture that each example is of.
-        example: `[n, b]` int32, each example's place in its row's batch.
+        part: `[n, b]` int32, the index of each example's task in its row's mixture.
+        example: `[n, b]` int32, the index of each example in its row's batch.
     """
 
     encoder_tokens: Array
@@ -37,9 +37,9 @@ class SplitBatches(NamedTuple):
     """The batches of rows, split into microbatches.
 
     Attributes:
-        microbatches: For each shape in use its arrays, and how many of their microbatches hold
-            examples.
-        positions: What each slot's row costs in encoder positions.
+        microbatches: For each shape in use, its arrays and the number of microbatches in them that
+            hold examples.
+        positions: Encoder positions of the batch of each slot's row, by slot.
     """
 
     microbatches: list[tuple[Microbatches, int]]
@@ -49,17 +49,17 @@ class SplitBatches(NamedTuple):
 class Microbatcher:
     """Splits the batches of rows into microbatches of fixed sizes.
 
-    How many examples a microbatch has depends on its shape alone, and how many of them an array
-    holds on the slots and the largest batch, so that each shape is compiled once.
+    The number of examples in a microbatch depends only on its shape, and the number of microbatches
+    in an array only on the slots and the largest batch, so each shape is compiled once.
 
     Args:
-        sizes: Pairs (T, L) that microbatches are padded to, with the examples of one of that
-            shape; each shape is covered by the largest.
-        slots: Rows that step together, at most.
-        batch_size: Examples of a row's batch, at most.
-        prompt_length: Tokens of a prompt, P.
-        mixed: Whether a microbatch may hold examples of several rows. Where it may not, a row's
-            update is the same to the last bit whatever steps beside it.
+        sizes: Examples per microbatch for each padded shape (T, L); the largest shape covers all
+            others.
+        slots: Maximum number of rows that step together.
+        batch_size: Maximum number of examples in a row's batch.
+        prompt_length: Tokens per prompt, P.
+        mixed: Whether a microbatch may hold examples of several rows. If not, a row's update is
+            bitwise the same whichever rows step beside it.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Microbatcher:
         ]
 
     def empty(self) -> list[Microbatches]:
-        """Returns the arrays of every shape, without an example."""
+        """Returns arrays without examples, for every shape."""
         return [self._arrays(s) for s in range(len(self.shapes))]
 
     def split(self, batches: Mapping[int, HostBatch]) -> SplitBatches:
-        """Splits batches by slot; leftovers of a shape go to the next wider one in use."""
+        """Splits batches, keyed by slot; leftovers of a shape go to the next wider shape in use."""
         slots = sorted(batches)
         groups: list[list[_Examples]] = [[] for _ in self.shapes]
         for group in [slots] if self._mixed else [[slot] for slot in slots]:
@@ -118,17 +118,17 @@ class Microbatcher:
     def _count(
         self, s: int, groups: Sequence["_Examples"], positions: dict[int, Positions]
     ) -> None:
-        """Adds what examples of a shape cost; fillers count for the row that they are of."""
+        """Adds the positions of examples of a shape; fillers count for their row."""
         width = self.shapes[s][0]
         for group in groups:
             for slot in np.unique(group.slot):
-                more = count_positions(
+                cost = count_positions(
                     group.inputs[group.slot == slot],
                     width,
                     prompt_length=self._prompt_length,
                     fillers=self._fillers(s, group) if slot == group.slot[-1] else 0,
                 )
-                positions[int(slot)] = positions[int(slot)].plus(more)
+                positions[int(slot)] = positions[int(slot)].plus(cost)
 
     def _arrays(self, s: int) -> Microbatches:
         outer = (self._counts[s], self._sizes[s])
@@ -143,7 +143,7 @@ class Microbatcher:
         start = 0
         for group in groups:
             end = start + len(group.slot) + self._fillers(s, group)
-            # A filler is of a row of its microbatch, so that a row that failed reaches no other.
+            # Fillers use a slot of their own microbatch, so that a failed row affects no other.
             flat.slot[start:end] = group.slot[-1]  # pyright: ignore[reportIndexIssue]
             for slot in np.unique(group.slot):
                 members = np.flatnonzero(group.slot == slot)
@@ -157,7 +157,7 @@ class Microbatcher:
 
 
 class _Examples(NamedTuple):
-    """Holds where examples are, and their lengths, each `[n]`."""
+    """Slots, places in their batches, and lengths of examples, each `[n]`."""
 
     slot: np.ndarray
     place: np.ndarray

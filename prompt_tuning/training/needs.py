@@ -1,4 +1,4 @@
-"""What a run needs, without running it: parameters, memory, and how long batches are."""
+"""Estimates what a run needs without running it: parameters, memory and padding."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,18 +23,18 @@ from prompt_tuning.training.partitioning import Layout
 from prompt_tuning.training.rows import Row, open_batches
 from prompt_tuning.training.step import init_state
 
-_LOOKED_AT = 128  # batches of a task, to see how much padding they have
+_SAMPLED_BATCHES = 128  # batches of a row, to estimate its padding
 
 
-def describe(
+def describe_needs(
     rows: Sequence[Row],
     backbone: Outline,
     config: TuneConfig,
     shape: Shape,
 ) -> Table:
-    """Returns a table of parameter counts and of the memory a run will need, in bytes.
+    """Returns a table of a run's parameter counts and memory.
 
-    Nothing is computed: all figures come from abstract shapes.
+    All figures come from abstract shapes; nothing is computed on a device.
 
     Args:
         rows: The rows of the run.
@@ -63,23 +63,23 @@ def describe_shapes(
     shapes: Sequence[Shape],
     config: TuneConfig,
 ) -> dict[str, str]:
-    """Returns what to say of the padded shapes, and of how much padding they leave.
+    """Returns labeled descriptions of the padded shapes and the share of padding.
 
     Args:
         rows: The rows of the run.
-        tasks: Their tasks; None where some are not tokenised, so that neither is known.
+        tasks: Their tasks by name; None if some are not tokenized, so that shapes are unknown.
         shapes: The padded shapes (T, L), the largest last.
         config: Settings that all rows share.
     """
     if tasks is None:
-        return {"padded lengths": "known when all tasks are tokenised"}
-    entries = {"padded lengths, input + target tokens": listed_shapes(shapes)}
+        return {"padded lengths": "known when all tasks are tokenized"}
+    entries = {"padded lengths, input + target tokens": format_shapes(shapes)}
     if not any(part.stream for task in tasks.values() for part in task.tasks):
-        of_rows = {(row.task, row.schedule.batch_size): row for row in rows}
+        by_data = {(row.task, row.schedule.batch_size): row for row in rows}
         positions = Positions()
-        for row in of_rows.values():
+        for row in by_data.values():
             batches = open_batches(row, tasks[row.task], shapes)
-            count = min(row.steps, _LOOKED_AT)
+            count = min(row.steps, _SAMPLED_BATCHES)
             expected = expect_positions(batches, count, prompt_length=config.prompt_length)
             positions = positions.plus(expected)
         share = f"{100 * positions.padding_share:.1f} %"
@@ -87,8 +87,8 @@ def describe_shapes(
     return entries
 
 
-def listed_shapes(shapes: Sequence[Shape]) -> str:
-    """Returns shapes (T, L) for a person to read."""
+def format_shapes(shapes: Sequence[Shape]) -> str:
+    """Formats shapes (T, L) as `T+L, ...`."""
     return ", ".join(f"{inputs}+{targets}" for inputs, targets in shapes)
 
 
@@ -99,9 +99,9 @@ def microbatch_sizes(
     shapes: Sequence[Shape],
     layout: Layout,
 ) -> dict[Shape, int]:
-    """Returns the examples of a microbatch by its padded shape (T, L).
+    """Returns the number of examples in a microbatch of each padded shape (T, L).
 
-    Where the model is tuned, a batch goes through it at once if users leave it open: each
+    In model tuning a microbatch is a whole batch unless `microbatch_positions` is set, because each
     microbatch adds to a gradient of the size of the model.
 
     Args:
@@ -138,17 +138,17 @@ def activation_bytes(
     batch_size: int,
     shape: Shape,
 ) -> int:
-    """Returns the bytes that a backward pass keeps from the forward pass.
+    """Returns the bytes of activations that the forward pass stores for the backward pass.
 
-    The compiler fuses and may keep fewer.
+    An upper bound: the compiler fuses operations and may store less.
 
     Args:
         backbone: The pretrained model.
-        config: Settings of the run, which say what is trained.
-        batch_size: Examples of the pass, B.
+        config: Settings that all rows share.
+        batch_size: Examples in the pass, B.
         shape: Padded shape (T, L).
     """
-    model = prompted(backbone.config, find_placement(config.placed), remat=config.remat)
+    model = prompted(backbone.config, find_placement(config.placement_name), remat=config.remat)
     batch = Batch(
         encoder_tokens=jnp.ones((batch_size, shape[0]), jnp.int32),
         targets=jnp.ones((batch_size, shape[1]), jnp.int32),
@@ -165,12 +165,12 @@ def activation_bytes(
 
     variables = jax.eval_shape(config.parameterization.variables, _trainable(backbone, config), ())
     stored = jax.eval_shape(residuals, variables, backbone.shapes, batch)
-    # The weights are among what the backward pass reads; they are counted by themselves.
+    # The residuals include the weights, which are counted separately.
     return max(0, _bytes(stored) - _bytes(backbone.shapes))
 
 
 def _trainable(backbone: Outline, config: TuneConfig) -> Any:
-    """Returns the shapes of what a row trains."""
+    """Returns the shapes of a row's trainable."""
     first = backbone.shapes
     if not config.parameterization.tunes_model:
         shape = (config.prompt_length, backbone.config.emb_dim)
@@ -188,7 +188,7 @@ def _counts(rows: int, backbone: Outline, config: TuneConfig) -> dict[str, str]:
             "rows (models to train, one after another)": f"{rows:,}",
             "trainable parameters of a row": f"{_count(trainable):,}",
             "memory: weights, over all devices": weights,
-            # The sum over microbatches, and that of one.
+            # The sum over microbatches, and the gradient of one.
             "memory: gradients, over all devices": _megabytes(2 * _bytes(backbone.shapes)),
             "memory: optimizer, over all devices": _megabytes(_bytes(state.optimizer)),
             "disk: a kept model": weights,

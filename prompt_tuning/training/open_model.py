@@ -1,4 +1,4 @@
-"""A pretrained model that is opened once and shared by all phases of a command."""
+"""A pretrained model, opened once and shared by all phases of a command."""
 
 import functools
 from collections.abc import Sequence
@@ -18,14 +18,10 @@ from prompt_tuning.types import Params
 
 
 class OpenModel:
-    """A pretrained model, its vocabulary and, once they are asked for, its parameters on devices.
-
-    Args:
-        backbone: The model where it is stored.
-        vocabulary: Its vocabulary.
+    """A pretrained model, its vocabulary and, read on first use, its parameters on devices.
 
     Attributes:
-        backbone: The model where it is stored.
+        backbone: The stored model.
         vocabulary: Its vocabulary.
     """
 
@@ -35,45 +31,45 @@ class OpenModel:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the model."""
         return self.backbone.config.name
 
     @property
     def width(self) -> int:
-        """Its width, H."""
+        """Model width, H."""
         return self.backbone.config.emb_dim
 
     @functools.cached_property
     def digest(self) -> str:
-        """The digest of its embedding table, by which prompts know it."""
+        """Digest of the embedding table, which prompt files record."""
         return self.backbone.digest
 
     @functools.cached_property
     def layouts(self) -> Sequence[partitioning.Layout]:
-        """Where forward passes can run."""
+        """Layouts that forward passes can run on."""
         return partitioning.layouts()
 
     @functools.cached_property
     def frozen(self) -> dict[str, Params]:
-        """Its parameters on every layout, by the layout's name; read when first asked for."""
-        return partitioning.load(self.backbone, self.layouts)
+        """Parameters on every layout, keyed by layout name; read on first use."""
+        return partitioning.load_replicated(self.backbone, self.layouts)
 
     @functools.cached_property
     def embeddings(self) -> np.ndarray:
-        """Its embedding table `[V, H]`, on the host."""
+        """Embedding table, `[V, H]`, on the host."""
         return np.asarray(self.prompted("prefix").embedding(self.frozen[self.layouts[0].name]))
 
     def prompted(self, placement: str, *, remat: bool = False) -> PromptedModel:
-        """Returns the model with prompts among its inputs.
+        """Returns the model as a function of prompts and inputs.
 
         Args:
-            placement: Where prompts stand among the inputs.
-            remat: Whether the backward pass computes each block again, to save memory.
+            placement: Where the prompt is inserted in the input, a key of `placement.PLACEMENTS`.
+            remat: Whether the backward pass recomputes each block, to save memory.
         """
         return prompted(self.backbone.config, find_placement(placement), remat=remat)
 
-    def frozen_beside(self, parameterization: Parameterization) -> dict[str, Params]:
-        """Returns what stays frozen while rows train, on every layout: nothing of a tuned model."""
+    def frozen_for(self, parameterization: Parameterization) -> dict[str, Params]:
+        """Returns the frozen parameters on every layout; empty trees in model tuning."""
         if parameterization.tunes_model:
             return {layout.name: {} for layout in self.layouts}
         return self.frozen
@@ -86,12 +82,12 @@ class OpenModel:
         batch_size: int,
         shapes: Sequence[tuple[int, int]],
     ) -> Evaluator:
-        """Returns what predicts and scores with prompts on this model.
+        """Returns an evaluator of prompts on this model.
 
         Args:
-            placement: Where prompts stand among the inputs.
-            decoder: How answers are read off the model.
-            batch_size: Examples decoded together.
+            placement: Where the prompt is inserted in the input, a key of `placement.PLACEMENTS`.
+            decoder: Generates or ranks answers.
+            batch_size: Examples per batch.
             shapes: Pairs (T, L) that inputs and targets are padded to.
 
         Raises:
@@ -108,7 +104,7 @@ class OpenModel:
         )
 
 
-def read_spread(backbone: Backbone, layout: partitioning.Layout) -> Params:
-    """Reads parameters of a model, spread over the devices of a layout."""
-    (params,) = backbone.load([layout.spread])
+def load_sharded(backbone: Backbone, layout: partitioning.Layout) -> Params:
+    """Reads a model's parameters, sharded over the devices of a layout."""
+    (params,) = backbone.load([layout.sharded])
     return jax.block_until_ready(params)

@@ -1,4 +1,4 @@
-"""Where arrays live: rows over the cores of a CPU, or a batch over the chips of an accelerator."""
+"""Device layouts: rows over CPU cores, or each batch over the chips of an accelerator."""
 
 import contextlib
 import dataclasses
@@ -17,64 +17,65 @@ from prompt_tuning.types import Params, UserError
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where the arrays of one forward pass live.
+    """The devices that one forward pass runs on.
 
     Attributes:
-        name: Tells layouts apart.
-        mesh: The devices; a batch is cut over them along its examples.
+        name: Unique name, such as `cpu:0`.
+        mesh: The devices; a batch is sharded over them along its examples.
     """
 
     name: str
     mesh: Mesh
 
     def check_batch(self, examples: int) -> None:
-        """Checks that a batch can be cut over the devices.
+        """Checks that a batch can be sharded over the devices.
 
         Raises:
-            UserError: It cannot be cut into equal parts.
+            UserError: The batch size is not a multiple of the number of devices.
         """
         if examples % self.mesh.size:
             raise UserError(
-                f"a batch of {examples} examples cannot be cut over {self.mesh.size} devices; "
+                f"a batch of {examples} examples cannot be split over {self.mesh.size} devices; "
                 f"make it a multiple of {self.mesh.size}"
             )
 
     @property
-    def whole(self) -> Sharding:
-        """The sharding of arrays that every device holds whole."""
+    def replicated(self) -> Sharding:
+        """Sharding of arrays that are replicated on every device."""
         return self._sharding()
 
-    def spread(self, name: str, shape: tuple[int, ...]) -> Sharding:
-        """Returns the sharding of a parameter that is cut over the devices, along its longest axis.
+    def sharded(self, name: str, shape: tuple[int, ...]) -> Sharding:
+        """Returns the sharding of a parameter over the devices, along its longest divisible axis.
 
-        One without an axis that can be cut into equal parts is whole on every device. The name
-        decides nothing yet.
+        A parameter without such an axis is replicated. The name is not used yet.
         """
         del name
         fits = [axis for axis, size in enumerate(shape) if size and size % self.mesh.size == 0]
         if not fits:
-            return self.whole
+            return self.replicated
         longest = max(fits, key=lambda axis: shape[axis])
         return self._sharding(*[None] * longest, "examples")
 
-    def shardings(self, tree: Any, *, spread: bool) -> Any:
-        """Returns the sharding of each array of a tree: spread over the devices, or whole on each.
+    def shardings(self, tree: Any, *, shard: bool) -> Any:
+        """Returns the sharding of each array of a tree.
 
-        Arrays are named by their paths in the tree, such as `optimizer/0/v/encoder/...`.
+        Args:
+            tree: Arrays, named by their paths, such as `optimizer/0/v/encoder/...`.
+            shard: Whether arrays are sharded over the devices; else they are replicated.
         """
 
         def sharding(path: Any, leaf: Any) -> Sharding:
             name = jax.tree_util.keystr(path, simple=True, separator="/")
-            return self.spread(name, np.shape(leaf)) if spread else self.whole
+            return self.sharded(name, np.shape(leaf)) if shard else self.replicated
 
         return jax.tree_util.tree_map_with_path(sharding, tree)
 
     def put(self, tree: Any) -> Any:
-        """Copies arrays whole to every device."""
-        return jax.device_put(tree, self.whole)
+        """Copies arrays to every device."""
+        return jax.device_put(tree, self.replicated)
 
     def put_batch(self, tree: Any, axis: int) -> Any:
-        """Copies a batch whose examples run along `axis`, cut over the devices."""
+        """Copies a batch to the devices, sharded along `axis`, the axis of examples."""
         return jax.device_put(tree, self._sharding(*[None] * axis, "examples"))
 
     def _sharding(self, *spec: str | None) -> Sharding:
@@ -86,23 +87,23 @@ class Layout:
 def use_cpu_cores(rows: int) -> None:
     """Makes one CPU device per core, at most `rows`; call before the first computation.
 
-    On a CPU a row's activations should stay in one core's cache, so rows are spread over the
-    cores and each matrix product stays on its own. A single row keeps the products spread.
-    Accelerators are not affected. A process keeps the devices that it first computed on.
+    A row's activations should stay in one core's cache, so each core runs its own rows and each
+    matrix product stays on one core. With a single row, products use all cores. Does not affect
+    accelerators. A process keeps the devices it first computed on.
     """
     count = min(rows, len(os.sched_getaffinity(0)))
     if count > 1:
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
-        with contextlib.suppress(RuntimeError):  # It has computed before, at another point.
+        with contextlib.suppress(RuntimeError):  # JAX has computed already.
             jax.config.update("jax_num_cpu_devices", count)
 
 
 def layouts() -> list[Layout]:
-    """Returns where forward passes can run.
+    """Returns the layouts that forward passes can run on.
 
-    On CPUs, each device is a layout of its own and takes its own rows. On accelerators there is
-    one layout, which cuts each batch over all devices.
+    On CPUs, each device is a layout and takes its own rows. On accelerators, a single layout shards
+    each batch over all devices.
 
     Raises:
         UserError: JAX runs over several processes.
@@ -117,30 +118,30 @@ def layouts() -> list[Layout]:
     return [Layout(f"{group[0].platform}:{group[0].id}", _mesh(group)) for group in groups]
 
 
-def load(backbone: Backbone, layouts: Sequence[Layout]) -> dict[str, Params]:
-    """Reads frozen parameters onto every layout, each once; returns them by the layout's name.
+def load_replicated(backbone: Backbone, layouts: Sequence[Layout]) -> dict[str, Params]:
+    """Reads frozen parameters, replicated on every layout; returns them by layout name.
 
     Raises:
         UserError: A parameter is damaged, or not finite.
     """
-    loaded = backbone.load([layout.whole for layout in layouts])
+    loaded = backbone.load([layout.replicated for layout in layouts])
     return {layout.name: params for layout, params in zip(layouts, loaded, strict=True)}
 
 
 def mixes_rows() -> bool:
-    """Says whether rows share passes: not on CPUs, whose passes are smaller than a row's batch."""
+    """Whether rows share microbatches; not on CPUs, where these are smaller than a row's batch."""
     return jax.default_backend() != "cpu"
 
 
 def microbatch_positions(layout: Layout, position_bytes: Callable[[], float]) -> int:
-    """Returns how many encoder positions go through the model at a time, where users leave it open.
+    """Returns the default number of encoder positions in a microbatch.
 
-    On a CPU as few as fill a matrix product, so that activations stay in a core's cache. On an
-    accelerator as many as fill it, if half of its free memory holds what their backward pass keeps.
+    On a CPU, few enough that activations stay in a core's cache. On an accelerator, enough to keep
+    it busy, as far as their activations fit into half of its free memory.
 
     Args:
-        layout: Where the passes run; each of its devices takes an equal part.
-        position_bytes: Returns what the backward pass keeps of a position, in bytes.
+        layout: Where microbatches run; each of its devices takes an equal part.
+        position_bytes: Returns the bytes stored per position for the backward pass.
     """
     device = layout.mesh.devices.flat[0]
     if device.platform == "cpu":
@@ -154,25 +155,24 @@ def microbatch_positions(layout: Layout, position_bytes: Callable[[], float]) ->
 
 
 def microbatch_size(positions: int, length: int, *, most: int, devices: int) -> int:
-    """Returns how many examples a pass of about `positions` has.
+    """Returns the number of examples in a microbatch of about `positions`.
 
-    Each device takes a power of two, because batches are powers of two by custom, and are then cut
-    without a rest.
+    Each device takes a power of two, so that batches, usually powers of two, split evenly.
 
     Args:
-        positions: Encoder positions that go through the model at a time.
-        length: Positions of an example.
-        most: Examples there are to cut.
-        devices: Devices that a pass is spread over, equally.
+        positions: Encoder positions per microbatch.
+        length: Positions per example.
+        most: Examples there are to split.
+        devices: Devices that a microbatch is sharded over.
     """
     share = 2 ** int(math.log2(max(1, positions // (length * devices))))
     return devices * min(share, -(-most // devices))
 
 
 def encoded_positions() -> int | None:
-    """Returns how many positions are encoded at a time where no backward pass follows.
+    """Returns the number of positions to encode at a time when there is no backward pass.
 
-    On CPUs as few as stay in a core's cache; None, for a whole batch, on accelerators.
+    On CPUs, few enough to stay in a core's cache; None on accelerators, for a whole batch.
     """
     return 1024 if jax.default_backend() == "cpu" else None
 

@@ -1,4 +1,4 @@
-"""What a command trains: the protocol of plans, and the plan of `train`."""
+"""Plans: what a command trains. The protocol, and the plan of `train`."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ Results = TypeVar("Results", covariant=True)
 
 
 class Tune(Protocol):
-    """Trains rows to their ends, in a phase of a plan."""
+    """Trains the rows of one phase of a plan."""
 
     def __call__(
         self, rows: Sequence[Row], mixtures: Mapping[str, tuple[str, ...]] | None = None, /
@@ -23,36 +23,36 @@ class Tune(Protocol):
 
         Args:
             rows: The rows.
-            mixtures: Names of further mixtures that rows train on, each with its tasks.
+            mixtures: Further mixtures that rows train on: the names of their tasks, keyed by name.
         """
         ...
 
 
 class Plan(Protocol[Results]):
-    """What a command trains, phase by phase."""
+    """The phases of training of a command."""
 
     @property
     def tasks(self) -> Sequence[str]:
-        """Names of all its tasks and mixtures."""
+        """Names of all tasks and mixtures of the plan."""
         ...
 
     @property
     def save_steps(self) -> tuple[int, ...]:
-        """Steps after which what each row trains is also kept."""
+        """Steps after which each row's trainable is also saved."""
         ...
 
     @property
     def outline(self) -> list[Row]:
-        """Rows as many and as long as will train, before anything is known of a phase's results."""
+        """All rows of the plan; those that depend on earlier results are placeholders."""
         ...
 
     @property
     def most_rows(self) -> int:
-        """Rows that train at the same time, at most, in the first phase."""
+        """Maximum number of rows that train concurrently in the first phase."""
         ...
 
-    def described(self) -> list[str]:
-        """Says in lines what will be trained; none where the table of needs says it all."""
+    def describe(self) -> list[str]:
+        """Returns lines on what will be trained; none if the table of needs is enough."""
         ...
 
     def run(self, tune: Tune, directory: RunDirectory) -> Results:
@@ -60,23 +60,23 @@ class Plan(Protocol[Results]):
 
         Args:
             tune: Trains the rows of a phase.
-            directory: Where the run's files are.
+            directory: The run's directory.
         """
         ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainPlan:
-    """Rows of one or many tasks and seeds, after one of a source if asked.
+    """One row per target and seed, optionally after one of a source.
 
     Attributes:
         targets: Tasks or mixtures.
-        seeds: Their seeds; the source has the first.
-        start: How rows begin that start from no other.
-        schedule: How long and how fast the tasks train.
-        source: What to train on first, so that all tasks start from the best of it; or None.
-        save_steps: Steps after which what each row trains is also kept.
-        tunes_model: Whether models are tuned.
+        seeds: Seeds of the targets' rows; the source uses the first.
+        start: Initializer of rows that do not start from the source.
+        schedule: Schedule of the targets' rows.
+        source: A source trained first, whose best all targets start from; or None.
+        save_steps: Steps after which each row's trainable is also saved.
+        tunes_model: Whether rows tune models instead of prompts.
     """
 
     targets: Sequence[str]
@@ -99,7 +99,7 @@ class TrainPlan:
 
     @property
     def outline(self) -> list[Row]:
-        """All rows: one for each task and seed, after one of the source."""
+        """All rows: that of the source, if any, then one per target and seed."""
         first, start, init = self._source_rows(), self.start, self.start.describe()["init"]
         method = "model_tuning" if self.tunes_model else "prompt_tuning"
         if first:
@@ -119,7 +119,7 @@ class TrainPlan:
             for seed in self.seeds
         ]
 
-    def described(self) -> list[str]:
+    def describe(self) -> list[str]:
         """See `Plan`."""
         return []
 
@@ -139,6 +139,5 @@ class TrainPlan:
                 seed=self.seeds[0],
                 schedule=self.source.schedule,
                 method="model_tuning" if self.tunes_model else "prompt_tuning",
-                source=None,
             )
         ]

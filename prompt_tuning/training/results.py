@@ -1,4 +1,4 @@
-"""Results of finished rows: what identifies one, and the `row.json` that each row leaves."""
+"""Results of finished rows, stored as `row.json`, and the digests that identify them."""
 
 import dataclasses
 import json
@@ -17,27 +17,27 @@ _NO_EFFECT = (
     *("eval_batch_size", "log_period", "checkpoint_period"),
     *("slots", "microbatch_positions", "remat"),
 )
-"""Settings of when things are done and how much at once, which change results by rounding alone."""
+"""Settings that change results by rounding at most, and are left out of digests."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RowResult:
-    """Holds a finished row's result, as `row.json` keeps it.
+    """The result of a finished row, as stored in `row.json`.
 
     Attributes:
         row: The row as a JSON object.
         backbone: Name of the pretrained model.
-        digest: Identifies the row's settings, task and model.
+        digest: Digest of the row's settings, task and model.
         curve: `[step, validation score]` of each evaluation.
         step: Step of the checkpoint best on validation.
         validation: Validation score of that checkpoint, 0-100.
-        split: The split it is scored on: `test`, or `validation` where test labels are not public.
+        split: The split it was scored on: `test`, or `validation` where test labels are not public.
         score: Its score there, 0-100.
         metrics: Its metrics there.
-        seconds: Wall time in training.
+        seconds: Wall time in training; rows trained together share it.
         stopped: Why the row stopped early, or None.
-        best: Digest of what is kept of that checkpoint: of the prompt in `best.safetensors`, or of
-            the embedding table of the model.
+        best: Digest of the saved best: of the prompt in `best.safetensors`, or of the embedding
+            table of the model.
     """
 
     row: dict[str, Any]
@@ -53,7 +53,7 @@ class RowResult:
     stopped: str | None
     best: str
 
-    def result(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """Returns this row's entry in `results.json`."""
         return {
             "backbone": self.backbone,
@@ -75,18 +75,18 @@ class RowResult:
 class ResultStore(Mapping[str, RowResult]):
     """Maps the name of each finished row of a run to its result.
 
-    A row is finished where its directory holds `row.json`, and what that names as its best.
+    A row is finished if its directory holds `row.json` and the best whose digest that records.
 
     Args:
         rows: The rows of the run.
-        run: What they share.
-        folder: Gives a row's directory by its name.
-        digest_best: Digests what is kept of the best checkpoint in such a directory; raises
-            `OSError`, `ValueError` or `UserError` where that is damaged.
+        run: The run.
+        folder: Returns the directory of a row, by its name.
+        digest_best: Returns the digest of the saved best in such a directory; raises `OSError`,
+            `ValueError` or `UserError` if it is damaged.
 
     Raises:
         UserError: The directory holds a finished row of the same name with other settings, or a
-            row waits for one that is not there, or for itself.
+            row starts from one that does not exist, or from itself.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class ResultStore(Mapping[str, RowResult]):
         self._digest_best = digest_best
         self._results: dict[str, RowResult] = {}
         for row in rows:
-            self.digest(row)  # A row that waits for itself is refused, finished or not.
+            self.digest(row)  # Refuses cycles, whether or not the row is finished.
             result = self._read(folder(row.name))
             if result is not None:
                 self.check(row, result.digest)
@@ -121,34 +121,34 @@ class ResultStore(Mapping[str, RowResult]):
         return len(self._results)
 
     def digest(self, row: Row) -> str:
-        """Returns what identifies a row's result: its settings, task, model and source.
+        """Returns the digest of a row's settings, task, model and source.
 
         Raises:
-            UserError: The row waits for one that is not there, or for itself.
+            UserError: The row starts from one that does not exist, or from itself.
         """
         if row.name not in self._digests:
             self._digests[row.name] = "waiting"
             source = None
             if row.start.after is not None:
                 if row.start.after not in self._rows:
-                    raise UserError(f"row '{row.name}' starts from '{row.start.after}', no row")
+                    raise UserError(f"row '{row.name}' starts from unknown row '{row.start.after}'")
                 source = self.digest(self._rows[row.start.after])
                 if source == "waiting":
-                    raise UserError(f"row '{row.name}' waits for itself; give it another start")
+                    raise UserError(f"row '{row.name}' starts from itself; give it another start")
             context = [_FORMAT, self._run.tasks[row.task].digest, self._shared, source]
             self._digests[row.name] = row.digest(json.dumps(context))
         return self._digests[row.name]
 
     def check(self, row: Row, digest: str) -> None:
-        """Checks that what was kept with a digest, under a row's name, is of this row.
+        """Checks that files saved under a row's name and with a digest belong to this row.
 
         Raises:
-            UserError: It is of one with other settings.
+            UserError: They belong to a row with other settings.
         """
         if digest != self.digest(row):
             raise UserError(
                 f"'{self._folder(row.name)}' is of a row of the same name with other settings, "
-                "data or model; give another MODEL_DIR, or delete what is there"
+                "data or model; give another MODEL_DIR, or delete that directory"
             )
 
     def add(
@@ -157,11 +157,11 @@ class ResultStore(Mapping[str, RowResult]):
         """Writes a row's `row.json`.
 
         Args:
-            row: The row, whose training ended.
+            row: A row that has ended.
             progress: Its progress, evaluated at least once.
             metrics: Metrics of its best checkpoint on the scored split, and their mean as `score`.
-            folder: Where to write it: the row's directory, or what will be moved there.
-            best: Digest of what is kept of the best checkpoint.
+            folder: Where to write it: the row's directory, or one that will be moved there.
+            best: Digest of the saved best.
         """
         assert progress.best_step is not None and progress.best_score is not None
         result = RowResult(
@@ -182,11 +182,11 @@ class ResultStore(Mapping[str, RowResult]):
         self._results[row.name] = result
 
     def reopen(self, row: Row) -> None:
-        """Counts a row as not finished, if it was."""
+        """Marks a row as not finished."""
         self._results.pop(row.name, None)
 
     def _read(self, folder: Path) -> RowResult | None:
-        """Returns the result in a directory, if it is there with the best that it names."""
+        """Returns the result in a directory, or None unless its best is there too."""
         try:
             result = RowResult(**json.loads((folder / "row.json").read_text(encoding="utf-8")))
             best = self._digest_best(folder)
@@ -196,12 +196,12 @@ class ResultStore(Mapping[str, RowResult]):
 
 
 def _shared_settings(run: Run) -> dict[str, Any]:
-    """Returns what the results of all rows depend on: the model and the settings."""
+    """Returns the model and the settings that the results of all rows depend on."""
     config, backbone = run.config, run.model.backbone
     shared = {name: value for name, value in vars(config).items() if name not in _NO_EFFECT}
     return {
         **shared,
-        "placement": config.placed,
+        "placement": config.placement_name,
         "parameterization": config.parameterization.describe(),
         "step": dataclasses.asdict(config.step),
         "model": [dataclasses.asdict(backbone.config), run.model.digest, backbone.param_dtype],

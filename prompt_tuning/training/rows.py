@@ -1,4 +1,4 @@
-"""Rows: the training of one soft prompt or one model each, and how far it is."""
+"""Rows: the tuning of one soft prompt or one model each, and its progress."""
 
 import collections
 import dataclasses
@@ -21,18 +21,22 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """Describes the training of one soft prompt, or of one model.
+    """The tuning of one soft prompt, or of one model.
 
     Attributes:
-        name: Names the row's directory under `prompts/` or `models/`: letters, digits, `.`, `_`,
-            `-`.
+        name: Name of the row's directory under `prompts/` or `models/`: letters, digits, `.`, `_`
+            and `-`.
         task: Task or mixture whose train split it is tuned on, and whose validation split picks
             the best checkpoint.
-        start: How the prompt or model begins.
-        seed: Decides the initial prompt, the order of the data and the dropout.
-        schedule: How long it trains, and how fast; step 0 and the last step are always evaluated.
-        method: `prompt_tuning` or `spot`; for the results.
-        source: Source task of a transferred prompt, or None; for the results.
+        start: Initializer of the prompt or model.
+        seed: Seed of the initial prompt, the data order and dropout, in [0, 2**32).
+        schedule: Steps, batch size, learning rate and evaluation period; step 0 and the last step
+            are always evaluated.
+        method: Recorded in the results: `prompt_tuning`, `spot`, `model_tuning`, ...
+        source: Recorded in the results: the source task of a transferred prompt, or None.
+
+    Raises:
+        UserError: The name or the seed is not valid.
     """
 
     name: str
@@ -40,8 +44,8 @@ class Row:
     start: Initializer
     seed: int
     schedule: Schedule
-    method: str
-    source: str | None
+    method: str = "prompt_tuning"
+    source: str | None = None
 
     def __post_init__(self):
         where = f"row '{self.name}'"
@@ -53,12 +57,12 @@ class Row:
             )
 
     def evaluates_at(self, step: int) -> bool:
-        """Says whether the row is evaluated after `step` steps."""
+        """Returns whether the row is evaluated after `step` steps."""
         return step % self.schedule.eval_period == 0 or step == self.steps
 
     @property
     def steps(self) -> int:
-        """Updates in all."""
+        """Total number of updates."""
         return self.schedule.steps
 
     def describe(self) -> dict[str, Any]:
@@ -66,9 +70,9 @@ class Row:
         return {**dataclasses.asdict(self), "start": self.start.describe()}
 
     def digest(self, context: str) -> str:
-        """Returns what identifies this row's result: a hash of its settings and of `context`.
+        """Returns a hash of the row's settings and of `context`.
 
-        A prompt file it starts from counts by its content, wherever it is.
+        A prompt file that the row starts from counts by content, not by path.
         """
         described = self.describe()
         if "digest" in described["start"]:
@@ -78,14 +82,14 @@ class Row:
 
 
 def check_rows(rows: Sequence[Row], *, save_steps: Sequence[int]) -> None:
-    """Checks that rows can be trained in one run.
+    """Checks that rows can train in one run.
 
     Args:
         rows: The rows of the run.
-        save_steps: Steps after which prompts or models are also kept.
+        save_steps: Steps after which prompts or models are also saved.
 
     Raises:
-        UserError: There are none, two share a name, or a step to save at is in no row.
+        UserError: There are no rows, two share a name, or no row reaches one of `save_steps`.
     """
     if not rows:
         raise UserError("there is nothing to train; give at least one task and one seed")
@@ -102,15 +106,15 @@ def check_rows(rows: Sequence[Row], *, save_steps: Sequence[int]) -> None:
 
 @dataclasses.dataclass
 class Progress:
-    """Holds what is known of a row beside its trainable state.
+    """Host-side progress of a row.
 
     Attributes:
         step: Steps done.
         curve: `[step, validation score]` of each evaluation.
         best_step: Step of the best validation score, or None before the first evaluation.
         best_score: That score, 0-100, or None.
-        data: Position of the input pipeline.
-        positions: Encoder positions of its steps, and how many of them were padding.
+        data: Position of the input pipeline, as `Batches.state` returns it.
+        positions: Encoder positions of its steps, and how many of those were padding.
         seconds: Wall time the row has been in training; rows trained together share it.
         stopped: Why the row stopped early, or None.
     """
@@ -125,10 +129,10 @@ class Progress:
     stopped: str | None = None
 
     def __post_init__(self):
-        self.positions = Positions(*self.positions)  # JSON has it as a list.
+        self.positions = Positions(*self.positions)  # A list in JSON.
 
     def record(self, step: int, score: float) -> bool:
-        """Adds the validation score of a step; returns whether it is the best so far."""
+        """Records the validation score of a step; returns whether it is the best so far."""
         self.curve.append([step, score])
         if self.best_score is None or score > self.best_score:
             self.best_step, self.best_score = step, score
@@ -137,7 +141,7 @@ class Progress:
 
 
 def row_name(task: str, *parts: str) -> str:
-    """Returns a row's name made of a task's and other parts, joined by dots."""
+    """Returns a valid row name: the task and further parts, joined by dots."""
     return ".".join(re.sub(r"[^A-Za-z0-9_-]", "_", part).lstrip("_-") for part in (task, *parts))
 
 

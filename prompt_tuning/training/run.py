@@ -1,4 +1,4 @@
-"""A run: the model, the tokenized tasks and the directory that its rows share."""
+"""A run: the model, tokenized tasks and directory shared by its rows."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ class Run:
     """Everything the rows of a run share.
 
     Attributes:
-        config: What rows train, and the settings of the step and the loop.
+        config: The parameterization, and settings of the step and the loop.
         model: The pretrained model.
         tasks: The tokenized tasks and mixtures by name.
-        shapes: Pairs (T, L) that batches are padded to, each covered by the last.
-        directory: Where the run's files are.
-        save_steps: Steps after which what a row trains is also kept, as `step_<n>`.
-        operative_config: What runs, as text that is kept in the directory.
-        console: Where to show progress.
+        shapes: Pairs (T, L) that batches are padded to; the last covers all others.
+        directory: The run's directory.
+        save_steps: Steps after which each row's trainable is also saved, as `step_<n>`.
+        operative_config: The resolved configuration, written to the directory.
+        console: Where progress is shown.
     """
 
     config: TuneConfig
@@ -36,10 +36,10 @@ class Run:
     console: Console
 
     def with_mixtures(self, mixtures: Mapping[str, tuple[str, ...]]) -> "Run":
-        """Returns the run with examples-proportional mixtures of its tasks.
+        """Returns the run with further examples-proportional mixtures of its tasks.
 
         Args:
-            mixtures: Their names, each with its tasks.
+            mixtures: The names of each mixture's tasks, keyed by its name.
         """
         if not mixtures:
             return self
@@ -53,5 +53,5 @@ class Run:
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
-        """The label words of each task; those of all its tasks for a mixture."""
+        """Label words of each task; for a mixture, those of all its tasks."""
         return {name: labels_of(task) for name, task in self.tasks.items()}

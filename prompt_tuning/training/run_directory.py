@@ -1,4 +1,4 @@
-"""The files a run leaves under `MODEL_DIR`."""
+"""The files of a run, under `MODEL_DIR`."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from prompt_tuning.types import UserError
 
 
 class RunDirectory:
-    """Gives the paths under a run's directory. What is written first makes the directory.
+    """Paths under a run's directory, which is created by the first write.
 
     Raises:
-        UserError: If the directory cannot be made or written to.
+        UserError: The directory cannot be created or written to.
     """
 
     def __init__(self, path: str | Path):
@@ -30,7 +30,7 @@ class RunDirectory:
 
     @property
     def models(self) -> Path:
-        """Directory of the rows' models, where models are tuned."""
+        """Directory of the rows' models, in model tuning."""
         return self.path / "models"
 
     @property
@@ -40,12 +40,12 @@ class RunDirectory:
 
     @property
     def metrics(self) -> Path:
-        """One JSON object per logged step and per evaluation."""
+        """JSON lines, one object per logged step and per evaluation."""
         return self.path / "metrics.jsonl"
 
     @property
     def results(self) -> Path:
-        """The scores, machine-readable."""
+        """JSON file of the scores."""
         return self.path / "results.json"
 
     @property
@@ -53,11 +53,11 @@ class RunDirectory:
         """Directory of tables and plots."""
         return self.path / "report"
 
-    def check_free_of(self, folder: Path) -> None:
-        """Checks that the directory is not of a run that leaves `folder`.
+    def check_absent(self, folder: Path) -> None:
+        """Checks that the directory does not hold `folder`, of a run of the other kind.
 
         Raises:
-            UserError: It is.
+            UserError: It does.
         """
         if folder.exists():
             raise UserError(
@@ -69,5 +69,5 @@ class RunDirectory:
         return self.prompts / name
 
     def model(self, name: str) -> Path:
-        """Returns the directory of one row's model, a backbone to start from."""
+        """Returns the directory of one row's model, usable as a backbone."""
         return self.models / name

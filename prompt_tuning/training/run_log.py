@@ -32,11 +32,11 @@ _SECONDS_BETWEEN_LINES = 15.0
 
 
 class RunLog:
-    """Logs what happens to rows in training.
+    """Logs the progress of rows in training.
 
     Args:
-        metrics: The file and the TensorBoard runs to write to.
-        display: The console's display.
+        metrics: The metrics file and TensorBoard runs.
+        display: The progress display.
         log_period: Steps between training entries.
     """
 
@@ -47,11 +47,11 @@ class RunLog:
         self._positions = Positions()
 
     def advance(self, steps: int, status: str) -> None:
-        """Counts row-steps as done; `status` says what is running now."""
+        """Adds `steps` to the row-steps done; `status` describes what is running."""
         self._display.advance(steps, status)
 
     def train(self, running: RunningRow, done: StepDone, metrics: StepMetrics) -> None:
-        """Logs the metrics of a row's step, scalars on the host, where that is due."""
+        """Logs the metrics (host scalars) of a row's step every `log_period` steps."""
         if done.step % self._log_period == 0:
             values = metrics.entry(running.row.schedule.learning_rate)
             values["padding_share"] = done.positions.padding_share
@@ -69,14 +69,14 @@ class RunLog:
         self._metrics.finish(running.row.name)
         self._positions = self._positions.plus(running.progress.positions)
 
-    def stopped(self, running: RunningRow) -> None:
-        """Shows why a row stopped early, if it did."""
+    def show_stop(self, running: RunningRow) -> None:
+        """Prints why a row stopped early, if it did."""
         reason = running.progress.stopped
         if reason:
             self._display.note(f"{running.row.name} stopped: {reason}; its best is kept")
 
-    def padding(self) -> None:
-        """Shows how much of what the encoder read for the rows that ended was padding."""
+    def show_padding(self) -> None:
+        """Prints the share of padding among the encoder positions of ended rows."""
         if self._positions.total:
             self._display.note(
                 f"{100 * self._positions.padding_share:.1f} % of the encoder positions of training "
@@ -84,7 +84,7 @@ class RunLog:
             )
 
     def flush(self) -> None:
-        """Makes everything written so far readable by others."""
+        """Flushes the metrics file."""
         self._metrics.flush()
 
 
@@ -95,17 +95,17 @@ def open_log(
     resumed: Sequence[RunningRow],
     run: Run,
 ) -> Iterator[RunLog]:
-    """Opens the log of a run, which goes on where its rows do.
+    """Opens the log of a run, and drops entries of steps that will run again.
 
     Args:
         rows: The rows of the run.
-        results: Results of those that are finished.
-        resumed: Those that go on from a checkpoint; all others start.
-        run: What they share.
+        results: Results of the finished rows.
+        resumed: Rows resumed from a checkpoint; all others start afresh.
+        run: The run.
     """
     restored: dict[str, float] = {row.name: -1 for row in rows}
     restored |= dict.fromkeys(results, math.inf)
-    # One that was saved before its first step is scored again.
+    # A row checkpointed before its first evaluation is scored again.
     restored |= {
         running.row.name: running.progress.step for running in resumed if running.progress.curve
     }
@@ -118,7 +118,7 @@ def open_log(
     with contextlib.closing(metrics), ProgressDisplay(run.console, total, done) as display:
         log = RunLog(metrics, display, run.config.log_period)
         yield log
-        log.padding()
+        log.show_padding()
 
 
 class MetricsFile:
@@ -126,9 +126,9 @@ class MetricsFile:
 
     Args:
         path: The JSON lines file.
-        restored: Steps already done by row name: infinity for a finished row, -1 for one that is
-            going to start. What the file says of later steps is dropped, as those are going to run
-            again; rows without an entry keep theirs.
+        restored: Steps already done, by row name: infinity for a finished row, -1 for one that has
+            not started. Entries of later steps are dropped from the file, because those steps will
+            run again; entries of other rows are kept.
     """
 
     def __init__(self, path: Path, restored: Mapping[str, float]):
@@ -139,7 +139,7 @@ class MetricsFile:
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, kind: str, row: str, step: int, values: Mapping[str, Any]) -> None:
-        """Writes `values` of a row at a step; `kind` is `train`, `validation` or `test`."""
+        """Appends an entry; `kind` is `train`, `validation` or `test`."""
         entry = {"kind": kind, "row": row, "step": step, **values}
         self._file.write(json.dumps(entry) + "\n")
         writer = self._writer(row)
@@ -148,11 +148,11 @@ class MetricsFile:
                 writer.add_scalar(f"{kind}/{name}", value, step)
 
     def flush(self) -> None:
-        """Makes everything written so far readable by others."""
+        """Flushes the metrics file."""
         self._file.flush()
 
     def finish(self, row: str) -> None:
-        """Closes the TensorBoard file of a row that has ended."""
+        """Closes the TensorBoard run of a row that has ended."""
         if row in self._writers:
             self._writers.pop(row).close()
 
@@ -174,7 +174,7 @@ class MetricsFile:
 
 
 def _truncate(path: Path, restored: Mapping[str, float]) -> None:
-    """Drops entries of steps after the restored ones, and a last line that was cut short."""
+    """Drops entries of steps after the restored ones, and an incomplete last line."""
     if not path.exists():
         return
     kept = []
@@ -183,7 +183,7 @@ def _truncate(path: Path, restored: Mapping[str, float]) -> None:
             entry = json.loads(line)
         except json.JSONDecodeError:
             continue
-        # The score of the best checkpoint comes last: a row that is not finished has none yet.
+        # The test entry comes last: an unfinished row has none yet, whatever its step.
         last = math.inf if entry["kind"] == "test" else entry["step"]
         if last <= restored.get(entry["row"], math.inf):
             kept.append(line + "\n")
@@ -191,22 +191,22 @@ def _truncate(path: Path, restored: Mapping[str, float]) -> None:
 
 
 class ProgressDisplay:
-    """Shows a progress bar over row-steps; on what is no terminal, a line every 15 seconds.
+    """Shows a progress bar over row-steps, or prints a line every 15 seconds without a terminal.
 
     Args:
-        console: Where to show it.
-        total: Steps of all rows together.
-        done: Those done by an earlier run.
+        console: Where to print.
+        total: Total steps of all rows.
+        done: Steps done by an earlier run.
     """
 
     def __init__(self, console: Console, total: int, done: int):
         self._console = console
         self._total = total
         self._done = done
-        # What is left is reckoned by the steps since the line before. The first two are left out:
-        # one compiles, and the first prompts are scored before the other.
+        # The time left is estimated from the steps since the previous line. The first two calls are
+        # left out: they include compilation and the first evaluation.
         self._line = (0.0, done)
-        self._first = 2
+        self._warmup = 2
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -233,12 +233,12 @@ class ProgressDisplay:
         self._bar.stop()
 
     def advance(self, steps: int, status: str) -> None:
-        """Counts steps as done; `status` says what is running now."""
+        """Adds `steps` to the steps done; `status` describes what is running."""
         self._done += steps
         self._bar.update(self._task, completed=self._done, description=status)
         now = time.monotonic()
-        if self._first:
-            self._first -= 1
+        if self._warmup:
+            self._warmup -= 1
             self._line = (now, self._done)
         since, before = self._line
         if not self._console.is_terminal and now - since > _SECONDS_BETWEEN_LINES:

@@ -1,4 +1,4 @@
-"""A row in training: what it is, how far it is, and the slot its state is in."""
+"""A row in training: its settings, progress and slot."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from prompt_tuning.training.step import RowState
 
 
 class StepDone(NamedTuple):
-    """How far a row was when a step of it was started, whose metrics are read later.
+    """A row's position when it started a step, whose metrics are read later.
 
     Attributes:
-        step: The step.
-        positions: Encoder positions of all steps up to it.
+        step: The step, counted from 1.
+        positions: Encoder positions of all steps up to and including this one.
     """
 
     step: int
@@ -30,15 +30,15 @@ class RunningRow:
     """A row in training.
 
     Attributes:
-        row: The row.
+        row: Its settings.
         tasks: Its task, or those of its mixture.
-        progress: How far it is.
+        progress: Its progress.
         batches: Its training data.
-        slot: Where its state is.
+        slot: The slot that holds its state.
         given: Its constants.
-        best: What it trained, when it was best on validation (before any evaluation: at the
-            start), on the host; None where that is kept on disk alone.
-        checkpointed_best: Step of the best of the last checkpoint of this process.
+        best: Its trainable from the step that was best on validation, on the host (the initial one
+            before any evaluation); None where the best is only on disk.
+        checkpointed_best: Step of its best in the last checkpoint written by this process.
     """
 
     row: Row
@@ -52,38 +52,38 @@ class RunningRow:
 
     @property
     def state(self) -> RowState:
-        """Its state, on the devices."""
+        """State of the row, on the devices."""
         return self.slot.device.state(self.slot.number)
 
     @property
     def trainable(self) -> Trainable:
-        """What it trains, on the devices."""
+        """Current trainable of the row, on the devices."""
         return self.slot.device.trainable(self.slot.number)
 
     @property
     def ended(self) -> bool:
-        """Whether all its steps are done, or it stopped early."""
+        """Whether all steps are done, or the row stopped early."""
         return self.progress.step >= self.row.steps or self.progress.stopped is not None
 
-    def is_due(self, save_steps: Sequence[int]) -> bool:
-        """Says whether it is to be evaluated now, `save_steps` included."""
+    def needs_evaluation(self, save_steps: Sequence[int]) -> bool:
+        """Returns whether the row is due for evaluation, by its schedule or `save_steps`."""
         step, curve = self.progress.step, self.progress.curve
         if curve and curve[-1][0] == step:
             return False
         return self.ended or self.row.evaluates_at(step) or step in save_steps
 
     def count_step(self, positions: Positions) -> StepDone:
-        """Counts a step that was started, and its encoder positions."""
+        """Counts a started step and its encoder positions."""
         self.progress.step += 1
         self.progress.positions = self.progress.positions.plus(positions)
         return StepDone(self.progress.step, self.progress.positions)
 
     def check_step(self, step: int, failed: bool) -> bool:
-        """Stops the row where a step failed; returns whether the row goes on after it.
+        """Stops the row if a step failed; returns whether the row is still training.
 
         Args:
-            step: The step, which may be an earlier one than the last.
-            failed: Whether its loss or its update was not finite.
+            step: The step; later ones may have started already.
+            failed: Whether its loss or update was not finite.
         """
         if failed and self.progress.stopped is None:
             self.progress.stopped = f"the loss or the update of step {step} was not finite"

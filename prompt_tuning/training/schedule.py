@@ -1,4 +1,4 @@
-"""How long a row trains, how fast, and how often it is evaluated."""
+"""Training schedules: steps, batch size, learning rate and evaluation period."""
 
 import dataclasses
 import math
@@ -8,13 +8,16 @@ from prompt_tuning.types import UserError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Settings of rows that are trained alike.
+    """The schedule of a row.
 
     Attributes:
-        steps: Updates in all. T5X counts from the pretrained checkpoint's step; this does not.
-        batch_size: Examples of an update, B.
-        learning_rate: Constant.
+        steps: Number of updates in this run. T5X counts from the pretrained checkpoint's step.
+        batch_size: Examples per update, B.
+        learning_rate: Constant learning rate.
         eval_period: Steps between evaluations on the validation split.
+
+    Raises:
+        UserError: A value is not positive, or the learning rate not finite.
     """
 
     steps: int
@@ -35,11 +38,11 @@ class Schedule:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SourceStage:
-    """Says what to train on before the tasks of a run, which then start from the best of it.
+    """A source trained before the targets, which start from its best checkpoint.
 
     Attributes:
         task: Task or mixture.
-        schedule: How long it trains, and how fast.
+        schedule: Its schedule.
     """
 
     task: str

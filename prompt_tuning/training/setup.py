@@ -1,4 +1,4 @@
-"""What every command opens first: the pretrained model, its vocabulary, and the tokenised tasks."""
+"""Opens the pretrained model, its vocabulary and the tokenized tasks, for every command."""
 
 import dataclasses
 import hashlib
@@ -31,23 +31,26 @@ MULTIPLE = 4  # tokens that padded lengths are a multiple of
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Setup:
-    """Says which pretrained model and which tokenised tasks to use.
+    """Settings of the pretrained model and of the tokenized tasks.
 
     Attributes:
         backbone: Name of a shipped model, or a directory with one.
-        model: Its shape; None takes the one that is stored with it.
-        vocabulary_file: Its SentencePiece model; None takes the one that is stored with it.
+        model: Configuration of the model; None for the one stored with it.
+        vocabulary_file: SentencePiece model; None for the one stored with the backbone.
         dtype: Compute dtype, `float32` or `bfloat16`.
-        param_dtype: What parameters are kept as, `float32` or `bfloat16`.
+        param_dtype: Parameter dtype, `float32` or `bfloat16`.
         task_modules: Modules that register further SeqIO tasks when imported.
-        data_dir: Where published datasets are as JSON lines, `<folder>/<split>.jsonl`; None for
-            TensorFlow Datasets alone.
-        task_file: A file of the user's own that makes a task; its path may be None.
-        feature_lengths: Tokens kept of `inputs` and `targets`, EOS included.
-        target_prefix: Text that all targets begin with, in training and decoding; scores are of
-            answers without it. None for that of the prompts in use, or none in training.
-        cache_dir: Where tokenised tasks and compiled programs are kept; `~` is the home directory.
-        shape_count: Padded shapes of batches, at most; each is compiled once.
+        data_dir: Directory of published datasets as JSON lines, `<folder>/<split>.jsonl`; None to
+            use only TensorFlow Datasets.
+        task_file: The user's own data as a task; its path may be None.
+        feature_lengths: Maximum tokens of `inputs` and `targets`, EOS included.
+        target_prefix: Text that all targets begin with in training and decoding; it is stripped
+            before scoring. None means no prefix in training, and the prompts' own elsewhere.
+        cache_dir: Directory of tokenized tasks and compiled programs; `~` is expanded.
+        shape_count: Maximum number of padded batch shapes; each is compiled once.
+
+    Raises:
+        UserError: `feature_lengths` or `shape_count` is not valid.
     """
 
     backbone: str
@@ -70,14 +73,14 @@ class Setup:
 
     @property
     def cache_path(self) -> Path:
-        """The cache directory, `~` expanded."""
+        """Cache directory, with `~` expanded."""
         return Path(self.cache_dir).expanduser()
 
     def open_backbone(self) -> Backbone:
-        """Opens the pretrained model; its parameters are not read yet.
+        """Opens the pretrained model, without reading its parameters yet.
 
         Raises:
-            UserError: There is no such model, it is damaged, or there is no such dtype.
+            UserError: The model does not exist or is damaged, or a dtype does not exist.
         """
         self._check_dtypes()
         backbone = open_backbone(
@@ -90,7 +93,7 @@ class Setup:
         return dataclasses.replace(backbone, config=config)
 
     def open_model(self) -> OpenModel:
-        """Opens the pretrained model and its vocabulary; its parameters are not read yet.
+        """Opens the pretrained model and its vocabulary, without reading parameters yet.
 
         Raises:
             UserError: As `open_backbone`.
@@ -100,13 +103,13 @@ class Setup:
 
     @property
     def planned_model(self) -> ModelConfig | None:
-        """The shape set for a model that plans need not fetch; None for one that is here."""
+        """Configuration of a remote model, which plans need not fetch; None for a local one."""
         return self.model if is_remote(self.backbone) else None
 
     def outline(self) -> Outline:
         """Returns the pretrained model without its weights, for a plan.
 
-        A model that is not on this machine is not fetched for it where its shape is set.
+        Does not fetch a remote model whose configuration is set.
 
         Raises:
             UserError: As `open_backbone`.
@@ -117,28 +120,28 @@ class Setup:
             return self.open_backbone().outline
         return Outline(dataclasses.replace(planned, dtype=self.dtype), self.param_dtype)
 
-    def named_tasks(self, names: str | Sequence[str] | None) -> list[str]:
-        """Returns names of tasks as a list; None stands for the task of the user's own file.
+    def task_names(self, names: str | Sequence[str] | None) -> list[str]:
+        """Returns task names as a list; for None, the name of the task in `task_file`.
 
         Raises:
-            UserError: There is no such file.
+            UserError: Neither names nor a task file are set.
         """
         if names is not None:
             return [names] if isinstance(names, str) else list(names)
         if self.task_file.task_name is None:
             raise UserError(
                 "no task is given; set MIXTURE_OR_TASK_NAME to a task or mixture (CACHE_TASKS for "
-                "the command cache), or TASK_FILE to a file with data of your own"
+                "the command cache), or TASK_FILE to a file with your own data"
             )
         return [self.task_file.task_name]
 
     def open_task_file(
         self, names: Sequence[str], vocabulary: Vocabulary, console: Console
     ) -> CachedTask | None:
-        """Reads and tokenises the user's own file, if there is one, and prints what it holds.
+        """Reads and tokenizes the task file, if one is set, and prints a summary of it.
 
         Raises:
-            UserError: The file is not sound, or its task is not among the names of the run.
+            UserError: The file has errors, or its task is not in `names`.
         """
         if self.task_file.task_name is None:
             return None
@@ -152,9 +155,10 @@ class Setup:
     def preview_tasks(
         self, names: Sequence[str], console: Console
     ) -> dict[str, MixtureOrTask] | None:
-        """Returns tasks and mixtures where all are tokenised; fetches and tokenises none for it.
+        """Returns tasks and mixtures by name, or None unless all are in the cache.
 
-        What the user's own file holds is tokenised in memory, and printed.
+        Fetches and tokenizes nothing except the task file, which is tokenized in memory and
+        summarized on the console.
 
         Raises:
             UserError: As `open_task_file`.
@@ -164,21 +168,21 @@ class Setup:
             self._preview_task_file(names, planned, console)
             return None
         vocabulary = open_vocabulary(self.open_backbone())
-        of_file = self.open_task_file(names, vocabulary, console)
+        file_task = self.open_task_file(names, vocabulary, console)
         tasks: dict[str, MixtureOrTask] = {}
-        if of_file is not None:
-            tasks[of_file.name] = of_file
+        if file_task is not None:
+            tasks[file_task.name] = file_task
         for name in set(names) - set(tasks):
             task = find_cached(self._open_cache(vocabulary), name)
             if task is None:
                 return None
             tasks[name] = task
-        return self._prefixed(tasks, vocabulary)
+        return self._add_prefix(tasks, vocabulary)
 
     def _preview_task_file(
         self, names: Sequence[str], planned: ModelConfig, console: Console
     ) -> None:
-        """Prints what the user's own file holds, if there is one, for a model that is elsewhere."""
+        """Prints a summary of the task file, if one is set, for a remote model."""
         if self.task_file.task_name is None:
             return
         if (path := self._fetch_vocabulary()) is not None:
@@ -186,10 +190,12 @@ class Setup:
             self.open_task_file(names, Vocabulary(path, extra_ids), console)
         else:
             self._read_task_file(names)
-            console.print("TASK_FILE is sound; what it holds is shown once the model is here")
+            console.print(
+                "TASK_FILE has no errors; its summary needs the model, which is not fetched yet"
+            )
 
     def _fetch_vocabulary(self) -> Path | None:
-        """Returns the vocabulary file that is set, on this machine; None for the model's own."""
+        """Returns a local copy of `vocabulary_file`, or None if it is not set."""
         if self.vocabulary_file is None:
             return None
         return fetch_vocabulary(self.vocabulary_file, self.cache_path / "vocabularies")
@@ -198,7 +204,7 @@ class Setup:
         name = self.task_file.task_name
         if name not in names:
             raise UserError(
-                f"TASK_FILE makes the task '{name}', but the run is of {', '.join(names)}; name it "
+                f"TASK_FILE makes the task '{name}', but the run uses {', '.join(names)}; name it "
                 "in MIXTURE_OR_TASK_NAME (or TARGET_TASKS, evaluate.tasks, CACHE_TASKS), or set "
                 "that to None"
             )
@@ -214,16 +220,16 @@ class Setup:
         tfds_data_dir: str | None,
         console: Console,
     ) -> dict[str, MixtureOrTask]:
-        """Opens tasks and mixtures by name; those not yet in the cache are tokenised first.
+        """Opens tasks and mixtures by name, after tokenizing those not in the cache.
 
         Raises:
-            UserError: There is no such task or module, or a task cannot be tokenised.
+            UserError: A task or module does not exist, or a task cannot be tokenized.
         """
         names = list(dict.fromkeys(names))
-        of_file = self.open_task_file(names, vocabulary, console)
+        file_task = self.open_task_file(names, vocabulary, console)
         opened: dict[str, MixtureOrTask] = {}
-        if of_file is not None:
-            opened[of_file.name] = of_file
+        if file_task is not None:
+            opened[file_task.name] = file_task
         others = [name for name in names if name not in opened]
         if others:
             self._check_modules()
@@ -233,12 +239,12 @@ class Setup:
                 report=lambda text: console.print(text, highlight=False, markup=False),
             )
             opened |= zip(others, cached, strict=True)
-        return self._prefixed({name: opened[name] for name in names}, vocabulary)
+        return self._add_prefix({name: opened[name] for name in names}, vocabulary)
 
-    def _prefixed(
+    def _add_prefix(
         self, tasks: dict[str, MixtureOrTask], vocabulary: Vocabulary
     ) -> dict[str, MixtureOrTask]:
-        """Returns the tasks with the prefix of all targets, if there is one."""
+        """Returns the tasks with `target_prefix`, if set, before all targets."""
         if not self.target_prefix:
             return tasks
         from prompt_tuning.data.target_prefix import with_target_prefix
@@ -250,7 +256,7 @@ class Setup:
 
     def _check_modules(self) -> None:
         for module in self.task_modules:
-            # Importing it is left to tokenising; here a mistake is found though all is cached.
+            # Only tokenizing imports it; this finds a misspelt name even if all tasks are cached.
             top = module.partition(".")[0]
             if not top or importlib.util.find_spec(top) is None:
                 raise UserError(
@@ -259,7 +265,7 @@ class Setup:
                 )
 
     def _open_cache(self, vocabulary: Vocabulary, tfds_data_dir: str | None = None) -> Cache:
-        """Returns the cache of tokenized tasks, of which each `DATA_DIR` has its own."""
+        """Returns the cache of tokenized tasks; each `DATA_DIR` has its own."""
         directory, data_dir = self.cache_path, None
         if self.data_dir is not None:
             path = Path(self.data_dir).expanduser().resolve()
@@ -284,17 +290,17 @@ class Setup:
             for part in task.tasks
             for split in part.splits.values()
         ]
-        # The validation split tells how long the examples of a streamed one are, but for the most.
+        # Lengths of a streamed task come from its validation split, the maximum from its settings.
         splits += [
             in_memory([[0] * part.lengths["inputs"]], [[0] * part.lengths["targets"]])
             for task in tasks.values()
             for part in task.tasks
             if part.stream is not None
         ]
-        return self.shapes_of(splits)
+        return self.choose_split_shapes(splits)
 
-    def shapes_of(self, splits: Sequence[CachedSplit]) -> list[Shape]:
-        """Chooses the padded shapes (T, L) for splits."""
+    def choose_split_shapes(self, splits: Sequence[CachedSplit]) -> list[Shape]:
+        """Chooses the padded shapes (T, L) for the given splits."""
         return choose_shapes(splits, self.shape_count, MULTIPLE)
 
     def _check_dtypes(self) -> None:
@@ -305,8 +311,8 @@ class Setup:
                     f"use {' or '.join(_DTYPES)}"
                 )
 
-    def keep_compiled_programs(self) -> None:
-        """Makes JAX keep compiled programs on disk, so that the next start need not compile."""
+    def cache_compiled_programs(self) -> None:
+        """Enables JAX's persistent compilation cache, under `cache_dir`."""
         directory = self.cache_path / "compiled"
         directory.mkdir(parents=True, exist_ok=True)
         jax.config.update("jax_compilation_cache_dir", str(directory))

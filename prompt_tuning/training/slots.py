@@ -1,4 +1,4 @@
-"""Slots: a fixed number of places for rows on the devices, and the steps of the rows in them."""
+"""Slots: a fixed number of places on the devices for rows in training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -35,15 +35,15 @@ from prompt_tuning.types import Params
 
 
 class DeviceSlots:
-    """Advances up to C rows together, on one layout.
+    """Holds and steps up to C rows together on one layout.
 
     Args:
         step: The compiled step.
-        frozen: The frozen parameters on this layout; nothing where rows train the model.
-        layout: Where the arrays live.
+        frozen: The frozen parameters on this layout; empty in model tuning.
+        layout: The layout.
         microbatcher: Splits the batches of the rows.
-        count: Rows it holds, C; empty slots cost next to nothing.
-        parameterization: What the rows train.
+        count: Number of slots, C; empty ones cost next to nothing.
+        parameterization: Defines what the rows train.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class DeviceSlots:
         self._step = step
         self._frozen = frozen
         self._microbatcher = microbatcher
-        self._alone = parameterization.tunes_model
+        self._tunes_model = parameterization.tunes_model
         self._state: RowState | None = None
         self._given: Given = ()
         self._sums: StepSums | None = None
@@ -68,64 +68,67 @@ class DeviceSlots:
 
     @property
     def free(self) -> list[int]:
-        """Its empty slots."""
+        """Numbers of the empty slots."""
         return [slot for slot, row in enumerate(self.rows) if row is None]
 
     def start(self, trainable: Trainable) -> RowState:
-        """Returns the state of a row before its first step."""
+        """Returns the initial state of a row."""
         return self._step.init(trainable)
 
     def load(self, slot: int, row: Row, state: RowState, given: Given) -> None:
         """Puts a row into an empty slot."""
         self.rows[slot] = row
         self._settings = None
-        if self._alone:
-            self._state = jax.device_put(state, self.layout.shardings(state, spread=True))
+        if self._tunes_model:
+            self._state = jax.device_put(state, self.layout.shardings(state, shard=True))
         else:
             if self._state is None:
-                self._state, self._given = self._empty(state, given)
+                self._state, self._given = self._zeros(state, given)
             self._state = _replace(self._state, slot, self.layout.put(state))
             self._given = _replace(self._given, slot, self.layout.put(given))
         if self._sums is None:
             assert self._state is not None
-            self._sums = self._no_sums(self._state, self._given)
+            self._sums = self._zero_sums(self._state, self._given)
 
     def unload(self, slot: int) -> None:
         """Empties a slot."""
         self.rows[slot] = None
-        if self._alone:
-            self._state = None  # Its memory is for the next model.
+        if self._tunes_model:
+            self._state = None  # Frees memory for the next model.
 
     def state(self, slot: int) -> RowState:
-        """Returns the state of a slot's row, on the devices."""
+        """Returns the state of the row in a slot, on the devices."""
         assert self._state is not None
-        return self._state if self._alone else _pick(self._state, slot)
+        return self._state if self._tunes_model else _pick(self._state, slot)
 
     def trainable(self, slot: int) -> Trainable:
-        """Returns what a slot's row trains, on the devices."""
+        """Returns the trainable of the row in a slot, on the devices."""
         assert self._state is not None
-        return self._state.trainable if self._alone else _pick(self._state.trainable, slot)
+        return self._state.trainable if self._tunes_model else _pick(self._state.trainable, slot)
 
     def compile(self, trainable: Trainable, given: Given) -> None:
         """Compiles the step for every shape of microbatch.
 
         Args:
-            trainable: What a row trains, or arrays of the same shapes.
+            trainable: A row's trainable, or arrays of the same shapes.
             given: A row's constants, or arrays of the same shapes.
         """
-        state, given = self._empty(self.start(trainable), given)
+        state, given = self._zeros(self.start(trainable), given)
         settings = self._make_settings(given, ())
-        sums = self._no_sums(state, given)
+        sums = self._zero_sums(state, given)
         for microbatches in self._microbatcher.empty():
-            of_shape = self._put(microbatches), np.int32(0), np.bool_(True)
-            sums = self._step.add(sums, self._frozen, state, settings, *of_shape)
+            arguments = self._put(microbatches), np.int32(0), np.bool_(True)
+            sums = self._step.add(sums, self._frozen, state, settings, *arguments)
         self._step.update(state, sums, settings)
 
     def step(self, batches: Mapping[int, HostBatch]) -> tuple[StepMetrics, dict[int, Positions]]:
-        """Advances the rows in the slots of `batches` by one step, without waiting for it.
+        """Starts one step of the rows in the slots of `batches`, without blocking.
+
+        Args:
+            batches: Each row's batch, by its slot.
 
         Returns:
-            The metrics of all slots, and what each row's batch cost in encoder positions.
+            The metrics of all slots, and the encoder positions of each batch, by slot.
         """
         slots = tuple(sorted(batches))
         if self._settings is None or self._settings[0] != slots:
@@ -134,26 +137,26 @@ class DeviceSlots:
         split = self._microbatcher.split(batches)
         assert self._state is not None and self._sums is not None
         for i, (microbatches, count) in enumerate(split.microbatches):
-            of_shape = self._put(microbatches), np.int32(count), np.bool_(i == 0)
-            self._sums = self._step.add(self._sums, self._frozen, self._state, settings, *of_shape)
+            arguments = self._put(microbatches), np.int32(count), np.bool_(i == 0)
+            self._sums = self._step.add(self._sums, self._frozen, self._state, settings, *arguments)
         self._state, metrics = self._step.update(self._state, self._sums, settings)
         return metrics, split.positions
 
     def _put(self, microbatches: Microbatches) -> Microbatches:
         return Microbatches(*self.layout.put_batch(microbatches, axis=1))
 
-    def _empty(self, state: RowState, given: Given) -> tuple[RowState, Given]:
-        """Returns the state and the constants of C empty slots, like those of one row."""
+    def _zeros(self, state: RowState, given: Given) -> tuple[RowState, Given]:
+        """Returns zeros for the state and constants of C rows, shaped like those of one row."""
 
         def zeros(leaf: Any) -> np.ndarray:
             return np.zeros((len(self.rows), *np.shape(leaf)), leaf.dtype)
 
         return self.layout.put(jax.tree.map(zeros, (state, given)))
 
-    def _no_sums(self, state: RowState, given: Given) -> StepSums:
-        sums = self._step.empty(state, given)
-        # Where they are must not differ from where steps leave them: steps would compile again.
-        return jax.device_put(sums, self.layout.shardings(sums, spread=self._alone))
+    def _zero_sums(self, state: RowState, given: Given) -> StepSums:
+        sums = self._step.zero_sums(state, given)
+        # With the sharding that steps return, or the step would compile twice.
+        return jax.device_put(sums, self.layout.shardings(sums, shard=self._tunes_model))
 
     def _make_settings(self, given: Given, slots: tuple[int, ...]) -> RowSettings:
         rates = [row.schedule.learning_rate if row else 0.0 for row in self.rows]
@@ -174,7 +177,7 @@ class Slots:
     """The slots of a run, over all layouts.
 
     Args:
-        devices: Those of each layout.
+        devices: The slots of each layout.
     """
 
     def __init__(self, devices: Sequence[DeviceSlots]):
@@ -184,12 +187,12 @@ class Slots:
         return sum(len(device.rows) for device in self.devices)
 
     def free(self) -> Slot | None:
-        """Returns an empty slot of the layout with the most of them; None where all are full."""
+        """Returns a slot of the layout with the most empty ones; None if none is empty."""
         device = max(self.devices, key=lambda device: len(device.free))
         return Slot(device, device.free[0]) if device.free else None
 
     def find(self, layout_name: str, number: int) -> Slot | None:
-        """Returns that slot of that layout where it is empty, else any that is."""
+        """Returns a slot by layout and number if it is empty, else any empty slot, else None."""
         for device in self.devices:
             if device.layout.name == layout_name and number in device.free:
                 return Slot(device, number)
@@ -203,18 +206,18 @@ def make_slots(
     shapes: Sequence[Shape],
     layouts: Sequence[Layout],
 ) -> Slots:
-    """Returns the empty slots of a run, spread over layouts.
+    """Returns the empty slots of a run, distributed over layouts.
 
     Args:
         rows: All rows of the run.
         model: The pretrained model.
         config: Settings that all rows share.
         shapes: Pairs (T, L) that microbatches are padded to; the last is the largest.
-        layouts: Where the rows train.
+        layouts: The layouts that rows train on.
     """
     count = -(-min(len(rows), config.slots_in_use) // len(layouts))
-    prompted = model.prompted(config.placed, remat=config.remat)
-    frozen = model.frozen_beside(config.parameterization)
+    prompted = model.prompted(config.placement_name, remat=config.remat)
+    frozen = model.frozen_for(config.parameterization)
     devices = []
     for layout in layouts:
         step = make_step(
@@ -241,7 +244,7 @@ def make_microbatcher(
     layout: Layout,
     count: int,
 ) -> Microbatcher:
-    """Returns what splits the batches of `count` of the rows, on one layout; see `make_slots`."""
+    """Returns the microbatcher of one layout with `count` slots; see `make_slots`."""
     return Microbatcher(
         microbatch_sizes(rows, backbone, config, shapes, layout),
         slots=count,
@@ -253,7 +256,7 @@ def make_microbatcher(
 
 def stack_rows(trees: Sequence[Any]) -> Any:
     """Stacks the trees of rows on a new leading axis, on the host."""
-    if len(trees) == 1:  # A model, say, which should not be copied.
+    if len(trees) == 1:  # Avoids copying, say, a model.
         return jax.tree.map(lambda leaf: np.asarray(leaf)[None], trees[0])
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 

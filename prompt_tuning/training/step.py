@@ -1,4 +1,4 @@
-"""The train step: one update of what each row trains, through the frozen model."""
+"""The training step: one update of every row, with gradients through the frozen model."""
 
 import dataclasses
 import functools
@@ -25,12 +25,15 @@ from prompt_tuning.types import Array, Params, UserError
 
 @dataclasses.dataclass(frozen=True)
 class StepConfig:
-    """Settings of a step that all rows of a run share.
+    """Settings of the training step, shared by all rows of a run.
 
     Attributes:
-        optimizer: Updates what is trained.
+        optimizer: The optimizer.
         dropout_rate: Probability of zeroing a feature, in [0, 1).
         z_loss: Weight of `logsumexp(logits) ** 2`, added to the loss of each target token.
+
+    Raises:
+        UserError: The dropout rate is not in [0, 1).
     """
 
     optimizer: Adafactor
@@ -43,13 +46,13 @@ class StepConfig:
 
 
 class RowState(NamedTuple):
-    """Everything a step changes of a row; of C rows, with a leading axis C.
+    """State of a row that steps update; for C rows, with a leading axis C.
 
     Attributes:
-        trainable: What the row trains.
-        optimizer: Adafactor's state for it.
+        trainable: The arrays that the row trains.
+        optimizer: The optimizer's state for them.
         step: Steps done, int32.
-        failed: Whether a loss or an update was not finite. `trainable` is then the last good one.
+        failed: Whether a loss or an update was not finite; `trainable` is then the last finite one.
     """
 
     trainable: Trainable
@@ -59,12 +62,12 @@ class RowState(NamedTuple):
 
 
 class RowSettings(NamedTuple):
-    """What the steps of C rows depend on beside state and data.
+    """Inputs of a step of C rows, other than state and data.
 
     Attributes:
         given: Constants of the rows, a tree with a leading axis C.
         learning_rate: `[C]` float32.
-        seed: `[C]` uint32, seeds of the dropout.
+        seed: `[C]` uint32, dropout seeds.
         active: `[C]` bool, whether this step updates the row.
     """
 
@@ -78,8 +81,8 @@ class StepSums(NamedTuple):
     """Sums over the examples of each of C rows.
 
     Attributes:
-        gradient: The gradient of `losses` by the rows' `Variables`: by their banks as one, with a
-            leading axis of `C K` prompts, and by their parameters with a leading axis C.
+        gradient: Gradient of `losses` with respect to the rows' `Variables`: their banks as one,
+            with a leading axis of `C K` prompts, and their parameters, with a leading axis C.
         losses: `[C]`, cross entropy and z-loss in nats.
         tokens: `[C]` int32, target tokens.
     """
@@ -90,13 +93,13 @@ class StepSums(NamedTuple):
 
 
 class StepMetrics(NamedTuple):
-    """Metrics of a step, `[C]`.
+    """Metrics of a step, each `[C]`.
 
     Attributes:
         loss: Cross entropy and z-loss summed over the batch's target tokens, in nats.
         tokens: Target tokens of the batch.
-        gradient_norm: L2 norm of the gradient of `loss` by what is trained.
-        failed: Whether the row has stopped at a loss or an update that was not finite.
+        gradient_norm: L2 norm of the gradient of `loss` with respect to the trainable.
+        failed: Whether the row has stopped because a loss or an update was not finite.
     """
 
     loss: Array
@@ -105,7 +108,7 @@ class StepMetrics(NamedTuple):
     failed: Array
 
     def entry(self, learning_rate: float) -> dict[str, float]:
-        """Returns one row's metrics, scalars on the host, as the log has them."""
+        """Returns one row's metrics as a log entry; call on host scalars."""
         return {
             "loss": float(self.loss),
             "loss_per_token": float(self.loss) / max(int(self.tokens), 1),
@@ -115,17 +118,17 @@ class StepMetrics(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The compiled step of C rows; a step is `add` for each shape of microbatch, then `update`.
+    """The compiled step of C rows: `add` for each shape of microbatch, then `update`.
 
     Attributes:
-        init: Returns the state of one row before its first step, from its trainable.
-        empty: Returns the sums over no examples, for the state and the constants of C rows.
-        add: `add_microbatches`; the sums are given away.
-        update: `update_rows`; the state is given away.
+        init: Returns the initial state of one row, from its trainable.
+        zero_sums: Returns zero sums, for the state and the constants of C rows.
+        add: `add_microbatches`; donates the sums.
+        update: `update_rows`; donates the state.
     """
 
     init: Callable[..., RowState]
-    empty: Callable[..., StepSums]
+    zero_sums: Callable[..., StepSums]
     add: Callable[..., StepSums]
     update: Callable[..., tuple[RowState, StepMetrics]]
 
@@ -137,28 +140,29 @@ def make_step(
     config: StepConfig,
     layout: Layout | None = None,
 ) -> Step:
-    """Returns the compiled step; made once in a process, however many runs share it.
+    """Returns the compiled step, cached across runs.
 
-    Where rows have the model for themselves, states have no leading axis: C is 1.
+    In model tuning C is 1, and states have no leading axis.
 
     Args:
         model: The prompted model.
-        parameterization: What rows train.
+        parameterization: Defines what rows train.
         config: Settings that all rows share.
-        layout: The devices over which states and sums are spread; None for those on one device.
+        layout: Layout of states and sums: sharded in model tuning, else replicated; None on a
+            single device.
     """
 
-    def placed(tree: Any) -> Any:
+    def constrain(tree: Any) -> Any:
         if layout is None:
             return tree
-        shardings = layout.shardings(tree, spread=parameterization.tunes_model)
+        shardings = layout.shardings(tree, shard=parameterization.tunes_model)
         return jax.lax.with_sharding_constraint(tree, shardings)
 
     def init(trainable: Trainable) -> RowState:
-        return placed(init_state(trainable, config.optimizer))
+        return constrain(init_state(trainable, config.optimizer))
 
-    def empty(state: RowState, given: Given) -> StepSums:
-        return placed(no_sums(stacked(state).trainable, given, parameterization))
+    def zeros(state: RowState, given: Given) -> StepSums:
+        return constrain(zero_sums(stacked(state).trainable, given, parameterization))
 
     def add(sums, frozen, state, settings, microbatches, count, first) -> StepSums:
         sums = add_microbatches(
@@ -173,13 +177,13 @@ def make_step(
             parameterization=parameterization,
             config=config,
         )
-        return placed(sums)
+        return constrain(sums)
 
     def update(state, sums, settings) -> tuple[RowState, StepMetrics]:
         state, metrics = update_rows(
             stacked(state), sums, settings, parameterization=parameterization, config=config
         )
-        return placed(unstacked(state)), metrics
+        return constrain(unstacked(state)), metrics
 
     def stacked(state: RowState) -> RowState:
         return jax.tree.map(lambda x: x[None], state) if parameterization.tunes_model else state
@@ -189,14 +193,14 @@ def make_step(
 
     return Step(
         init=jax.jit(init),
-        empty=jax.jit(empty),
+        zero_sums=jax.jit(zeros),
         add=jax.jit(add, donate_argnums=0),
         update=jax.jit(update, donate_argnums=0),
     )
 
 
 def init_state(trainable: Trainable, optimizer: Adafactor) -> RowState:
-    """Returns the state of a row before its first step."""
+    """Returns the initial state of a row."""
     return RowState(
         trainable=trainable,
         optimizer=optimizer.init(trainable),
@@ -205,8 +209,8 @@ def init_state(trainable: Trainable, optimizer: Adafactor) -> RowState:
     )
 
 
-def no_sums(trainable: Trainable, given: Given, parameterization: Parameterization) -> StepSums:
-    """Returns the sums over no examples of C rows; nothing is computed of their variables."""
+def zero_sums(trainable: Trainable, given: Given, parameterization: Parameterization) -> StepSums:
+    """Returns zero sums for C rows, without computing their variables."""
     rows = jax.tree.leaves(trainable)[0].shape[0]
     shapes = jax.eval_shape(lambda: _variables(trainable, given, parameterization)[0])
     return StepSums(
@@ -231,21 +235,21 @@ def add_microbatches(
 ) -> StepSums:
     """Adds the first `count` of `microbatches` to the sums of C rows.
 
-    Every example sees its own row's prompt only, so no row influences another. The gradient is
-    taken by the rows' variables, which are constant in a step; `update_rows` pulls it back to what
-    is trained.
+    Every example sees only its own row's prompt, so no row influences another. The gradient is
+    taken with respect to the rows' variables, which are constant within a step; `update_rows`
+    pulls it back to the trainables.
 
     Args:
         sums: The sums so far.
         frozen: The frozen model's parameters.
-        state: The rows, leading axis C.
+        state: States of the rows, leading axis C.
         settings: Constants, learning rate, seed and activity of each row.
         microbatches: Examples of the rows.
-        count: How many of the microbatches hold examples.
-        first: Whether they are the first of a step: the sums are then taken for 0.
+        count: Number of microbatches that hold examples.
+        first: Whether these are the first of a step; the sums then restart from 0.
         model: The prompted model.
-        parameterization: What the rows train.
-        config: Settings all rows share.
+        parameterization: Defines what the rows train.
+        config: Settings that all rows share.
     """
     variables, prompts = _variables(state.trainable, settings.given, parameterization)
     gradient_of = jax.value_and_grad(_loss, has_aux=True)
@@ -262,7 +266,7 @@ def add_microbatches(
             sums.tokens.at[one.slot].add((one.targets > 0).sum(axis=1, dtype=jnp.int32)),
         )
 
-    # Zeroed here and not by `update_rows`, which would need a second buffer for them.
+    # Zeroed here: `update_rows` would need a second buffer for it.
     sums = jax.tree.map(lambda total: jnp.where(first, jnp.zeros_like(total), total), sums)
     return jax.lax.fori_loop(0, count, add, sums)
 
@@ -275,10 +279,17 @@ def update_rows(
     parameterization: Parameterization,
     config: StepConfig,
 ) -> tuple[RowState, StepMetrics]:
-    """Ends a step of C rows.
+    """Updates C rows from the sums over their batches.
+
+    Args:
+        state: States of the rows, leading axis C.
+        sums: Sums over all microbatches of the step.
+        settings: Constants, learning rate, seed and activity of each row.
+        parameterization: Defines what the rows train.
+        config: Settings that all rows share.
 
     Returns:
-        The rows after the step (inactive and failed ones unchanged), and their metrics.
+        The states after the step (inactive and failed rows keep theirs), and the metrics.
     """
 
     def update(trainable, optimizer, given, gradient, rate):
@@ -306,12 +317,12 @@ def update_rows(
 
 
 def example_key(seed: Array, step: Array, example: Array) -> Array:
-    """Returns the random key of an example: of its row's seed, the step and its place in that."""
+    """Returns an example's random key, from its row's seed, the step and its place in the batch."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), example)
 
 
 def as_one_bank(bank: Bank) -> tuple[Bank, int]:
-    """Returns the banks of C rows, `[C, K, ...]`, as one of `C K` prompts, and K."""
+    """Flattens the banks of C rows, `[C, K, ...]`, to one of `C K` prompts; also returns K."""
     prompts = jax.tree.leaves(bank)[0].shape[1]
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), bank), prompts
 
@@ -319,9 +330,9 @@ def as_one_bank(bank: Bank) -> tuple[Bank, int]:
 def _variables(
     trainable: Trainable, given: Given, parameterization: Parameterization
 ) -> tuple[Variables, int]:
-    """Returns what the model reads of C rows, their banks as one, and the prompts K of each.
+    """Returns the variables of C rows, their banks as one, and the prompts K per row.
 
-    The gradient is taken by the one bank: an example's is then added to the sum at once.
+    The gradient is taken with respect to the one bank, so that examples add to the sum directly.
     """
     bank, params = jax.vmap(parameterization.variables)(trainable, given)
     if bank is None:
@@ -339,11 +350,11 @@ def _loss(
     model: PromptedModel,
     config: StepConfig,
 ) -> tuple[Array, Array]:
-    """Returns the loss of a microbatch summed over its examples, and each example's own `[b]`."""
+    """Returns the summed loss of a microbatch, and the loss of each example, `[b]`."""
     bank = no_prompt(model.width) if variables.bank is None else variables.bank
     prompt_id = one.slot * prompts + (one.part if prompts > 1 else 0)
     params = frozen
-    if variables.params is not None:  # Of the one row that has the model for itself.
+    if variables.params is not None:  # Model tuning: of the only row.
         params = jax.tree.map(lambda x: x[0], variables.params)
     batch = Batch(one.encoder_tokens, one.targets, prompt_id)
     drop = Dropout(config.dropout_rate, keys) if config.dropout_rate > 0.0 else None

@@ -71,7 +71,7 @@ class LibrarySpotPlan:
             for ranked, start in prompts
         ]
 
-    def described(self, k: int) -> str:
+    def describe(self, k: int) -> str:
         """Returns a line on what is trained when k prompts are retrieved."""
         seeds = len(self.seeds)
         return (
@@ -107,11 +107,11 @@ class Started:
 
     Attributes:
         prompt: The retrieved prompt, or None for vanilla prompt tuning.
-        outcomes: The results, one per seed.
+        results: The results, one per seed.
     """
 
     prompt: Ranked | None
-    outcomes: Sequence[RowResult]
+    results: Sequence[RowResult]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -154,11 +154,11 @@ class LibrarySpot:
         groups = plan.transfer_rows(task, starts) + plan.vanilla_rows(task)
         return [*plan.embedding_rows(task), *(row for rows in groups for row in rows)]
 
-    def described(self) -> list[str]:
+    def describe(self) -> list[str]:
         """Describes the compatible prompts, and what is trained."""
         steps = self.settings.embedding.steps
-        known = [] if self.candidates is None else self.candidates.described(steps)
-        return [*known, self.settings.described(self._retrieved)]
+        known = [] if self.candidates is None else self.candidates.describe(steps)
+        return [*known, self.settings.describe(self._retrieved)]
 
     def run(self, tune: Tune, directory: RunDirectory) -> list[Started]:
         """Trains all rows; returns the retrieved starts, most similar first, then the baselines.
@@ -192,10 +192,10 @@ class LibrarySpot:
         starts = [(ranked, FromFile(str(ranked.path(directory)))) for ranked in prompts]
         groups = plan.transfer_rows(task, starts) + plan.vanilla_rows(task)
         rows = [*embedding, *(row for group in groups for row in group)]
-        outcomes = iter(tune(rows)[len(embedding) :])
+        results = iter(tune(rows)[len(embedding) :])
         origins = [*prompts, *(None for _ in plan.baselines)]
         return [
-            Started(ranked, [next(outcomes) for _ in rows])
+            Started(ranked, [next(results) for _ in rows])
             for ranked, rows in zip(origins, groups, strict=True)
         ]
 
@@ -216,15 +216,15 @@ def keep_best(
     Returns:
         The result of the row that tuned the prompt, and the path of the copy.
     """
-    outcome = max(best.outcomes, key=lambda outcome: outcome.validation)
-    prompt = files.load(directory.row(outcome.row["name"]) / "best.safetensors")
+    result = max(best.results, key=lambda result: result.validation)
+    prompt = files.load(directory.row(result.row["name"]) / "best.safetensors")
     of_seed = {row.seed: row for row in plan.embedding_rows(task)}
-    embedding = files.load(_last(directory, of_seed[outcome.row["seed"]])).array
+    embedding = files.load(_last(directory, of_seed[result.row["seed"]])).array
     path = directory.prompts / "best.safetensors"
     kept = prompt.embedded(embedding, plan.embedding.steps)
     if not path.exists() or _content(files.load(path)) != _content(kept):
         files.save(path, kept)
-    return outcome, str(path)
+    return result, str(path)
 
 
 def _content(prompt: files.Prompt) -> str:

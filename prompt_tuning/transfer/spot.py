@@ -91,7 +91,7 @@ class SpotPlan:
         """See `Plan`."""
         return self.first_rows + self.transfer_rows(dict.fromkeys(self.targets, self.sources[0]))
 
-    def described(self) -> list[str]:
+    def describe(self) -> list[str]:
         """See `Plan`."""
         return []
 
@@ -113,13 +113,14 @@ class SpotPlan:
     def transfer_rows(self, source_of: Mapping[str, str]) -> list[Row]:
         """Returns the rows of target prompt tuning from the sources' prompts."""
         return [
-            _row(
-                row_name(target, "spot", f"seed{seed}"),
-                target,
-                seed,
-                FromRow(self._source_name(source_of[target], self._source_seed(i))),
-                self.target,
-                source_of[target],
+            Row(
+                name=row_name(target, "spot", f"seed{seed}"),
+                task=target,
+                start=FromRow(self._source_name(source_of[target], self._source_seed(i))),
+                seed=seed,
+                schedule=self.target,
+                method="spot",
+                source=source_of[target],
             )
             for target in self.targets
             for i, seed in enumerate(self.target_seeds)
@@ -127,14 +128,26 @@ class SpotPlan:
 
     def _source_rows(self) -> list[Row]:
         return [
-            _row(self._source_name(source, seed), source, seed, self.source_start, self.source)
+            Row(
+                name=self._source_name(source, seed),
+                task=source,
+                start=self.source_start,
+                seed=seed,
+                schedule=self.source,
+            )
             for source in self.sources
             for seed in self.source_seeds
         ]
 
     def _vanilla_rows(self) -> list[Row]:
         return [
-            _row(self._vanilla_name(target, start, seed), target, seed, start, self.target)
+            Row(
+                name=self._vanilla_name(target, start, seed),
+                task=target,
+                start=start,
+                seed=seed,
+                schedule=self.target,
+            )
             for target in self.targets
             for start in self.baselines
             for seed in self.target_seeds
@@ -188,22 +201,3 @@ class SpotPlan:
             target: self.sources[order[0]]
             for target, order in zip(self.targets, ranked(values), strict=True)
         }
-
-
-def _row(
-    name: str,
-    task: str,
-    seed: int,
-    start: Initializer,
-    schedule: Schedule,
-    source: str | None = None,
-) -> Row:
-    return Row(
-        name=name,
-        task=task,
-        start=start,
-        seed=seed,
-        schedule=schedule,
-        method="spot" if source else "prompt_tuning",
-        source=source,
-    )

@@ -110,18 +110,36 @@ class StudyPlan:
     @property
     def first_rows(self) -> list[Row]:
         """The rows of task embeddings, source prompts, and targets without transfer."""
-        tuned = "prompt_tuning"
         rows = [
-            _row(self.embedding_name(*each), *each, self.embedding_start, self.embedding, EMBEDDING)
-            for each in dict.fromkeys([*self.candidates, *self.replicates])
+            Row(
+                name=self.embedding_name(task, seed),
+                task=task,
+                start=self.embedding_start,
+                seed=seed,
+                schedule=self.embedding,
+                method=EMBEDDING,
+            )
+            for task, seed in dict.fromkeys([*self.candidates, *self.replicates])
         ]
         rows += [
-            _row(self.source_name(*each), *each, self.source_start, self.source, tuned)
-            for each in self.candidates
+            Row(
+                name=self.source_name(source, seed),
+                task=source,
+                start=self.source_start,
+                seed=seed,
+                schedule=self.source,
+            )
+            for source, seed in self.candidates
         ]
         rows += [
-            _row(self.baseline_name(*each), *each, self.baseline, self.target, tuned)
-            for each in self.replicates
+            Row(
+                name=self.baseline_name(target, seed),
+                task=target,
+                start=self.baseline,
+                seed=seed,
+                schedule=self.target,
+            )
+            for target, seed in self.replicates
         ]
         return rows
 
@@ -129,13 +147,13 @@ class StudyPlan:
     def transfer_rows(self) -> list[Row]:
         """The rows that tune every target from every source prompt, with every seed."""
         return [
-            _row(
-                self.transfer_name(target, seed, *candidate),
-                target,
-                seed,
-                FromRow(self.source_name(*candidate)),
-                self.target,
-                "spot",
+            Row(
+                name=self.transfer_name(target, seed, *candidate),
+                task=target,
+                start=FromRow(self.source_name(*candidate)),
+                seed=seed,
+                schedule=self.target,
+                method="spot",
                 source=candidate[0],
             )
             for target, seed in self.replicates
@@ -151,11 +169,18 @@ class StudyPlan:
             for k in self.mixtures:
                 stages += [("mixture", k, self.mixture), (MIXTURE, k, self.target)]
             for method, k, schedule in stages:
-                name = self.method_name(method, target, seed, similarity, k)
-                later.append(_row(name, target, seed, self.source_start, schedule, method))
+                row = Row(
+                    name=self.method_name(method, target, seed, similarity, k),
+                    task=target,
+                    start=self.source_start,
+                    seed=seed,
+                    schedule=schedule,
+                    method=method,
+                )
+                later.append(row)
         return self.first_rows + self.transfer_rows + later
 
-    def described(self) -> list[str]:
+    def describe(self) -> list[str]:
         """Returns a line on each kind of row."""
         on_targets = len(self.replicates)
         retrieved = on_targets * len(SIMILARITIES)
@@ -257,14 +282,14 @@ class StudyRetrieval:
                 str(self._directory.row(plan.source_name(*each)) / "best.safetensors")
                 for each in top
             ]
-            yield _row(
-                plan.method_name(AVERAGE, target, seed, similarity, k),
-                target,
-                seed,
-                WeightedAverage(tuple(paths), tuple(values)),
-                plan.target,
-                AVERAGE,
-                _source(similarity, k),
+            yield Row(
+                name=plan.method_name(AVERAGE, target, seed, similarity, k),
+                task=target,
+                start=WeightedAverage(tuple(paths), tuple(values)),
+                seed=seed,
+                schedule=plan.target,
+                method=AVERAGE,
+                source=_source(similarity, k),
             )
 
     def _mixture_rows(self, target: str, seed: int, similarity: str) -> Iterator[Row]:
@@ -273,15 +298,17 @@ class StudyRetrieval:
         for k in plan.mixtures:
             mixed, _ = self._mixture(target, seed, similarity, k)
             first = row_name(mixed, f"seed{seed}")
-            yield _row(first, mixed, seed, plan.source_start, plan.mixture, "prompt_tuning")
-            yield _row(
-                plan.method_name(MIXTURE, target, seed, similarity, k),
-                target,
-                seed,
-                FromRow(first),
-                plan.target,
-                MIXTURE,
-                _source(similarity, k),
+            yield Row(
+                name=first, task=mixed, start=plan.source_start, seed=seed, schedule=plan.mixture
+            )
+            yield Row(
+                name=plan.method_name(MIXTURE, target, seed, similarity, k),
+                task=target,
+                start=FromRow(first),
+                seed=seed,
+                schedule=plan.target,
+                method=MIXTURE,
+                source=_source(similarity, k),
             )
 
     def _mixture(
@@ -306,42 +333,22 @@ class StudyRetrieval:
 
 
 def library_prompts(
-    plan: StudyPlan, outcomes: Sequence[RowResult], directory: RunDirectory
+    plan: StudyPlan, results: Sequence[RowResult], directory: RunDirectory
 ) -> Iterator[files.Prompt]:
     """Yields the best prompt of each row on a task, with the task's embedding of the same seed.
 
     Prompts of mixtures are intermediate results and are left out.
     """
     embeddings: dict[tuple[str, int], np.ndarray] = {}
-    for outcome in outcomes:
-        task, seed = outcome.row["task"], outcome.row["seed"]
-        if outcome.row["method"] == EMBEDDING or task not in plan.tasks:
+    for result in results:
+        task, seed = result.row["task"], result.row["seed"]
+        if result.row["method"] == EMBEDDING or task not in plan.tasks:
             continue
         if (task, seed) not in embeddings:
             row = directory.row(plan.embedding_name(task, seed))
             embeddings[task, seed] = files.load(row / "last.safetensors").array
-        prompt = files.load(directory.row(outcome.row["name"]) / "best.safetensors")
+        prompt = files.load(directory.row(result.row["name"]) / "best.safetensors")
         yield prompt.embedded(embeddings[task, seed], plan.embedding.steps)
-
-
-def _row(
-    name: str,
-    task: str,
-    seed: int,
-    start: Initializer,
-    schedule: Schedule,
-    method: str,
-    source: str | None = None,
-) -> Row:
-    return Row(
-        name=name,
-        task=task,
-        start=start,
-        seed=seed,
-        schedule=schedule,
-        method=method,
-        source=source,
-    )
 
 
 def _source(similarity: str, k: int) -> str:

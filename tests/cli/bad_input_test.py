@@ -92,7 +92,7 @@ CASES: list[tuple[str, Bindings, str]] = [
     ("spot", {"SpotPlan.similarity": "mean_tok"}, "no similarity 'mean_tok' (did you mean mean_"),
     ("spot", {"SOURCE_OF": {"mini_cr": "mini_yelpp"}}, "among the sources (did you mean mini_yelp"),
     ("eval", {"SPLIT": "tests"}, "task mini_sst2 has no split 'tests' (did you mean test?)"),
-    ("eval", {"SPLIT": "train"}, "the train split of mini_sst2 keeps tokens alone and cannot be"),
+    ("eval", {"SPLIT": "train"}, "the train split of mini_sst2 holds only tokens and cannot be"),
     # Numbers
     ("train", {"TRAIN_STEPS": -5}, "Schedule.steps must be a positive whole number, not -5"),
     ("train", {"TRAIN_STEPS": 2.5}, "TRAIN_STEPS (Schedule.steps uses it) must be an integer"),
@@ -108,7 +108,7 @@ CASES: list[tuple[str, Bindings, str]] = [
     ("train", {"TuneConfig.slots": 0}, "TuneConfig.slots must be at least 1, not 0"),
     ("train", {"Setup.shape_count": 0}, "shape_count must be at least 1, not 0"),
     ("train", {"TASK_FEATURE_LENGTHS": {"inputs": 64}}, "feature lengths are given for inputs;"),
-    ("eval", {"Prompts.batch_size": 0}, "batch size of evaluation must be at least 1, not 0"),
+    ("eval", {"Prompts.batch_size": 0}, "evaluation batch size must be at least 1, not 0"),
     ("infer", {"infer.max_target_tokens": 0}, "max_target_tokens must be at least 1, not 0"),
     (
         "infer",

@@ -76,8 +76,8 @@ def test_starts_are_the_librarys_prompts_most_similar_first(started: Path, promp
 
 
 def test_the_best_on_validation_is_kept_with_its_embedding(started: Path):
-    outcomes = [json.loads(path.read_text()) for path in started.glob("prompts/*/row.json")]
-    compared = [each for each in outcomes if ".embedding." not in each["row"]["name"]]
+    row_results = [json.loads(path.read_text()) for path in started.glob("prompts/*/row.json")]
+    compared = [result for result in row_results if ".embedding." not in result["row"]["name"]]
     starts: dict[str, list[float]] = {}
     for each in compared:
         starts.setdefault(each["row"]["name"].rpartition(".")[0], []).append(each["validation"])

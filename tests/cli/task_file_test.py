@@ -201,7 +201,7 @@ def test_a_file_is_a_target_of_soft_prompt_transfer(
         (
             REVIEWS_CSV,
             {"MIXTURE_OR_TASK_NAME": "mini_sst2"},
-            "TASK_FILE makes the task 'reviews', but the run is of mini_sst2; name it in",
+            "TASK_FILE makes the task 'reviews', but the run uses mini_sst2; name it in",
         ),
         (REVIEWS_CSV, {"TASK_FILE": None}, "no task is given; set MIXTURE_OR_TASK_NAME to a task"),
     ],

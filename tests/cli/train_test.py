@@ -49,7 +49,7 @@ def test_the_process_imports_neither_tensorflow_nor_seqio(trained: Path):
     assert not modules & {"tensorflow", "tensorflow_datasets", "seqio", "t5", "clu"}
 
 
-def test_a_dry_run_of_tokenised_tasks_tells_their_padding(
+def test_a_dry_run_of_tokenized_tasks_tells_their_padding(
     trained: Path, here: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ):
     before = tree(trained)

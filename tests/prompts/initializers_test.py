@@ -280,7 +280,7 @@ def test_an_initializer_written_outside_the_package_trains(tmp_path: Path):
     schedule = dataclasses.replace(toy.SCHEDULE, steps=1)
     row = toy.row("own", start=Centroid(2.0), schedule=schedule)
     (result,) = toy.train([row], tmp_path, save_steps=(0,))
-    assert result.result()["init"] == "centroid" and len(toy.losses(tmp_path, "own")) == 1
+    assert result.record()["init"] == "centroid" and len(toy.losses(tmp_path, "own")) == 1
     folder = tmp_path / "run/prompts/own"
     first, last = (files.load(folder / f"{name}.safetensors") for name in ("step_0", "last"))
     mean = toy.open_model().embeddings.mean(axis=0)

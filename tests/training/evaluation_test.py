@@ -190,5 +190,5 @@ def test_labels_are_needed_to_rank(tasks: list[CachedTask]):
 
 
 def test_a_batch_has_examples():
-    with pytest.raises(UserError, match="batch size of evaluation must be at least 1, not 0"):
+    with pytest.raises(UserError, match="evaluation batch size must be at least 1, not 0"):
         _evaluator(Greedy(), batch_size=0)

@@ -63,11 +63,11 @@ def test_candidates_of_the_last_two_checkpoints_are_kept(tmp_path: Path):
     models, running = _models(tmp_path), toy.running(MODEL_ROW, Progress())
     for step in (0, 4):
         _save_best(models, running, step, toy.params())
-    models.checkpointed(running)
+    models.prune(running)
     assert _on_disk(tmp_path) == {".a.best_0", ".a.best_4"}
     _save_best(models, running, 8, toy.params())
     models.save_step(running, toy.params())
-    models.checkpointed(running)
+    models.prune(running)
     assert _on_disk(tmp_path) == {".a.best_4", ".a.best_8", "a.step_8"}
 
 

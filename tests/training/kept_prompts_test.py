@@ -42,7 +42,7 @@ def finished(tmp_path: Path) -> Path:
 
 
 def test_a_finished_row_is_known_again_with_its_result(finished: Path):
-    assert _prompts(finished, [toy.row("a")]).results["a"].result() == {
+    assert _prompts(finished, [toy.row("a")]).results["a"].record() == {
         "backbone": "toy",
         "method": "prompt_tuning",
         "init": "sampled_vocab",
@@ -131,14 +131,14 @@ def test_the_digest_of_a_transferred_row_follows_its_source(tmp_path: Path):
 
 def test_rows_that_wait_for_each_other_or_for_nothing_are_refused(tmp_path: Path):
     circle = [toy.row("a", start=FromRow("b")), toy.row("b", start=FromRow("a"))]
-    with pytest.raises(UserError, match=r"row '[ab]' waits for itself"):
+    with pytest.raises(UserError, match=r"row '[ab]' starts from itself"):
         _prompts(tmp_path, circle)
     alone = toy.row("a", start=FromRow("sourec"))
-    with pytest.raises(UserError, match="row 'a' starts from 'sourec', no row"):
+    with pytest.raises(UserError, match="row 'a' starts from unknown row 'sourec'"):
         _prompts(tmp_path, [alone])
 
 
-def test_the_outcome_on_disk_is_plain_json(finished: Path):
+def test_the_result_on_disk_is_plain_json(finished: Path):
     row = json.loads((finished / "run" / "prompts" / "a" / "row.json").read_text())
     assert row["best"] == files.digest(BEST)
     assert row["row"]["start"] == {"init": "sampled_vocab", "population": None}

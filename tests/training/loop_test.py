@@ -59,14 +59,14 @@ def _same_run(one: Path, other: Path) -> None:
 
 
 def test_each_row_ends_at_its_own_step_and_is_scored_at_its_best(finished: Path):
-    outcomes = toy.train(ROWS, finished)
-    assert [outcome.curve[-1][0] for outcome in outcomes] == [12, 7, 12]
-    assert [[step for step, _ in outcome.curve] for outcome in outcomes][1] == [0, 4, 7]
-    for outcome, row in zip(outcomes, ROWS, strict=True):
-        best = max(score for _, score in outcome.curve)
-        assert outcome.validation == best
-        assert outcome.step == next(step for step, score in outcome.curve if score == best)
-        assert outcome.best == files.digest(_prompt(finished, row.name, "best"))
+    results = toy.train(ROWS, finished)
+    assert [result.curve[-1][0] for result in results] == [12, 7, 12]
+    assert [[step for step, _ in result.curve] for result in results][1] == [0, 4, 7]
+    for result, row in zip(results, ROWS, strict=True):
+        best = max(score for _, score in result.curve)
+        assert result.validation == best
+        assert result.step == next(step for step, score in result.curve if score == best)
+        assert result.best == files.digest(_prompt(finished, row.name, "best"))
 
 
 def test_first_prompts_are_scored_after_the_first_step(finished: Path):
@@ -156,8 +156,8 @@ def test_finished_rows_are_not_trained_again(
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     before = (tmp_path / "run" / "prompts" / "first" / "best.safetensors").stat().st_mtime_ns
     monkeypatch.setattr(loop.Trainer, "step", lambda session: pytest.fail("a row was trained"))
-    outcomes = toy.train(ROWS, tmp_path)
-    assert [outcome.row["name"] for outcome in outcomes] == ["first", "shorter", "transferred"]
+    results = toy.train(ROWS, tmp_path)
+    assert [result.row["name"] for result in results] == ["first", "shorter", "transferred"]
     after = (tmp_path / "run" / "prompts" / "first" / "best.safetensors").stat().st_mtime_ns
     assert before == after
     assert _entries(tmp_path) == _entries(finished)
@@ -165,9 +165,9 @@ def test_finished_rows_are_not_trained_again(
 
 def test_rows_can_be_added_to_a_finished_run(finished: Path, tmp_path: Path):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    outcomes = toy.train([*ROWS, toy.row("added", seed=5)], tmp_path)
-    assert outcomes[-1].row["name"] == "added"
-    assert len(outcomes) == 4
+    results = toy.train([*ROWS, toy.row("added", seed=5)], tmp_path)
+    assert results[-1].row["name"] == "added"
+    assert len(results) == 4
 
 
 def test_other_settings_in_the_same_directory_are_refused(finished: Path):
@@ -182,10 +182,10 @@ def test_a_loss_that_is_not_finite_stops_its_row_alone(finished: Path, tmp_path:
     wild = dataclasses.replace(toy.SCHEDULE)
     object.__setattr__(wild, "learning_rate", math.inf)  # users cannot set it
     rows = [*ROWS, toy.row("wild", seed=3, schedule=wild)]
-    outcomes = toy.train(rows, tmp_path)
-    assert outcomes[3].stopped is not None
-    assert outcomes[3].stopped == "the loss or the update of step 1 was not finite"
-    assert [step for step, _ in outcomes[3].curve] == [0]
+    results = toy.train(rows, tmp_path)
+    assert results[3].stopped is not None
+    assert results[3].stopped == "the loss or the update of step 1 was not finite"
+    assert [step for step, _ in results[3].curve] == [0]
     best, last = (_prompt(tmp_path, "wild", name) for name in ("best", "last"))
     assert np.isfinite(last).all()
     np.testing.assert_array_equal(best, last)
@@ -218,9 +218,9 @@ def test_a_mixture_is_trained_on_and_scored_on_each_of_its_tasks(tmp_path: Path)
     parts = ((toy.task(tmp_path), 1.0), (toy.task(tmp_path, "other"), 3.0))
     tasks = {"both": CachedMixture("both", "digest", parts)}
     row = toy.row("mixed", task="both", schedule=dataclasses.replace(toy.SCHEDULE, steps=4))
-    (outcome,) = toy.train([row], tmp_path, tasks=tasks)
-    assert set(outcome.metrics) == {"counting/accuracy", "other/accuracy"}
-    assert outcome.score == pytest.approx(np.mean(list(outcome.metrics.values())))
+    (result,) = toy.train([row], tmp_path, tasks=tasks)
+    assert set(result.metrics) == {"counting/accuracy", "other/accuracy"}
+    assert result.score == pytest.approx(np.mean(list(result.metrics.values())))
     entry = next(entry for entry in _entries(tmp_path) if entry["kind"] == "validation")
     assert {"counting/accuracy", "other/accuracy", "score"} < set(entry)
 

@@ -64,16 +64,16 @@ def _same_run(one: Path, other: Path) -> None:
 
 
 def test_rows_train_in_turn_and_each_is_scored_at_its_best(finished: Path):
-    outcomes = toy.train_models(ROWS, finished, save_steps=SAVED)
-    assert [[step for step, _ in outcome.curve] for outcome in outcomes] == [
+    results = toy.train_models(ROWS, finished, save_steps=SAVED)
+    assert [[step for step, _ in result.curve] for result in results] == [
         [0, 4, 6, 8, 12],
         [0, 4, 6, 8],
     ]
-    for outcome in outcomes:
-        best = max(score for _, score in outcome.curve)
-        assert outcome.validation == best
-        assert outcome.step == next(step for step, score in outcome.curve if score == best)
-    assert [outcome.result()["method"] for outcome in outcomes] == [
+    for result in results:
+        best = max(score for _, score in result.curve)
+        assert result.validation == best
+        assert result.step == next(step for step, score in result.curve if score == best)
+    assert [result.record()["method"] for result in results] == [
         "multi_task_model_tuning",
         "model_tuning",
     ]
@@ -98,9 +98,9 @@ def test_a_kept_model_is_a_backbone(finished: Path):
     opened = open_backbone(folder, model=None, vocabulary=None, param_dtype="float32")
     assert opened.config == dataclasses.replace(toy.T5_CONFIG, name="toy.source")
     assert opened.vocabulary_file.name == "sentencepiece.model"
-    outcome = json.loads((folder / "row.json").read_text())
-    assert outcome["best"] == opened.digest
-    assert outcome["backbone"] == "toy"
+    result = json.loads((folder / "row.json").read_text())
+    assert result["best"] == opened.digest
+    assert result["backbone"] == "toy"
 
 
 def test_a_row_starts_from_the_best_model_of_its_source(finished: Path):
@@ -147,8 +147,8 @@ def test_finished_rows_are_not_trained_again(
 ):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(loop.Trainer, "step", lambda *_: pytest.fail("a row was trained"))
-    outcomes = toy.train_models(ROWS, tmp_path, save_steps=SAVED)
-    assert [outcome.row["name"] for outcome in outcomes] == ["target", "source"]
+    results = toy.train_models(ROWS, tmp_path, save_steps=SAVED)
+    assert [result.row["name"] for result in results] == ["target", "source"]
     assert _entries(tmp_path) == _entries(finished)
 
 
@@ -164,10 +164,10 @@ def test_a_loss_that_is_not_finite_stops_the_row_and_keeps_its_best(tmp_path: Pa
     wild = dataclasses.replace(toy.MODEL_SCHEDULE, steps=6)
     object.__setattr__(wild, "learning_rate", math.inf)  # users cannot set it
     rows = [toy.model_row("wild", schedule=wild), toy.model_row("sound", seed=1)]
-    outcomes = toy.train_models(rows, tmp_path)
-    assert outcomes[0].stopped == "the loss or the update of step 1 was not finite"
+    results = toy.train_models(rows, tmp_path)
+    assert results[0].stopped == "the loss or the update of step 1 was not finite"
     assert all(np.isfinite(array).all() for array in _weights(tmp_path, "wild").values())
-    assert outcomes[1].stopped is None
+    assert results[1].stopped is None
 
 
 def test_a_prompts_start_and_coarse_parameters_are_refused(tmp_path: Path):

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from prompt_tuning.data.cached_task import CachedMixture, CachedTask
 from prompt_tuning.parameterizations.prompt_table import PromptTable
-from prompt_tuning.training.needs import activation_bytes, describe, describe_shapes
+from prompt_tuning.training.needs import activation_bytes, describe_needs, describe_shapes
 from prompt_tuning.training.rows import open_batches
 from tests.training import toy
 
@@ -20,7 +20,7 @@ def test_the_table_counts_parameters_and_steps():
         toy.row("b", schedule=dataclasses.replace(toy.SCHEDULE, steps=7, batch_size=8)),
     ]
     out = io.StringIO()
-    table = describe(rows, toy.backbone().outline, toy.config(), (16, 2))
+    table = describe_needs(rows, toy.backbone().outline, toy.config(), (16, 2))
     Console(file=out, width=100).print(table)
     lines = dict(line.rsplit(maxsplit=1) for line in out.getvalue().splitlines()[:4])
     frozen = sum(leaf.size for leaf in jax.tree.leaves(toy.params()))
@@ -49,7 +49,7 @@ def test_a_model_is_all_trainable():
     out = io.StringIO()
     rows = [toy.model_row("a"), toy.model_row("b")]
     Console(file=out, width=100).print(
-        describe(rows, toy.backbone().outline, toy.model_config(), (16, 2))
+        describe_needs(rows, toy.backbone().outline, toy.model_config(), (16, 2))
     )
     lines = dict(line.rsplit(maxsplit=1) for line in out.getvalue().splitlines()[:3])
     weights = sum(leaf.size for leaf in jax.tree.leaves(toy.backbone().shapes))
@@ -65,7 +65,7 @@ def test_a_models_gradient_keeps_more_than_a_prompts():
     assert of_model > of_prompt
 
 
-def test_shapes_and_padding_are_told_of_tokenised_tasks(tmp_path: Path):
+def test_shapes_and_padding_of_tokenized_tasks(tmp_path: Path):
     rows = [toy.row("a"), toy.row("b", seed=1)]
     tasks: dict[str, CachedTask | CachedMixture] = {"counting": toy.task(tmp_path)}
     of_prompts = describe_shapes(rows, tasks, toy.SHAPES, toy.config())
@@ -80,6 +80,6 @@ def test_shapes_and_padding_are_told_of_tokenised_tasks(tmp_path: Path):
     assert [*of_models.values()][1] == f"{100 * padding / (positions - 12 * 4 * 3):.1f} %"
 
 
-def test_what_is_not_tokenised_has_no_shapes_yet():
+def test_tasks_that_are_not_tokenized_have_no_shapes_yet():
     (told,) = describe_shapes([toy.row("a")], None, [(512, 62)], toy.config()).values()
-    assert told == "known when all tasks are tokenised"
+    assert told == "known when all tasks are tokenized"

@@ -146,13 +146,13 @@ def test_it_trains_and_resumes_to_the_last_bit(tmp_path: Path, parameterization:
 
 
 def test_the_kept_prompt_is_the_product_and_scores_as_the_row_did(tmp_path: Path):
-    outcomes = toy.train(ROWS, tmp_path, _settings(Product(3, 2)))
+    results = toy.train(ROWS, tmp_path, _settings(Product(3, 2)))
     best = _kept(tmp_path, "first", "best")
     assert np.linalg.matrix_rank(best, tol=1e-4) == 2
     start = ROWS[1]
     transferred = dataclasses.replace(start, name="as_prompt", start=FromRow("first"))
     again = toy.train([ROWS[0], transferred], tmp_path, _settings(Product(3, 2)))[1]
-    assert again.curve[0][1] == outcomes[0].validation
+    assert again.curve[0][1] == results[0].validation
 
 
 def test_the_loss_falls(tmp_path: Path):
@@ -234,10 +234,10 @@ def test_an_example_of_a_mixture_moves_the_prompt_of_its_task_alone(part: int):
 def test_a_mixture_is_scored_with_the_prompt_of_each_task(tmp_path: Path):
     parts = ((toy.task(tmp_path), 1.0), (toy.task(tmp_path, "other"), 1.0))
     tasks = {"both": CachedMixture("both", "digest", parts)}
-    (outcome,) = toy.train(
+    (result,) = toy.train(
         [toy.row("mixed", task="both")], tmp_path, _settings(PerTask(3)), tasks=tasks
     )
-    assert set(outcome.metrics) == {"counting/accuracy", "other/accuracy"}
+    assert set(result.metrics) == {"counting/accuracy", "other/accuracy"}
 
 
 def test_constants_are_in_no_optimizer_and_no_checkpoint(tmp_path: Path):

@@ -50,7 +50,7 @@ def _step_on(layout: Layout):
     """Returns the slots of two rows and their metrics after one step with dropout on a layout."""
     config, prompts = dataclasses.replace(toy.config().step, dropout_rate=0.1), PromptTable(3)
     step = make_step(MODEL, prompts, config, layout if layout.mesh.size > 1 else None)
-    frozen = partitioning.load(toy.backbone(), [layout])[layout.name]
+    frozen = partitioning.load_replicated(toy.backbone(), [layout])[layout.name]
     microbatcher = Microbatcher({(8, 2): 2}, slots=2, batch_size=4, prompt_length=3, mixed=True)
     slots = DeviceSlots(step, frozen, layout, microbatcher, 2, prompts)
     rng = np.random.default_rng(1)
@@ -78,7 +78,7 @@ def test_a_batch_is_cut_along_its_examples_and_the_rest_is_whole():
 
 def test_a_batch_that_cannot_be_cut_is_refused():
     layout = _layout(2)
-    with pytest.raises(UserError, match="a batch of 5 examples cannot be cut over 2 devices"):
+    with pytest.raises(UserError, match="a batch of 5 examples cannot be split over 2 devices"):
         layout.check_batch(5)
     with pytest.raises(UserError, match="a batch of 3 examples"):
         Evaluator(MODEL, {}, [layout], toy.Digits(), Greedy(), batch_size=3, shapes=[(8, 2)])  # pyright: ignore

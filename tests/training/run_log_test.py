@@ -60,8 +60,8 @@ def test_why_a_row_stopped_is_shown(tmp_path: Path):
     assert not wild.check_step(5, failed=False)
     assert wild.progress.step == 3
     with open_log(ROWS, results, [], run) as log:
-        log.stopped(sound)
-        log.stopped(wild)
+        log.show_stop(sound)
+        log.show_stop(wild)
     reason = "the loss or the update of step 4 was not finite"
     assert out.getvalue() == f"new stopped: {reason}; its best is kept\n"
 

@@ -38,7 +38,7 @@ def step() -> Step:
 
 @pytest.fixture(scope="module")
 def frozen() -> Any:
-    return partitioning.load(toy.backbone(), partitioning.layouts())
+    return partitioning.load_replicated(toy.backbone(), partitioning.layouts())
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from prompt_tuning.parameterizations.prompt_table import PromptTable
 from prompt_tuning.prompts.bank import PromptBank
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training.microbatches import Microbatches
-from prompt_tuning.training.step import add_microbatches, init_state, no_sums
+from prompt_tuning.training.step import add_microbatches, init_state, zero_sums
 from tests.training import toy
 from tests.training.steps import settings, stack
 
@@ -61,7 +61,7 @@ def step(params, state) -> str:
         add_microbatches, model=MODEL, parameterization=prompts, config=toy.config().step
     )
     one = settings([0.3], [0]), microbatches(), jnp.int32(1), jnp.bool_(True)
-    return optimized(add, no_sums(state.trainable, (), prompts), params, state, *one)
+    return optimized(add, zero_sums(state.trainable, (), prompts), params, state, *one)
 
 
 def microbatches() -> Microbatches:

@@ -18,8 +18,8 @@ from prompt_tuning.training.step import (
     StepConfig,
     StepMetrics,
     add_microbatches,
-    no_sums,
     update_rows,
+    zero_sums,
 )
 from prompt_tuning.types import Params
 
@@ -74,7 +74,7 @@ def take_step(
         prompt_length=parameterization.length,
         mixed=mixed,
     )
-    sums = no_sums(state.trainable, of_rows.given, parameterization)
+    sums = zero_sums(state.trainable, of_rows.given, parameterization)
     for i, (microbatches, count) in enumerate(microbatcher.split(batches).microbatches):
         sums = add(sums, params, state, of_rows, microbatches, np.int32(count), i == 0)
     return update(state, sums, of_rows)

@@ -142,8 +142,6 @@ def row(name: str, **changes: Any) -> Row:
         "start": SampledVocab(None),
         "seed": 0,
         "schedule": SCHEDULE,
-        "method": "prompt_tuning",
-        "source": None,
     }
     return Row(name=name, **{**settings, **changes})
 

@@ -12,7 +12,7 @@ from prompt_tuning.models.family import prompted
 from prompt_tuning.parameterizations.whole_model import WholeModel
 from prompt_tuning.prompts.placement import prefix
 from prompt_tuning.training.microbatches import Microbatcher
-from prompt_tuning.training.open_model import read_spread
+from prompt_tuning.training.open_model import load_sharded
 from prompt_tuning.training.partitioning import Layout
 from prompt_tuning.training.schedule import Schedule
 from prompt_tuning.training.slots import DeviceSlots
@@ -34,7 +34,7 @@ def _steps(devices: int = 1, size: int = 4, rate: float = 0.03) -> list[tuple[Pa
     schedule = Schedule(steps=2, batch_size=4, learning_rate=0.03, eval_period=2)
     object.__setattr__(schedule, "learning_rate", rate)  # users cannot set infinity
     row = toy.model_row("a", schedule=schedule)
-    slots.load(0, row, slots.start(read_spread(toy.backbone(), layout)), ())
+    slots.load(0, row, slots.start(load_sharded(toy.backbone(), layout)), ())
     tokens = np.random.default_rng(0).integers(2, 32, (4, 8), np.int32)
     after = []
     for _ in range(2):

@@ -134,8 +134,8 @@ def test_a_run_starts_from_the_most_similar_prompts(tmp_path: Path):
     )
     for started in found[:2]:
         assert started.prompt
-        for outcome in started.outcomes:
-            first = world.load(outcome.row["name"], "step_0")
+        for result in started.results:
+            first = world.load(result.row["name"], "step_0")
             np.testing.assert_array_equal(
                 first.array, world.arrays[started.prompt.task].astype(np.float32)
             )
@@ -172,17 +172,17 @@ def test_a_run_that_was_moved_trains_nothing_again(tmp_path: Path):
 def test_the_best_seed_on_validation_is_kept_with_its_embedding(tmp_path: Path):
     world = World(tmp_path)
     found = world.run()
-    outcomes = [
-        dataclasses.replace(outcome, validation=score)
-        for outcome, score in zip(found[1].outcomes, (20.0, 30.0), strict=True)
+    results = [
+        dataclasses.replace(result, validation=score)
+        for result, score in zip(found[1].results, (20.0, 30.0), strict=True)
     ]
-    outcome, path = keep_best(
-        Started(found[1].prompt, outcomes), world.plan, "counting", world.directory
+    result, path = keep_best(
+        Started(found[1].prompt, results), world.plan, "counting", world.directory
     )
     kept = files.load(path)
-    assert outcome is outcomes[1]
+    assert result is results[1]
     assert path == str(world.directory.prompts / "best.safetensors")
-    best = world.load(outcome.row["name"], "best")
+    best = world.load(result.row["name"], "best")
     np.testing.assert_array_equal(kept.array, best.array)
     assert kept.metadata == {**best.metadata, "embedding_step": "2"}
     embedding = world.load("counting.embedding.seed6", "last").array

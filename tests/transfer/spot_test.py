@@ -121,17 +121,17 @@ def test_a_run_starts_targets_at_their_sources_best_prompts(
         shapes = toy.SHAPES[-1:]
         return toy.train(rows, tmp_path, tasks=tasks, shapes=shapes, save_steps=save_steps)
 
-    outcomes = {outcome.row["name"]: outcome for outcome in plan.run(tune, directory)}
-    assert len(outcomes) == 2 + 4 + 2
+    results = {result.row["name"]: result for result in plan.run(tune, directory)}
+    assert len(results) == 2 + 4 + 2
     for seed in (0, 1):
-        outcome = outcomes[f"small.spot.seed{seed}"]
-        source = outcomes[f"{outcome.row['source']}.source.seed0"]
+        result = results[f"small.spot.seed{seed}"]
+        source = results[f"{result.row['source']}.source.seed0"]
         best = files.load(directory.row(source.row["name"]) / "best.safetensors").array
         first = files.load(directory.row(f"small.spot.seed{seed}") / "step_0.safetensors")
         np.testing.assert_array_equal(first.array, best)
         assert first.metadata["init"] == source.best == files.digest(best)
-    seconds = [outcome.seconds for outcome in outcomes.values()]
+    seconds = [result.seconds for result in results.values()]
     metrics = directory.metrics.read_text()
     again = plan.run(tune, directory)
-    assert [outcome.seconds for outcome in again] == seconds  # so nothing was trained again
+    assert [result.seconds for result in again] == seconds  # so nothing was trained again
     assert directory.metrics.read_text() == metrics

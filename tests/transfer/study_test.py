@@ -48,13 +48,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Run, list[RowResult]
 
 
 def test_a_run_has_as_many_rows_as_its_outline_says_at_most(ran):
-    study, outcomes, _ = ran
+    study, results, _ = ran
     outline = study.plan.outline
-    methods = [outcome.row["method"] for outcome in outcomes]
+    methods = [result.row["method"] for result in results]
     assert methods.count(AVERAGE) == 2 * 3 * 2 and methods.count(MIXTURE) == 2 * 3 * 2 * 2
-    assert len(outcomes) <= len(outline)
+    assert len(results) <= len(outline)
     check_rows(outline, save_steps=())
-    names = {outcome.row["name"] for outcome in outcomes}
+    names = {result.row["name"] for result in results}
     assert {row.name for row in outline if row.method != "mixture"} <= names
 
 
@@ -74,8 +74,8 @@ def test_averages_start_from_the_most_similar_prompts_in_their_shares(ran, simil
 
 
 def test_mixtures_are_of_the_target_and_the_tasks_of_the_top_prompts(ran):
-    study, outcomes, retrieval = ran
-    rows = {outcome.row["name"]: outcome for outcome in outcomes}
+    study, results, retrieval = ran
+    rows = {result.row["name"]: result for result in results}
     for similarity in SIMILARITIES:
         name = study.plan.method_name(MIXTURE, "small", 2, similarity, 3)
         first = rows[name].row["start"]["row"]
@@ -103,6 +103,6 @@ def test_a_target_never_retrieves_its_own_prompts(tmp_path: Path):
 
 
 def test_a_finished_study_trains_nothing_again(ran):
-    study, outcomes, _ = ran
+    study, results, _ = ran
     again, _ = study.plan.run(study.tune, study.directory)
-    assert again == outcomes
+    assert again == results

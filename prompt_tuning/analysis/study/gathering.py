@@ -23,7 +23,7 @@ from prompt_tuning.transfer.study import StudyPlan, StudyRetrieval
 
 def gather(
     plan: StudyPlan,
-    outcomes: Sequence[RowResult],
+    results: Sequence[RowResult],
     retrieval: StudyRetrieval,
     *,
     title: str,
@@ -33,12 +33,12 @@ def gather(
 
     Args:
         plan: The plan of the study.
-        outcomes: The results of all its rows.
+        results: The results of all its rows.
         retrieval: Its task embeddings and their similarities.
         title: Title of the report.
         settings: The resolved gin configuration.
     """
-    by_name = {outcome.row["name"]: outcome for outcome in outcomes}
+    by_name = {result.row["name"]: result for result in results}
     shape = len(plan.targets), len(plan.target_seeds), -1
 
     def values(field: str, names: Sequence[str]) -> np.ndarray:
@@ -79,13 +79,13 @@ def gather(
         },
         methods=methods,
         ks=plan.best_of,
-        records=[outcome.result() for outcome in outcomes],
+        records=[result.record() for result in results],
         settings=settings,
-        facts=_facts(outcomes),
+        facts=_facts(results),
     )
 
 
-def study_records(plan: StudyPlan, outcomes: Sequence[RowResult]) -> list[dict[str, Any]]:
+def study_records(plan: StudyPlan, results: Sequence[RowResult]) -> list[dict[str, Any]]:
     """Returns the records of all rows; `source` names the seed where sources have several."""
     several = len(plan.source_seeds) > 1
     sources = {
@@ -94,8 +94,8 @@ def study_records(plan: StudyPlan, outcomes: Sequence[RowResult]) -> list[dict[s
         for of in plan.candidates
     }
     return [
-        {**outcome.result(), "source": sources.get(outcome.row["name"], outcome.row["source"])}
-        for outcome in outcomes
+        {**result.record(), "source": sources.get(result.row["name"], result.row["source"])}
+        for result in results
     ]
 
 
@@ -105,14 +105,14 @@ def _seed_embeddings(plan: StudyPlan, retrieval: StudyRetrieval, task: str) -> n
     return retrieval.embeddings([(task, seed) for seed in seeds])
 
 
-def _facts(outcomes: Sequence[RowResult]) -> dict[str, str]:
+def _facts(results: Sequence[RowResult]) -> dict[str, str]:
     """Returns the model, the amount of training, the devices and the versions, by name."""
     # Rows share the run's time, so their seconds add up to it.
-    minutes = sum(outcome.seconds for outcome in outcomes) / 60
-    steps = sum(outcome.row["schedule"]["steps"] for outcome in outcomes)
+    minutes = sum(result.seconds for result in results) / 60
+    steps = sum(result.row["schedule"]["steps"] for result in results)
     return {
-        "frozen model": outcomes[0].backbone,
-        "prompts tuned": f"{len(outcomes):,}, {steps:,} steps in all",
+        "frozen model": results[0].backbone,
+        "prompts tuned": f"{len(results):,}, {steps:,} steps in all",
         "training time": f"{minutes:.1f} minutes",
         "devices": f"{jax.device_count()} {jax.default_backend()} ({platform.machine()})",
         "versions": (

@@ -23,7 +23,7 @@ class Candidates:
     entries: Sequence[Entry]
     left_out: str | None
 
-    def described(self, steps: int) -> list[str]:
+    def describe(self, steps: int) -> list[str]:
         """Returns lines on the choice of prompts, for a task embedding of `steps` steps."""
         lines = [f"Library {self.library.path}: {len(self.entries)} prompts to choose from."]
         if self.left_out:

@@ -1,4 +1,4 @@
-"""A study from the outcomes of its rows."""
+"""A study from the results of its rows."""
 
 import itertools
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class _Retrieval:
         return np.stack([directions[[self._tasks.index(task)]] for task, _ in of])
 
 
-def _outcome(row: dict[str, Any], score: float) -> RowResult:
+def _result(row: dict[str, Any], score: float) -> RowResult:
     return RowResult(
         row=row,
         backbone="toy",
@@ -52,21 +52,21 @@ def plan() -> StudyPlan:
 
 
 @pytest.fixture(scope="module")
-def outcomes(plan: StudyPlan) -> list[RowResult]:
-    """Returns an outcome for each row; its score is its place among them."""
+def results(plan: StudyPlan) -> list[RowResult]:
+    """Returns a result for each row; its score is its place among them."""
     rows = [*plan.first_rows, *plan.transfer_rows]
     described = [row.describe() for row in rows]
     for method, ks in ((AVERAGE, plan.averages), (MIXTURE, plan.mixtures)):
         for on, similarity, k in itertools.product(plan.replicates, SIMILARITIES, ks):
             name = plan.method_name(method, *on, similarity, k)
             described.append({**described[-1], "name": name, "method": method})
-    return [_outcome(row, float(place)) for place, row in enumerate(described)]
+    return [_result(row, float(place)) for place, row in enumerate(described)]
 
 
-def test_every_score_stands_at_its_target_seed_and_source_prompt(plan, outcomes):
-    scores = {outcome.row["name"]: outcome.score for outcome in outcomes}
+def test_every_score_stands_at_its_target_seed_and_source_prompt(plan, results):
+    scores = {result.row["name"]: result.score for result in results}
     retrieval = cast(StudyRetrieval, _Retrieval(plan))
-    study = gather(plan, outcomes, retrieval, title="it", settings="A = 1")
+    study = gather(plan, results, retrieval, title="it", settings="A = 1")
     assert study.transfer.candidates == tuple(
         Candidate(*of) for of in itertools.product(("near", "far"), (0, 1))
     )
@@ -87,17 +87,17 @@ def test_every_score_stands_at_its_target_seed_and_source_prompt(plan, outcomes)
     assert (study.measure, study.ks, study.settings) == (ERROR_REDUCTION, (1, 2), "A = 1")
 
 
-def test_facts_and_similarities_of_tasks(plan, outcomes):
+def test_facts_and_similarities_of_tasks(plan, results):
     retrieval = cast(StudyRetrieval, _Retrieval(plan))
-    study = gather(plan, outcomes, retrieval, title="it", settings="")
+    study = gather(plan, results, retrieval, title="it", settings="")
     for values in study.task_similarities.values():
         np.testing.assert_allclose(values, np.eye(4), atol=1e-12)
     assert study.facts["frozen model"] == "toy"
-    assert study.facts["prompts tuned"].startswith(f"{len(outcomes)}, ")
-    assert study.facts["training time"] == f"{len(outcomes) / 2:.1f} minutes"
+    assert study.facts["prompts tuned"].startswith(f"{len(results)}, ")
+    assert study.facts["training time"] == f"{len(results) / 2:.1f} minutes"
 
 
-def test_a_result_names_the_seed_of_its_source(plan, outcomes):
-    records = study_records(plan, outcomes)
+def test_a_result_names_the_seed_of_its_source(plan, results):
+    records = study_records(plan, results)
     sources = {record["source"] for record in records if record["method"] == "spot"}
     assert sources == {f"{task} seed {seed}" for task in ("near", "far") for seed in (0, 1)}

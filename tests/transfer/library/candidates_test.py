@@ -64,7 +64,7 @@ def test_nothing_is_said_where_all_fit_and_are_embedded_alike(tmp_path: Path):
         tmp_path, prompt("a", ONES).embedded(ONES, 4), prompt("b", ONES).embedded(ONES, 4)
     )
     assert found.left_out is None
-    assert found.described(4) == [f"Library {tmp_path}: 2 prompts to choose from."]
+    assert found.describe(4) == [f"Library {tmp_path}: 2 prompts to choose from."]
 
 
 def test_keys_of_another_kind_are_left_out_or_told_of(tmp_path: Path):
@@ -77,14 +77,14 @@ def test_keys_of_another_kind_are_left_out_or_told_of(tmp_path: Path):
     )
     assert [entry.label for entry in found.entries] == ["b", "c", "d"]
     assert found.left_out == "1 of 4 prompts are left out: 1 without a task embedding."
-    (line,) = found.described(4)[1:]
+    (line,) = found.describe(4)[1:]
     assert "2 of them are embedded after 8, 9 steps, the new task after 4 (EMBEDDING_STEPS)" in line
 
 
 def test_prompts_are_found_by_themselves_where_none_is_embedded(tmp_path: Path):
     found = _find(tmp_path, prompt("a", ONES), prompt("b", ONES))
     assert len(found.entries) == 2
-    (line,) = found.described(4)[1:]
+    (line,) = found.describe(4)[1:]
     assert "None of them has a task embedding" in line
 
 
