@@ -153,7 +153,11 @@ def load_parameters(
 
     def place(item: tuple[str, Parameter]) -> list[jax.Array]:
         name, parameter = item
-        read = functools.cache(functools.partial(_read_box, parameter, name, dtype))
+
+        @functools.cache
+        def read(bounds: tuple[tuple[int, int], ...]) -> np.ndarray:
+            return _read(parameter, name, dtype, tuple(slice(*pair) for pair in bounds))
+
         arrays: list[jax.Array] = [
             jax.make_array_from_callback(
                 parameter.shape,
@@ -179,12 +183,6 @@ def _bounds(index: Index | None, shape: tuple[int, ...]) -> tuple[tuple[int, int
     """Returns the start and the end of a box along each axis, which are hashable."""
     index = index or (slice(None),) * len(shape)
     return tuple(axis.indices(size)[:2] for axis, size in zip(index, shape, strict=True))
-
-
-def _read_box(
-    parameter: Parameter, name: str, dtype: np.dtype, bounds: tuple[tuple[int, int], ...]
-) -> np.ndarray:
-    return _read(parameter, name, dtype, tuple(slice(*pair) for pair in bounds))
 
 
 def _read(parameter: Parameter, name: str, dtype: np.dtype, index: Index) -> np.ndarray:

@@ -225,16 +225,16 @@ def _open_directory(path: Path) -> StoredModel:
 
 
 def _choose_config(stored: StoredModel, model: ModelConfig | None) -> ModelConfig:
-    if model is None and stored.config is None:
+    if stored.config is None:
+        if model is not None:
+            return model
         found = ", ".join(describe_shapes(stored.shapes).values()) or "no parameters of a T5"
         raise UserError(
             f"backbone {stored.place} does not say what model it is of (it has {found}); include "
             "a file from configs/models/ or set MODEL"
         )
-    if model is None or stored.config is None:
-        config = model or stored.config
-        assert config is not None
-        return config
+    if model is None:
+        return stored.config
     differ = [
         f"{field.name} {getattr(model, field.name)!r} (not {getattr(stored.config, field.name)!r})"
         for field in dataclasses.fields(model)

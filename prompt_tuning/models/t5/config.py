@@ -12,7 +12,7 @@ DTYPES = ("float32", "bfloat16", "float64")
 
 @dataclasses.dataclass(frozen=True)
 class T5Config:
-    """The shape of a T5; T5 1.1 has `activations=("gelu", "linear")` and untied embeddings.
+    """The shape of a T5. T5 1.1 has `activations=("gelu", "linear")` and untied embeddings.
 
     Attributes:
         name: The backbone's name, written into prompt files.

@@ -110,6 +110,8 @@ def write_peft(path: Path, prompt: Prompt) -> None:
 def _read_config(path: Path) -> Mapping[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("not a JSON object")
     except OSError as error:
         raise UserError(
             f"PEFT adapter {path.parent}: cannot read its {CONFIG} ({error.strerror}); give the "
@@ -117,8 +119,6 @@ def _read_config(path: Path) -> Mapping[str, Any]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"PEFT adapter {path.parent}: its {CONFIG} is damaged") from error
-    if not isinstance(config, dict):
-        raise UserError(f"PEFT adapter {path.parent}: its {CONFIG} is damaged")
     return config
 
 
