@@ -3,6 +3,7 @@
 It imports only the standard library, because the peer's worker has its own environment.
 """
 
+import io
 import json
 import os
 import resource
@@ -19,6 +20,8 @@ def own_stdout() -> TextIO:
     """Reserves stdout for the messages of this module; output of libraries goes to stderr."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # keeps its place among the lines of stderr
     return out
 
 
