@@ -68,35 +68,6 @@ def open_run(
     if flags.dry_run:
         _print_needs(plan, settings, console)
         return None
-    return _open(plan, settings, flags, console, model)
-
-
-def _print_needs(plan: Plan, settings: RunSettings, console: Console) -> None:
-    """Prints parameter counts, memory, padded lengths and steps."""
-    setup, tuning, rows = settings.setup, settings.tuning, plan.outline
-    outline = setup.outline()
-    if tuning.parameterization.tunes_model:
-        from prompt_tuning.training.kept_models import check_model_starts
-
-        check_model_starts(rows, outline.param_dtype)
-    tasks = setup.preview_tasks(plan.tasks, console)
-    lengths = setup.feature_lengths
-    shapes = [(lengths["inputs"], lengths["targets"])]
-    if tasks is not None:
-        shapes = setup.choose_shapes(tasks)
-    table = describe_needs(rows, outline, tuning, shapes[-1])
-    for name, value in describe_shapes(rows, tasks, shapes, tuning).items():
-        table.add_row(name, value)
-    console.print(table)
-
-
-def _open(
-    plan: Plan,
-    settings: RunSettings,
-    flags: RunFlags,
-    console: Console,
-    model: OpenModel | None,
-) -> Run:
     setup, directory = settings.setup, RunDirectory(settings.model_dir)
     tunes_model = settings.tuning.parameterization.tunes_model
     partitioning.use_cpu_cores(1 if tunes_model else plan.most_rows)
@@ -123,3 +94,22 @@ def _open(
         operative_config=flags.operative_config,
         console=console,
     )
+
+
+def _print_needs(plan: Plan, settings: RunSettings, console: Console) -> None:
+    """Prints parameter counts, memory, padded lengths and steps."""
+    setup, tuning, rows = settings.setup, settings.tuning, plan.outline
+    outline = setup.outline()
+    if tuning.parameterization.tunes_model:
+        from prompt_tuning.training.kept_models import check_model_starts
+
+        check_model_starts(rows, outline.param_dtype)
+    tasks = setup.preview_tasks(plan.tasks, console)
+    lengths = setup.feature_lengths
+    shapes = [(lengths["inputs"], lengths["targets"])]
+    if tasks is not None:
+        shapes = setup.choose_shapes(tasks)
+    table = describe_needs(rows, outline, tuning, shapes[-1])
+    for name, value in describe_shapes(rows, tasks, shapes, tuning).items():
+        table.add_row(name, value)
+    console.print(table)

@@ -50,15 +50,15 @@ class KeptPrompts:
 
     def check_starts(self) -> None:
         """See `Kept`; prints the tasks that lack the class labels their rows start from."""
-        unlabelled = {}
+        unlabeled = {}
         for row in self._rows:
             if row.name not in self.results and row.start.after is None:
                 self.first_prompt(row)
             if isinstance(row.start, ClassLabels) and row.start.falls_back(self._labels[row.task]):
-                unlabelled[row.task] = None
-        if unlabelled:
+                unlabeled[row.task] = None
+        if unlabeled:
             self._run.console.print(
-                f"No class labels: {', '.join(unlabelled)}; prompts start from sampled vocabulary.",
+                f"No class labels: {', '.join(unlabeled)}; prompts start from sampled vocabulary.",
                 highlight=False,
             )
 
